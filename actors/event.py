@@ -1,0 +1,54 @@
+"""What a user did, or what is known of a user: one Segment message in the engine's own form.
+
+Everything that comes in (WebSocket, HTTP, SDKs, feedback about our messages, JSONL files, scenarios)
+becomes this one shape before an actor sees it. The JSON parts stay raw bytes: they travel from the
+wire to the journal untouched and are decoded only if some campaign looks at the event.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
+Source = Literal["client", "server", "engine"]
+
+ANONYMOUS: Final = "~"
+"""First character of the actor name of a visitor who is not known: `~` + anonymousId. A user id may not begin
+with it, so nobody can speak for a known user by choosing an anonymous id."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One event. `user` names the actor; `name` is canonical (`product_added`), and empty for identify, group, alias."""
+
+    user: str
+    kind: Kind = "track"
+    name: str = ""
+    message_id: str = ""
+    """The sender's id of this event, the key of deduplication within the user. Never empty once normalised."""
+    occurred: int = 0
+    """Milliseconds since the epoch at which it happened: the client's timestamp corrected for its clock. 0: not told, so it is when we took it."""
+    body: bytes = b"{}"
+    """Raw JSON object: properties of a track, page or screen; traits of an identify or group; `{"from": name}` of an alias."""
+    context: bytes = b""
+    """Raw JSON object of the message's `context`, empty if there was none."""
+    source: Source = "server"
+    """Who said it: `client` (a browser with a write key), `server` (a back end, a file) or `engine` (feedback, emit)."""
+
+
+FEEDBACK_ONLY: Final = frozenset(
+    {
+        "email_delivered",
+        "email_deferred",
+        "email_bounced",
+        "email_failed",
+        "email_complained",
+        "push_delivered",
+        "push_expired",
+    }
+)
+"""Events about our own messages that are never something the user did."""
+
+FEEDBACK_IF_MACHINE: Final = frozenset({"email_opened", "email_clicked"})
+"""Something the user did, unless their property `machine` is true (a scanner or a proxy fetched it)."""

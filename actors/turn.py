@@ -1,0 +1,84 @@
+"""What comes of one input or one due timer: decisions for the ledger, sends for the outbox."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+DecisionKind = Literal[
+    "entered",
+    "not_entered",
+    "waiting",
+    "matched",
+    "timed_out",
+    "branched",
+    "assigned",
+    "sent",
+    "held",
+    "skipped",
+    "set",
+    "emitted",
+    "goal",
+    "exited",
+    "finished",
+]
+
+Channel = Literal["email", "push"]
+Purpose = Literal["marketing", "transactional"]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One row of the ledger (language.md §9). (`user`, `turn`, `index`) is its key: doing a turn twice makes the same row."""
+
+    at: int
+    user: str
+    turn: int
+    index: int
+    campaign: str
+    version: str
+    run: str = ""
+    step: str = ""
+    decision: DecisionKind
+    reason: str | None = None
+    channel: Channel | None = None
+    template: str | None = None
+    variant: str | None = None
+    message: str | None = None
+    detail: bytes = b"{}"
+    """Raw JSON object."""
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A message that was decided. It holds all that rendering needs: delivery never asks the engine about a user."""
+
+    id: str
+    """A pure function of (campaign, version, user, run, step): the same on every replay."""
+    user: str
+    campaign: str
+    version: str
+    run: str
+    step: str
+    channel: Channel
+    template: str
+    purpose: Purpose
+    topic: str
+    to: str
+    """E-mail address; for a push the user's name."""
+    subject: str | None = None
+    """Overrides the template's subject."""
+    at: int
+    expires: int
+    """Milliseconds since the epoch after which it is not worth sending."""
+    context: bytes
+    """Raw JSON object: `user`, `entry`, `run`, `data` and the collections that the template looks at."""
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """All that came of one input or of the timers due before it. Empty for an event that concerned nobody."""
+
+    decisions: tuple[Decision, ...] = ()
+    sends: tuple[Send, ...] = ()
+
+
+NOTHING = Turn()

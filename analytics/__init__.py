@@ -1,0 +1,1 @@
+"""Reading the ledger: figures for the dashboard."""

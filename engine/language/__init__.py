@@ -1,0 +1,1 @@
+"""The campaign language: YAML and expressions in, a program out (`design` words: site, campaign, pattern, program)."""

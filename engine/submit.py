@@ -1,0 +1,32 @@
+"""The engine's front door, all that ingress and delivery know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from actors.event import Event
+
+RefusalCode = Literal["overloaded", "storage_full", "draining", "too_many_for_user"]
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """Our word on one batch. Without `refused`: every event of the batch is on disk, or was before (`duplicates`)."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: RefusalCode | None = None
+    """Nothing of the batch was stored; send it again after `retry_ms`."""
+    retry_ms: int = 0
+
+
+class Submit(Protocol):
+    """`submit(events, done)`: takes the events in order, calls `done(receipt)` once, after their commit is on disk.
+
+    Never blocks and never raises. `done` may be called before `submit` returns (a refusal), and is not called at all
+    if the process stops because the store failed: no word is then the right word.
+    """
+
+    def __call__(self, events: Sequence[Event], done: Callable[[Receipt], None]) -> None: ...

@@ -1,0 +1,1 @@
+"""The ways in, and what a browser sees: WebSocket, SSE, HTTP, SDK routes, tracking links, dashboard."""

@@ -1,0 +1,181 @@
+"""The contract of the store, on one page. Keepers: `sqlite.py`, `memory.py`; the suite: `tests/conformance/`.
+
+Rules every keeper keeps:
+
+* `commit` is all or nothing, and durable when it returns (SQLite: WAL, synchronous=FULL).
+* Commits are applied in the order in which they were called; only one runs at a time (the caller awaits each).
+* Writing the same decision or send again changes nothing: their ids are functions of (user, turn, index).
+* Reads see every commit that has returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from actors.event import Event
+from actors.turn import Decision, Send
+
+SendState = Literal["pending", "claimed", "at_dot", "sent", "retry", "failed", "unknown"]
+"""pending -> claimed -> at_dot -> sent | retry | failed | unknown (design §4.9); `retry` is due again at `due`."""
+
+
+class StoreError(Exception):
+    """The store could not do what was asked. `what` says which step; the cause is chained."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class StorageFull(StoreError):
+    """No room on the disk. Nothing of the commit is stored; it may be tried again when there is room."""
+
+
+class StorageFailed(StoreError):
+    """An I/O error. The commit is neither stored nor not stored: stop, and let recovery read the disk."""
+
+
+class StoreRefused(StoreError):
+    """The file is not ours, is of a newer version, or another engine holds it. Nothing was changed."""
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One row of the journal: an event, stamped. `seq` starts at 1 and has no gaps. A change by an operator
+    (kind `program`, user "") is an entry too, and then `body` is its JSON."""
+
+    seq: int
+    at: int
+    event: Event
+
+
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
+    """One actor as of a journal position. `state` is opaque bytes; `due` is its next due time in ms, or None."""
+
+    user: str
+    position: int
+    due: int | None
+    state: bytes
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One step of a send through its states. Applied only if the row is in one of the states that may lead there."""
+
+    id: str
+    state: SendState
+    at: int
+    boot: str = ""
+    """Who claims it: the id of this process's start. Only of `claimed`."""
+    due: int | None = None
+    """When a `retry` is due."""
+    reply: str = ""
+    """What the other side said, or why it failed; at most 500 characters are kept."""
+
+
+class Suppression(msgspec.Struct, frozen=True, gc=False):
+    """An address that gets nothing more (a hard bounce, a complaint). `topic` "" is everything."""
+
+    address: str
+    reason: str
+    at: int
+    topic: str = ""
+
+
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """Target of a tracked link: stored here, so that no link can lead where its sender did not write."""
+
+    send: str
+    index: int
+    url: str
+
+
+class Commit(msgspec.Struct, kw_only=True):
+    """One transaction. Every list may be empty. Order within a list is kept."""
+
+    entries: list[Entry] = []
+    decisions: list[Decision] = []
+    sends: list[Send] = []
+    names: list[tuple[str, str]] = []
+    """(anonymous actor name, user it belongs to)"""
+    snapshots: list[Snapshot] = []
+    gone: list[str] = []
+    """Actors whose row is removed (joined into another, erased). Removed after `snapshots` are written."""
+    replayed_from: int | None = None
+    """Recovery needs the journal only after this position (every actor is snapshotted up to it)."""
+    marks: list[Mark] = []
+    suppressions: list[Suppression] = []
+    links: list[Link] = []
+    programs: list[tuple[str, bytes, int]] = []
+    """(hash, source as JSON bytes, at): what a program was compiled from."""
+
+
+class Outboxed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A send and how it stands."""
+
+    send: Send
+    state: SendState
+    attempts: int
+    due: int
+    boot: str
+    reply: str
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the journal stands when the store is opened."""
+
+    seq: int
+    """Last entry, 0 if none."""
+    at: int
+    """Its stamp, 0 if none."""
+    replay_from: int
+    """Entries after this one have to be taken again."""
+
+
+class Store(Protocol):
+    async def open(self) -> Head: ...
+    async def close(self) -> None: ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Raises StorageFull (nothing stored) or StorageFailed (unknown: stop)."""
+
+    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
+        """The snapshots of those of `users` that have one."""
+
+    async def resolve(self, names: Sequence[str]) -> dict[str, str]:
+        """The users that those of the anonymous `names` belong to which were joined to one."""
+
+    def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
+        """(user, due) of every actor with a timer, in batches. No state is read."""
+
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
+        """The journal after (not including) `after`, up to and including `until`, in order, in batches."""
+
+    def history(self, user: str) -> AsyncIterator[list[Entry]]:
+        """The journal of one user, in order, in batches."""
+
+    async def ledger(
+        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[Decision]:
+        """Newest first; `before` in ms since the epoch, exclusive."""
+
+    async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
+        """Sends in `pending` or `retry` with due <= now, oldest due first."""
+
+    async def next_send_due(self) -> int | None:
+        """Due time of the next send that waits, None if none does."""
+
+    async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]: ...
+
+    async def in_state(self, state: SendState, limit: int = 1000) -> list[Outboxed]:
+        """Sends in that state, oldest first."""
+
+    async def suppressed(self, addresses: Sequence[str]) -> dict[str, list[Suppression]]: ...
+
+    async def link(self, send: str, index: int) -> str | None: ...
+
+    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
+
+    async def counts(self) -> dict[str, int]:
+        """Rows by table, and sends by state as `outbox.<state>`: for the dashboard and for tests."""

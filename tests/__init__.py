@@ -1,0 +1,1 @@
+"""Tests. `unit/` needs nothing, `conformance/` real stores, `acceptance/` real processes, sockets and SMTP."""
