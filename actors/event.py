@@ -52,3 +52,13 @@ FEEDBACK_ONLY: Final = frozenset(
 
 FEEDBACK_IF_MACHINE: Final = frozenset({"email_opened", "email_clicked"})
 """Something the user did, unless their property `machine` is true (a scanner or a proxy fetched it)."""
+
+HUMAN_FEEDBACK: Final = frozenset(
+    {"email_opened", "email_clicked", "email_unsubscribed", "push_seen", "push_clicked", "push_dismissed"}
+)
+"""What the engine tells of a message that a person did to it; all else it says is not something the user does."""
+
+CONTROL: Final = (
+    FEEDBACK_ONLY | FEEDBACK_IF_MACHINE | HUMAN_FEEDBACK | {"email_subscribed", "signed_in", "signed_up", "signed_out"}
+)
+"""Events that change what is known of a user beside the memory plan: every program cares about them."""

@@ -79,6 +79,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     decisions: tuple[Decision, ...] = ()
     sends: tuple[Send, ...] = ()
+    refusals: tuple[tuple[str, str], ...] = ()
+    """(campaign, reason) of each entry refused, to be counted; rows `not_entered` are made only if the program asks."""
 
 
 NOTHING = Turn()
+
+UNTRACKED = Turn()
+"""The user does not want to be tracked: the event is to be counted and forgotten. It changed nothing; no journal row."""

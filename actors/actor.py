@@ -1,0 +1,291 @@
+"""An actor's verbs: take an input, let time pass, be joined, be packed.
+
+The rule of time (design §4.1): before an input stamped `t` is taken, the timers due before `t` fire, in order; timers
+due at `t` fire after the inputs of `t`. All is synchronous: nothing comes between reading and writing a user's state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from actors import history
+from actors.event import CONTROL, Event
+from actors.memory import Happening, remember
+from actors.policy import may_track, standing
+from actors.program import Campaign, Program
+from actors.run import consider, earliest, end, enter, hear, ring
+from actors.state import ENDED, IDS_MAX, Actor, Run
+from actors.turn import NOTHING, UNTRACKED, Turn
+from actors.work import Work
+
+__all__ = ["Actor", "fire", "join", "new_actor", "pack", "standing", "take", "unpack"]
+
+
+def new_actor(user: str) -> Actor:
+    return Actor(user)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Actor)
+
+
+def pack(actor: Actor) -> bytes:
+    """The whole state, as it is stored and kept for actors at rest."""
+    return _encoder.encode(actor)
+
+
+def unpack(data: bytes) -> Actor:
+    """Raises msgspec.DecodeError if the bytes are not a packed actor."""
+    return _decoder.decode(data)
+
+
+# --- taking an input ----------------------------------------------------------------------------------------------
+
+
+def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
+    """One input, stamped `at` (never before an earlier one), and all that comes of it.
+
+    None: its message id is among the actor's last 128; nothing has changed. UNTRACKED: nothing has changed either, the
+    user does not consent to tracking. NOTHING: it was noted, and concerned no campaign.
+    """
+    found = history.digest(event.message_id)
+    if history.knows(actor, found):
+        return None
+    if (
+        (not actor.tracked or program.policy.tracking_opt_in)
+        and event.name
+        and event.source != "engine"
+        and event.name not in CONTROL
+        and not may_track(actor, program)
+    ):
+        return UNTRACKED
+    before = fire(actor, at - 1, program) if 0 < actor.due < at else NOTHING
+    actor.turn += 1
+    history.learn_id(actor, found)
+    occurred = event.occurred
+    if not 0 < occurred <= at:
+        occurred = at
+    elif occurred < at - program.policy.lateness:
+        occurred = at - program.policy.lateness
+    if not _concerns(actor, event, program):
+        history.notice(actor, event, occurred, event.source != "engine")
+        return before
+    work = Work(actor, program, at, actor.turn)
+    _tell(work, event, occurred)
+    _settle(work)
+    return _joined(before, work.done())
+
+
+def _concerns(actor: Actor, event: Event, program: Program) -> bool:
+    """Whether anybody cares: the usual event costs this look-up and no more."""
+    name = event.name
+    if not name or name in program.interests:
+        return True
+    for run in actor.runs:
+        campaign = program.versions.get(run.version)
+        if campaign is not None and (campaign.conditional or name in campaign.listens):
+            return True
+    return False
+
+
+def _joined(before: Turn, after: Turn) -> Turn:
+    if before is NOTHING:
+        return after
+    if after is NOTHING:
+        return before
+    return Turn(
+        decisions=before.decisions + after.decisions,
+        sends=before.sends + after.sends,
+        refusals=before.refusals + after.refusals,
+    )
+
+
+def _tell(work: Work, event: Event, occurred: int) -> None:
+    """The event at hand: what is known of the user, what is remembered, the runs, then new runs."""
+    actor, program = work.actor, work.program
+    work.look_at(event, occurred, actor.turn)
+    name = event.name
+    properties = work.scope.properties if name in CONTROL else {}
+    history.notice(actor, event, occurred, history.is_activity(event, bool(properties.get("machine"))))
+    if not name:
+        if event.kind == "identify":
+            history.identify(actor, event)
+        return
+    if name in CONTROL:
+        history.control(actor, event, properties)
+    interest = program.interests.get(name)
+    if interest is not None and interest.slots:
+        happening = Happening(name, occurred, work.ordinal, work.at, event.body, work.scope.properties)
+        remember(work.scope, interest.slots, happening)
+    for run in _by_priority(work):
+        hear(work, run, _campaign(work, run))
+    if name == "email_unsubscribed":
+        _leave_topic(work, properties.get("topic"))
+    if interest is not None and interest.entries:
+        _enrol(work)
+
+
+def _enrol(work: Work) -> None:
+    """One event gives at most one entry into a campaign, whichever of its patterns matched first."""
+    assert work.event is not None
+    scope = work.scope
+    matched: set[str] = set()
+    for campaign, match in work.program.interests[work.event.name].entries:
+        scope.run = None
+        if campaign.id not in matched and (match.where is None or match.where(scope)):
+            matched.add(campaign.id)
+            enter(work, campaign)
+
+
+def _by_priority(work: Work) -> list[Run]:
+    """The runs as they have their turn: higher priority first, then the older."""
+    runs = list(work.actor.runs)
+    if len(runs) > 1:
+        runs.sort(key=lambda run: -_campaign(work, run).priority)
+    return runs
+
+
+def _leave_topic(work: Work, topic: object) -> None:
+    """Marketing runs of a topic (without one: all of them) end when the user unsubscribes from it."""
+    for run in _by_priority(work):
+        campaign = _campaign(work, run)
+        if run.pc != ENDED and campaign.purpose == "marketing" and (not topic or campaign.topic == topic):
+            end(work, run, campaign, "unsubscribed")
+
+
+def _settle(work: Work) -> None:
+    """After the event at hand: events that steps emitted, conditions that became true, until nothing moves."""
+    actor = work.actor
+    while True:
+        while work.emitted:
+            actor.turn += 1
+            _tell(work, work.emitted.popleft(), work.at)
+        moved = [consider(work, run, _campaign(work, run)) for run in _by_priority(work)]
+        if not any(moved) and not work.emitted:
+            break
+    actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.at]
+    actor.due = earliest(*(run.wake for run in actor.runs)) if actor.runs else 0
+
+
+def _campaign(work: Work, run: Run) -> Campaign:
+    """The version that the run is pinned to; a run whose version nobody kept ends at its next move."""
+    found = work.program.versions.get(run.version)
+    return _gone(run) if found is None else found
+
+
+def _gone(run: Run) -> Campaign:
+    return Campaign(
+        id=run.campaign,
+        version=run.version,
+        status="paused",
+        purpose="marketing",
+        topic=run.campaign,
+        priority=0,
+        entries=(),
+        key=None,
+        condition=None,
+        audience=None,
+        re_entry="always",
+        re_entry_after=0,
+        concurrency="one_per_key",
+        exits=(),
+        goal=None,
+        code=(),
+        listens=frozenset(),
+        conditional=False,
+    )
+
+
+# --- time passes --------------------------------------------------------------------------------------------------
+
+
+def fire(actor: Actor, now: int, program: Program) -> Turn:
+    """All timers due at or before `now`, in order of due time, then of the run's age. Rows carry the due time."""
+    turn = NOTHING
+    while 0 < actor.due <= now:
+        run = min((run for run in actor.runs if run.wake), key=lambda run: run.wake, default=None)
+        if run is None or run.wake > now:
+            actor.due = run.wake if run is not None else 0
+            break
+        turn = _joined(turn, _ring(actor, run, program))
+    return turn
+
+
+def _ring(actor: Actor, run: Run, program: Program) -> Turn:
+    work = Work(actor, program, run.wake, actor.turn + 1)
+    campaign = _campaign(work, run)
+    if campaign.code:
+        ring(work, run, campaign)
+    else:
+        end(work, run, campaign, "archived")
+    if work.decisions:
+        actor.turn += 1
+        _settle(work)
+    else:
+        actor.due = earliest(*(other.wake for other in actor.runs))
+    return work.done()
+
+
+# --- one user who was known as two --------------------------------------------------------------------------------
+
+
+def join(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn | None:
+    """The anonymous `source` turns out to be `into` (design §4.10): memory, runs and timers move there, in one turn.
+
+    The older run per campaign and key wins. `source` is left empty, with `moved_to` set. None: a duplicate.
+    """
+    found = history.digest(event.message_id)
+    if history.knows(into, found):
+        return None
+    before = fire(source, at - 1, program) if 0 < source.due < at else NOTHING
+    if 0 < into.due < at:
+        before = _joined(before, fire(into, at - 1, program))
+    into.turn = max(into.turn, source.turn) + 1
+    work = Work(into, program, at, into.turn)
+    _merge(work, source)
+    history.learn_id(into, found)
+    work.look_at(event, at, into.turn)
+    history.notice(into, event, at, event.source == "client")
+    _settle(work)
+    source.moved_to = into.user
+    source.runs, source.memory, source.traits, source.entries = [], {}, {}, {}
+    source.due = 0
+    return _joined(before, work.done())
+
+
+def _merge(work: Work, source: Actor) -> None:
+    into = work.actor
+    into.ids = (source.ids + into.ids)[-8 * IDS_MAX :]
+    into.traits = {**source.traits, **into.traits}
+    history.note_tracking(into)
+    into.first_seen = earliest(into.first_seen, source.first_seen)
+    if source.last_seen > into.last_seen:
+        into.session_start, into.session_events = source.session_start, source.session_events
+        into.last_seen = source.last_seen
+        into.zone = source.zone or into.zone
+    for slot in work.program.slots:
+        merged = slot.merged(into.memory.get(slot.key), source.memory.get(slot.key))
+        if merged is not None:
+            into.memory[slot.key] = merged
+    for campaign, keys in source.entries.items():
+        known: dict[str, Any] = into.entries.setdefault(campaign, {})
+        for key, entered in keys.items():
+            known[key] = max(entered, known.get(key, 0))
+    _merge_runs(work, source)
+
+
+def _merge_runs(work: Work, source: Actor) -> None:
+    """Of two active runs with one campaign and key, the younger ends with reason `joined`."""
+    into = work.actor
+    into.runs = sorted(into.runs + source.runs, key=lambda run: (run.entered, run.ordinal))
+    seen: set[tuple[str, str]] = set()
+    for run in list(into.runs):
+        campaign = _campaign(work, run)
+        if run.pc == ENDED or campaign.concurrency == "parallel":
+            continue
+        key = (run.campaign, "" if campaign.concurrency == "one_per_user" else run.key)
+        if key in seen:
+            end(work, run, campaign, "joined")
+        seen.add(key)

@@ -1,0 +1,281 @@
+"""The four kinds of collections of `profile.yaml` (language.md §5), and the decaying score: slots with a value to read."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from actors.memory import Happening
+from actors.scope import Evaluate
+from actors.values import number
+
+BAG_KEYS_MAX: Final = 100
+"""Keys in a bag; past it the one added longest ago is dropped."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Bag(msgspec.Struct, frozen=True, kw_only=True):
+    """A cart. State `[value told by the event or None, key, quantity, price, raw properties, key, …]`."""
+
+    key: int
+    event: str
+    by: str
+    remove: str | None
+    clear: tuple[str, ...]
+    where: Evaluate | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.event, *((self.remove,) if self.remove else ()), *self.clear)))
+
+    @property
+    def bytes_max(self) -> int:
+        return BAG_KEYS_MAX * 200
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        if happening.event in self.clear:
+            return None
+        properties = happening.properties
+        state = state or [None]
+        told = number(properties.get("cart_value"))
+        state[0] = told
+        name = _text(properties.get(self.by))
+        place = _find(state, name)
+        quantity = number(properties.get("quantity"))
+        if happening.event == self.event:
+            added = 1 if quantity is None else quantity
+            price = number(properties.get("price"))
+            if place:
+                state[place + 1] += added
+                state[place + 2] = price
+                state[place + 3] = happening.body
+            else:
+                state += [name, added, price, happening.body]
+                if len(state) > 1 + 4 * BAG_KEYS_MAX:
+                    del state[1:5]
+            place = place or len(state) - 4
+        elif place:
+            state[place + 1] = 0 if quantity is None else state[place + 1] - quantity
+        if place and state[place + 1] <= 0:
+            del state[place : place + 4]
+        return state if len(state) > 1 or told is not None else None
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        if not (ours and theirs):
+            return ours or theirs
+        merged = list(ours)
+        merged[0] = None
+        for place in range(1, len(theirs), 4):
+            known = _find(merged, theirs[place])
+            if known:
+                merged[known + 1] += theirs[place + 1]
+            elif len(merged) <= 4 * BAG_KEYS_MAX:
+                merged += theirs[place : place + 4]
+        return merged
+
+    def joined(self, other: Any) -> Bag:
+        return self
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else str(value)
+
+
+def _find(bag: list[Any], name: str) -> int:
+    """Index of a key in a bag's state, 0 if it is not in it."""
+    for place in range(1, len(bag), 4):
+        if bag[place] == name:
+            return place
+    return 0
+
+
+def bag_items(state: Any) -> list[dict[str, Any]]:
+    """The latest properties of each key, with its `quantity`; in the order in which the keys came."""
+    if not state:
+        return []
+    return [{**_decode(state[i + 3]), "quantity": state[i + 1]} for i in range(1, len(state), 4)]
+
+
+def bag_value(state: Any) -> int | float:
+    """What the last event said, else the sum of price times quantity."""
+    if not state:
+        return 0
+    if state[0] is not None:
+        return state[0]  # type: ignore[no-any-return]
+    return round(sum((state[i + 1] * (state[i + 2] or 0) for i in range(1, len(state), 4)), 0.0), 6)
+
+
+def bag_quantity(state: Any) -> int | float:
+    return sum(state[i + 1] for i in range(1, len(state), 4)) if state else 0
+
+
+class LastOf(msgspec.Struct, frozen=True, kw_only=True):
+    """The last few, newest first. State `[occurred, value of distinct, raw properties, occurred, …]`."""
+
+    key: int
+    event: str
+    keep: int
+    distinct: str | None
+    where: Evaluate | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return (self.event,)
+
+    @property
+    def bytes_max(self) -> int:
+        return self.keep * 200
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        state = state or []
+        name = _text(happening.properties.get(self.distinct)) if self.distinct else None
+        for place in range(0, len(state), 3):
+            if name is not None and state[place + 1] == name:
+                if state[place] > happening.occurred:
+                    return state
+                del state[place : place + 3]
+                break
+        place = 0
+        while place < len(state) and state[place] > happening.occurred:
+            place += 3
+        state[place:place] = [happening.occurred, name, happening.body]
+        del state[3 * self.keep :]
+        return state
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        merged = ours
+        for place in range(len(theirs or ()) - 3, -1, -3):
+            occurred, name, body = theirs[place : place + 3]
+            properties = {self.distinct: name} if self.distinct else {}
+            merged = self.put(merged, Happening(self.event, occurred, 0, occurred, body, properties))
+        return merged
+
+    def joined(self, other: Any) -> LastOf:
+        return self if self.keep >= other.keep else other
+
+
+def last_items(state: Any) -> list[dict[str, Any]]:
+    return [_decode(state[i + 2]) for i in range(0, len(state), 3)] if state else []
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How often each value came, decaying. State `{value: [score, as of]}`; past twice `keep` the lowest are dropped."""
+
+    key: int
+    event: str
+    of: str
+    half_life: int | None
+    """Milliseconds."""
+    keep: int
+    where: Evaluate | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return (self.event,)
+
+    @property
+    def bytes_max(self) -> int:
+        return 2 * self.keep * 40
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        value = happening.properties.get(self.of)
+        if value is None:
+            return state
+        state = {} if state is None else state
+        name = _text(value)
+        state[name] = _bumped(state.get(name), 1.0, happening.occurred, self.half_life)
+        return self._trimmed(state)
+
+    def _trimmed(self, state: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        if len(state) <= 2 * self.keep:
+            return state
+        as_of = max(at for _, at in state.values())
+        return {name: state[name] for name in tally_ranking(state, as_of, self.half_life)[: self.keep]}
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        merged = dict(ours or {})
+        for name, (score, at) in (theirs or {}).items():
+            merged[name] = _bumped(merged.get(name), score, at, self.half_life)
+        return self._trimmed(merged) or None
+
+    def joined(self, other: Any) -> Tally:
+        return self if self.keep >= other.keep else other
+
+
+def _bumped(known: list[Any] | None, weight: float, at: int, half_life: int | None) -> list[Any]:
+    """A decaying sum after `weight` was added as of `at` (which may be earlier than what is known)."""
+    if known is None:
+        return [weight, at]
+    score, since = known
+    newer = max(since, at)
+    return [decayed(score, newer - since, half_life) + decayed(weight, newer - at, half_life), newer]
+
+
+def decayed(score: float, age: int, half_life: int | None) -> float:
+    """What is left of a score after `age` ms."""
+    return score if not half_life else score * float(0.5 ** (age / half_life))
+
+
+def tally_ranking(state: Any, now: int, half_life: int | None) -> list[str]:
+    """Names by score, highest first, equals by name."""
+    scores = {name: decayed(score, now - at, half_life) for name, (score, at) in (state or {}).items()}
+    return sorted(scores, key=lambda name: (-scores[name], name))
+
+
+class SumOf(msgspec.Struct, frozen=True, kw_only=True):
+    """Sum of a property since ever: a number."""
+
+    key: int
+    event: str
+    of: str
+    where: Evaluate | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return (self.event,)
+
+    @property
+    def bytes_max(self) -> int:
+        return 9
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        return (state or 0) + (number(happening.properties.get(self.of)) or 0)
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        return (ours or 0) + (theirs or 0)
+
+    def joined(self, other: Any) -> SumOf:
+        return self
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """`score(E: 1, F: 5, half_life 2d)`: a decaying sum of weights. State `[score, as of]`."""
+
+    key: int
+    weights: tuple[tuple[str, float], ...]
+    half_life: int
+    where: Evaluate | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return tuple(event for event, _ in self.weights)
+
+    @property
+    def bytes_max(self) -> int:
+        return 20
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        weight = dict(self.weights)[happening.event]
+        return _bumped(state, weight, happening.occurred, self.half_life)
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        if not (ours and theirs):
+            return ours or theirs
+        return _bumped(ours, theirs[0], theirs[1], self.half_life)
+
+    def joined(self, other: Any) -> Score:
+        return self

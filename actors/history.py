@@ -1,0 +1,135 @@
+"""What every event changes, whoever cares about it: when the user was seen, sessions, sign-in, consent, reachability."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from actors.event import FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event
+from actors.scope import SESSION_MS
+from actors.state import IDS_MAX, Actor
+
+TRAITS_MAX: Final = 256
+"""Traits of one user; a new one past it is not taken (those that are known can still change)."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class _Context(msgspec.Struct):
+    timezone: Any = None
+
+
+_decode_context = msgspec.json.Decoder(_Context).decode
+
+
+def digest(message_id: str) -> bytes:
+    """8 bytes that stand for a message id."""
+    return blake2b(message_id.encode(), digest_size=8).digest()
+
+
+def knows(actor: Actor, found: bytes) -> bool:
+    """Whether the event with that digest is among the last that the actor took."""
+    ids = actor.ids
+    place = ids.find(found)
+    while place > 0 and place % 8:
+        place = ids.find(found, place + 1)
+    return place >= 0
+
+
+def learn_id(actor: Actor, found: bytes) -> None:
+    actor.ids = (actor.ids + found)[-8 * IDS_MAX :]
+
+
+def is_activity(event: Event, machine: bool) -> bool:
+    """Whether it is something the user did (language.md §4): not feedback by machines, not what a server sets."""
+    name = event.name
+    if not name:
+        return event.source == "client"
+    if name in FEEDBACK_ONLY:
+        return False
+    if name in FEEDBACK_IF_MACHINE:
+        return not machine
+    return event.source != "engine" or name in HUMAN_FEEDBACK
+
+
+def notice(actor: Actor, event: Event, occurred: int, active: bool) -> None:
+    """When the user was seen, the session, the time zone."""
+    if not actor.first_seen:
+        actor.first_seen = occurred
+    if active:
+        if occurred - actor.last_seen >= SESSION_MS:
+            actor.session_start = occurred
+            actor.session_events = 1
+        else:
+            actor.session_events += 1
+        if occurred > actor.last_seen:
+            actor.last_seen = occurred
+    if event.context and b'"timezone"' in event.context:
+        told = _decode_context(event.context).timezone
+        if isinstance(told, str) and told != actor.zone:
+            actor.zone = told[:64]
+
+
+def identify(actor: Actor, event: Event) -> None:
+    """Traits: new values replace old ones, null forgets; `consent` is taken part by part."""
+    traits = actor.traits
+    for name, value in _decode(event.body).items():
+        if value is None:
+            traits.pop(name, None)
+        elif name == "consent" and isinstance(value, dict) and isinstance(traits.get("consent"), dict):
+            traits["consent"] = {**traits["consent"], **value}
+        elif name in traits or len(traits) < TRAITS_MAX:
+            traits[name] = value
+    if event.source == "client":
+        actor.signed_in = True
+    note_tracking(actor)
+
+
+def note_tracking(actor: Actor) -> None:
+    consent = actor.traits.get("consent")
+    actor.tracked = not (isinstance(consent, dict) and consent.get("tracking") is False)
+
+
+def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
+    """Sign-in, and what feedback says of how the user may be reached."""
+    match event.name:
+        case "signed_in" | "signed_up":
+            actor.signed_in = True
+        case "signed_out":
+            actor.signed_in = False
+        case "email_bounced" if properties.get("permanent"):
+            _suppress(actor, properties)
+        case "email_complained":
+            _suppress(actor, properties)
+        case "email_unsubscribed":
+            _unsubscribe(actor, properties.get("topic"))
+        case "email_subscribed":
+            _subscribe(actor, properties.get("topic"))
+
+
+def _suppress(actor: Actor, properties: dict[str, Any]) -> None:
+    address = properties.get("address") or actor.traits.get("email")
+    if isinstance(address, str) and address not in actor.suppressed:
+        actor.suppressed.append(address)
+
+
+def _unsubscribe(actor: Actor, topic: object) -> None:
+    if isinstance(topic, str) and topic:
+        if topic not in actor.unsubscribed:
+            actor.unsubscribed.append(topic)
+    else:
+        actor.traits["consent"] = {**_consent(actor), "marketing": False}
+
+
+def _subscribe(actor: Actor, topic: object) -> None:
+    if isinstance(topic, str) and topic:
+        actor.unsubscribed = [other for other in actor.unsubscribed if other != topic]
+    else:
+        actor.traits["consent"] = {**_consent(actor), "marketing": True}
+
+
+def _consent(actor: Actor) -> dict[str, Any]:
+    consent = actor.traits.get("consent")
+    return consent if isinstance(consent, dict) else {}

@@ -1,0 +1,199 @@
+"""What is remembered of a user's events: one slot for each thing the program asks (its memory plan).
+
+A slot is a description, shared by all actors; its state is a plain value in `Actor.memory`, bounded, and made only
+of what MessagePack keeps. An expression `count(x, last 10m) > 2` needs three times, so three are kept.
+
+The user's history is ordered by (occurred, ordinal): when it happened, then in which turn it was taken.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from hashlib import blake2b
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from actors.scope import Evaluate, Scope
+from actors.values import number
+
+LOG_KEEP: Final = 256
+"""Rows kept of a log whose question gives no smaller number; past it the oldest is forgotten."""
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """The event at hand, as a slot sees it."""
+
+    event: str
+    occurred: int
+    ordinal: int
+    at: int
+    body: bytes
+    properties: dict[str, Any]
+
+
+class Slot(Protocol):
+    """One thing to remember. `key` is stable: equal questions have equal keys, in every program."""
+
+    @property
+    def key(self) -> int: ...
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Canonical names of the events that change it."""
+
+    @property
+    def where(self) -> Evaluate | None: ...
+    @property
+    def bytes_max(self) -> int:
+        """About how large its state can get."""
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        """The state after the event; `state` is None at first and may be changed in place."""
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        """The state of one user who was remembered as two."""
+
+    def joined(self, other: Any) -> Slot:
+        """A slot that remembers enough for both; `other` has the same key."""
+
+
+def slot_key(text: str) -> int:
+    """48 bits of a hash of the question's canonical text."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest(), "big")
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest `keep` of an event: rows `[occurred, ordinal, *values of properties]`, oldest first."""
+
+    key: int
+    event: str
+    where: Evaluate | None = None
+    properties: tuple[str, ...] = ()
+    keep: int = LOG_KEEP
+    horizon: int = 0
+    """Milliseconds after which a row can be forgotten; 0: never."""
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return (self.event,)
+
+    @property
+    def bytes_max(self) -> int:
+        return self.keep * (20 + 24 * len(self.properties))
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        row = [happening.occurred, happening.ordinal, *map(happening.properties.get, self.properties)]
+        if state is None:
+            return [row]
+        if state[-1][0] <= happening.occurred:
+            state.append(row)
+        else:
+            insort(state, row, key=_place)
+        return self._trimmed(state, happening.at)
+
+    def _trimmed(self, state: list[Any], at: int) -> list[Any]:
+        drop = max(0, len(state) - self.keep)
+        if self.horizon:
+            oldest = at - self.horizon
+            while drop < len(state) - 1 and state[drop][0] <= oldest:
+                drop += 1
+        if drop:
+            del state[:drop]
+        return state
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        return sorted((ours or []) + (theirs or []), key=_place)[-self.keep :] or None
+
+    def joined(self, other: Any) -> Log:
+        horizon = 0 if not (self.horizon and other.horizon) else max(self.horizon, other.horizon)
+        return msgspec.structs.replace(self, keep=max(self.keep, other.keep), horizon=horizon)
+
+
+def _place(row: Any) -> tuple[int, int]:
+    return (row[0], row[1])
+
+
+def rows_after(state: Any, occurred: int, ordinal: int) -> list[Any]:
+    """The rows of a log that come after a place in the history."""
+    if not state:
+        return []
+    if (state[0][0], state[0][1]) > (occurred, ordinal):
+        return state  # type: ignore[no-any-return]
+    return [row for row in state if (row[0], row[1]) > (occurred, ordinal)]
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Count, sum, least and greatest of a property since ever: `[events, numbers, sum, min, max]`."""
+
+    key: int
+    event: str
+    of: str | None
+    where: Evaluate | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return (self.event,)
+
+    @property
+    def bytes_max(self) -> int:
+        return 45
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        state = state or [0, 0, 0, None, None]
+        state[0] += 1
+        found = number(happening.properties.get(self.of)) if self.of else None
+        if found is not None:
+            state[1] += 1
+            state[2] += found
+            state[3] = found if state[3] is None else min(state[3], found)
+            state[4] = found if state[4] is None else max(state[4], found)
+        return state
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        if not (ours and theirs):
+            return ours or theirs
+        return [
+            ours[0] + theirs[0],
+            ours[1] + theirs[1],
+            ours[2] + theirs[2],
+            min((v for v in (ours[3], theirs[3]) if v is not None), default=None),
+            max((v for v in (ours[4], theirs[4]) if v is not None), default=None),
+        ]
+
+    def joined(self, other: Any) -> Totals:
+        return self
+
+
+class First(msgspec.Struct, frozen=True, kw_only=True):
+    """A property of the oldest of an event: `[occurred, ordinal, value]`."""
+
+    key: int
+    event: str
+    of: str
+    where: Evaluate | None = None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return (self.event,)
+
+    @property
+    def bytes_max(self) -> int:
+        return 60
+
+    def put(self, state: Any, happening: Happening) -> Any:
+        row = [happening.occurred, happening.ordinal, happening.properties.get(self.of)]
+        return row if state is None or row[0] < state[0] else state
+
+    def merged(self, ours: Any, theirs: Any) -> Any:
+        return min(filter(None, (ours, theirs)), key=_place, default=None)
+
+    def joined(self, other: Any) -> First:
+        return self
+
+
+def remember(scope: Scope, slots: tuple[Slot, ...], happening: Happening) -> None:
+    """Let every slot that the event concerns take it in."""
+    memory = scope.actor.memory
+    for slot in slots:
+        if slot.where is None or slot.where(scope):
+            memory[slot.key] = slot.put(memory.get(slot.key), happening)

@@ -1,0 +1,69 @@
+"""What an expression can see: one user at one moment, and the event and run at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from actors.state import Actor, Run
+
+if TYPE_CHECKING:
+    from actors.program import Program
+
+SESSION_MS: Final = 30 * 60 * 1000
+"""A session ends after this long without activity (language.md §4)."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Scope:
+    """Mutable and reused within a turn: `run` and `properties` are set to what is being looked at."""
+
+    __slots__ = ("_body", "_entries", "_properties", "actor", "now", "program", "run")
+
+    def __init__(self, actor: Actor, program: Program, now: int) -> None:
+        self.actor = actor
+        self.program = program
+        self.now = now
+        self.run: Run | None = None
+        self._body: bytes | None = None
+        self._properties: dict[str, Any] | None = None
+        self._entries: dict[str, dict[str, Any]] = {}
+
+    def take_up(self, body: bytes) -> None:
+        """The event at hand is another one now: the raw JSON of its properties."""
+        self._body = body
+        self._properties = None
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """Of the event at hand, decoded when first asked for; empty if there is none."""
+        found = self._properties
+        if found is None:
+            found = self._properties = _decode(self._body) if self._body else {}
+        return found
+
+    def looking_at(self, properties: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Take another event's properties for the event at hand; returns those to put back."""
+        previous, self._properties = self._properties, properties
+        return previous
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """Properties of the event that started the run; before a run has started, of the event at hand."""
+        run = self.run
+        if run is None:
+            return self.properties
+        found = self._entries.get(run.id)
+        if found is None:
+            found = self._entries[run.id] = _decode(run.entry)
+        return found
+
+
+Evaluate = Callable[[Scope], object]
+"""A compiled expression."""
+
+Horizon = Callable[[Scope], int]
+"""The next instant (ms, after `scope.now`) at which a compiled expression may change without any event; 0: never."""

@@ -1,0 +1,85 @@
+"""What an actor is made of: one user's state, and the runs in it. Plain values, packed as one MessagePack array."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+ENDED: Final = -1
+"""`Run.pc` of a run that has ended and is only kept while its goal may still be reached."""
+
+RUNS_MAX: Final = 64
+"""Active runs of one user; an entry beyond it is refused as `concurrency`."""
+
+WATCHED_MAX: Final = 32
+"""Ended runs of one user whose goal is still watched; the oldest is forgotten past it."""
+
+IDS_MAX: Final = 128
+"""Message ids of the newest events that are remembered for deduplication, 8 bytes each."""
+
+
+class Run(msgspec.Struct, array_like=True):
+    """One user's way through one campaign, for one key. Pinned to the version that it entered with."""
+
+    id: str
+    campaign: str
+    version: str
+    entered: int
+    """`at` of the entry."""
+    occurred: int
+    """When the entry event happened; with `ordinal` the place in the user's history that `since entry` means."""
+    ordinal: int
+    key: str = ""
+    entry: bytes = b"{}"
+    """Raw JSON of the entry event's properties."""
+    pc: int = 0
+    """Index of the instruction it waits at, or ENDED."""
+    wake: int = 0
+    """When the wait at `pc` has to be looked at again, in ms; 0 if no time ends it."""
+    deadline: int = 0
+    """When the wait is over whatever happens (`up_to`, `for`), 0 if never; of an idle wait: how long, in ms."""
+    sent: int = 0
+    goal: int = 0
+    """Last moment (occurred) at which its goal counts, in ms; 0: while it lasts; -1: reached, or it has none."""
+    names: dict[str, bool] = {}
+    """What `as:` named: true, it came; false, time was up."""
+
+
+class Actor(msgspec.Struct, array_like=True):
+    """One user's state. Only the verbs of `actor.py` change it, one turn at a time."""
+
+    user: str
+    position: int = 0
+    """Journal position of the last input it took: set by the engine, stored with the snapshot."""
+    due: int = 0
+    """When its next timer has to be looked at, in ms; 0 if it has none. Never later than the truth."""
+    moved_to: str = ""
+    """The user that this anonymous visitor turned out to be."""
+    turn: int = 0
+    """Number of its last turn; the order of its history."""
+    first_seen: int = 0
+    last_seen: int = 0
+    """When the user last did anything (occurred)."""
+    session_start: int = 0
+    session_events: int = 0
+    signed_in: bool = False
+    tracked: bool = True
+    """Whether what the user does may be remembered at all (consent to tracking)."""
+    zone: str = ""
+    """IANA time zone that the user's device last told."""
+    ids: bytes = b""
+    """Hashes of the message ids of its newest events, 8 bytes each, oldest first."""
+    traits: dict[str, Any] = {}
+    memory: dict[int, Any] = {}
+    """What the memory plan asks for, by the key of its slot (`memory.py`)."""
+    runs: list[Run] = []
+    """In order of entry; ended ones last only while their goal is watched."""
+    entries: dict[str, dict[str, int]] = {}
+    """campaign -> key -> `at` of the last entry, for campaigns with a re-entry rule."""
+    refused: dict[str, tuple[int, str]] = {}
+    """campaign -> (at, reason) of the last `not_entered`."""
+    suppressed: list[str] = []
+    """Addresses that bounced for good or complained."""
+    unsubscribed: list[str] = []
+    """Topics the user does not want mail about."""

@@ -1,0 +1,100 @@
+"""A turn in the making: who it is about, when, and the rows that come of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from actors.event import Event
+from actors.program import Campaign, Program
+from actors.scope import Scope
+from actors.state import Actor, Run
+from actors.turn import NOTHING, Channel, Decision, DecisionKind, Send, Turn
+
+EMIT_DEPTH_MAX: Final = 8
+"""Events that one turn may cause by `emit`; past it an emit is written down with reason `emit_depth_max` and not told."""
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Work:
+    """Mutable, lives for one turn. `number` is the turn's; rows are indexed in the order in which they are written."""
+
+    __slots__ = (
+        "actor",
+        "at",
+        "decisions",
+        "emits",
+        "emitted",
+        "event",
+        "number",
+        "occurred",
+        "ordinal",
+        "program",
+        "refusals",
+        "scope",
+        "sends",
+    )
+
+    def __init__(self, actor: Actor, program: Program, at: int, number: int) -> None:
+        self.actor = actor
+        self.program = program
+        self.at = at
+        self.number = number
+        self.scope = Scope(actor, program, at)
+        self.event: Event | None = None
+        self.occurred = at
+        self.ordinal = number
+        self.decisions: list[Decision] = []
+        self.sends: list[Send] = []
+        self.refusals: list[tuple[str, str]] = []
+        self.emitted: deque[Event] = deque()
+        self.emits = 0
+
+    def look_at(self, event: Event, occurred: int, ordinal: int) -> None:
+        """Make `event` the event at hand; (occurred, ordinal) is its place in the user's history."""
+        self.event = event
+        self.occurred = occurred
+        self.ordinal = ordinal
+        self.scope.take_up(event.body)
+
+    def done(self) -> Turn:
+        if not (self.decisions or self.refusals):
+            return NOTHING
+        return Turn(decisions=tuple(self.decisions), sends=tuple(self.sends), refusals=tuple(self.refusals))
+
+    def write(
+        self,
+        campaign: Campaign,
+        run: Run | None,
+        decision: DecisionKind,
+        *,
+        step: str = "",
+        reason: str | None = None,
+        channel: Channel | None = None,
+        template: str | None = None,
+        message: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """One row of the ledger."""
+        self.decisions.append(
+            Decision(
+                at=self.at,
+                user=self.actor.user,
+                turn=self.number,
+                index=len(self.decisions),
+                campaign=campaign.id,
+                version=campaign.version,
+                run="" if run is None else run.id,
+                step=step,
+                decision=decision,
+                reason=reason,
+                channel=channel,
+                template=template,
+                message=message,
+                detail=_encode(detail) if detail else b"{}",
+            )
+        )

@@ -1,0 +1,52 @@
+"""Local time of a user: hours, days and midnights in an IANA zone, as functions of an instant in ms."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+HOUR_MS: Final = 3_600_000
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> tzinfo | None:
+    """The zone of that name; None if there is none (`GMT+0000`, as some SDKs say)."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def local(at: int, name: str) -> datetime:
+    """The local time at `at`; UTC if the zone is not known."""
+    return datetime.fromtimestamp(at / 1000, zone(name) or UTC)
+
+
+def hour(at: int, name: str) -> int:
+    """0 to 23."""
+    return local(at, name).hour
+
+
+def weekday(at: int, name: str) -> int:
+    """ISO 8601: Monday is 1, Sunday is 7."""
+    return local(at, name).isoweekday()
+
+
+def midnight(at: int, name: str) -> int:
+    """The instant in ms at which the local day of `at` began."""
+    moment = local(at, name).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    return int(moment.timestamp() * 1000)
+
+
+def next_midnight(at: int, name: str) -> int:
+    moment = local(at, name)
+    day = (moment.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)) + timedelta(days=1)
+    return int(day.replace(tzinfo=moment.tzinfo).timestamp() * 1000)
+
+
+def next_hour(at: int) -> int:
+    """The next instant at which `hour(now)` can change: zones are offset by quarters of an hour at the finest."""
+    quarter = HOUR_MS // 4
+    return (at // quarter + 1) * quarter

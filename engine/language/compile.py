@@ -1,0 +1,224 @@
+"""A site to a program: campaigns become flat lists of instructions, expressions closures, questions a memory plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+import msgspec
+
+from actors import program as compiled
+from actors.names import ALIASES
+from actors.scope import Evaluate
+from engine.language import ast
+from engine.language.compile_expressions import CompileError, Expressions
+from engine.language.compile_horizon import compile_horizon
+from engine.language.compile_memory import Plan, plain
+from engine.language.compile_names import bag_object, collection_value
+
+__all__ = ["CompileError", "compile_site", "version_of"]
+
+
+def compile_site(site: ast.Site, *, only: Sequence[str] | None = None) -> compiled.Program:
+    """The program of a site that `load_site` accepted. `only`: leave out all campaigns but these (scenarios).
+
+    Raises CompileError for what the language cannot mean, such as segments defined by each other.
+    """
+    return _Compiler(site).program(only)
+
+
+def version_of(campaign: ast.Campaign, profile: ast.Profile) -> str:
+    """12 hexadecimal digits of a hash over all that decides what the campaign does; not over `why`, its status, layout."""
+    meaning = {name: part for name, part in plain(campaign).items() if name != "status"}
+    text = msgspec.json.encode([meaning, plain(profile)], order="sorted")
+    return sha256(text).hexdigest()[:12]
+
+
+class _Compiler:
+    def __init__(self, site: ast.Site) -> None:
+        self._site = site
+        self._collections = dict(site.profile.remember)
+        self._segments = dict(site.profile.segments)
+        self._plan = Plan(self._collections)
+        self._expressions = Expressions(self._collections, self._segments, self._plan)
+        self._templates = {(info.channel, info.name): info.names for info in site.templates or ()}
+
+    def program(self, only: Sequence[str] | None) -> compiled.Program:
+        campaigns = tuple(
+            self._campaign(campaign)
+            for campaign in self._site.campaigns
+            if campaign.status in ("live", "paused") and (only is None or campaign.id in only)
+        )
+        policy = self._site.policy
+        return compiled.Program(
+            hash=sha256(msgspec.json.encode([self._site.sources, only])).hexdigest(),
+            campaigns=campaigns,
+            versions={campaign.version: campaign for campaign in campaigns},
+            slots=self._plan.slots,
+            interests=compiled.index(campaigns, self._plan.slots),
+            policy=compiled.Policy(
+                marketing_opt_in=policy.marketing_consent == "opt_in",
+                tracking_opt_in=policy.tracking_consent == "opt_in",
+                unverified_email=policy.unverified_email == "allow",
+                expires=round(policy.expires * 1000),
+                time_zone=policy.time_zone,
+                lateness=round(policy.lateness * 1000),
+            ),
+            aliases={**ALIASES, **dict(self._site.profile.aliases)},
+        )
+
+    def _campaign(self, campaign: ast.Campaign) -> compiled.Campaign:
+        code = _Code(self, campaign)
+        code.steps(campaign.steps)
+        code.add(compiled.Finish(step="finish"))
+        entry = campaign.entry
+        exits = self.matches(campaign.exits, in_run=True)
+        goal = self._goal(campaign.goal)
+        waits = [match for one in code.instructions if isinstance(one, compiled.WaitUntil) for match in one.matches]
+        return compiled.Campaign(
+            id=campaign.id,
+            version=version_of(campaign, self._site.profile),
+            status="paused" if campaign.status == "paused" else "live",
+            purpose=campaign.purpose,
+            topic=campaign.topic or campaign.id,
+            priority=campaign.priority,
+            entries=self.matches(entry.patterns, in_run=False),
+            key=entry.key,
+            condition=self.optional(entry.condition, in_run=False),
+            audience=self.optional(entry.audience, in_run=False),
+            re_entry=entry.re_entry,
+            re_entry_after=round(entry.re_entry_after * 1000),
+            concurrency=entry.concurrency,
+            exits=exits,
+            goal=goal,
+            code=tuple(code.instructions),
+            listens=frozenset(match.event for match in (*exits, *waits, *(goal.matches if goal else ()))),
+            conditional=any(isinstance(one, compiled.WaitWhen) for one in code.instructions),
+        )
+
+    def _goal(self, goal: ast.Goal | None) -> compiled.Goal | None:
+        if goal is None:
+            return None
+        return compiled.Goal(
+            matches=self.matches(goal.patterns, in_run=True),
+            within=None if goal.within is None else round(goal.within * 1000),
+            value=goal.value,
+            go_on=goal.go_on,
+        )
+
+    def matches(self, patterns: Iterable[ast.Pattern], *, in_run: bool) -> tuple[compiled.Match, ...]:
+        return tuple(self._match(pattern, in_run) for pattern in patterns)
+
+    def _match(self, pattern: ast.Pattern, in_run: bool) -> compiled.Match:
+        if not isinstance(pattern, ast.EventPattern):
+            raise CompileError(f"the pattern `{pattern.text}` is not in this version: use the name of an event")
+        where = pattern.where
+        test = None if where is None else self._expressions.compile(where, in_run=in_run, in_where=True)
+        return compiled.Match(event=pattern.event, where=test, text=pattern.text or pattern.event)
+
+    def expression(self, node: ast.Expression, *, in_run: bool) -> Evaluate:
+        return self._expressions.compile(node, in_run=in_run)
+
+    def optional(self, node: ast.Expression | None, *, in_run: bool) -> Evaluate | None:
+        return None if node is None else self.expression(node, in_run=in_run)
+
+    def pairs(self, pairs: Iterable[tuple[str, ast.Expression]]) -> tuple[tuple[str, Evaluate], ...]:
+        return tuple((name, self.expression(node, in_run=True)) for name, node in pairs)
+
+    def wait_when(self, step: ast.WaitWhen) -> compiled.WaitWhen:
+        return compiled.WaitWhen(
+            step="wait when",
+            condition=self.expression(step.condition, in_run=True),
+            horizon=compile_horizon(step.condition, self._expressions, self._segments),
+            up_to=self.optional(step.up_to, in_run=True),
+            name=step.name,
+        )
+
+    def wait_idle(self, step: ast.WaitIdle) -> compiled.WaitIdle:
+        keys = tuple(self._plan.log(event, None, None, keep=1) for event in step.of)
+        slots = {slot.key: slot for slot in self._plan.slots}
+        return compiled.WaitIdle(
+            step="wait idle",
+            duration=self.expression(step.duration, in_run=True),
+            of=tuple(slots[key] for key in keys) if keys else None,
+        )
+
+    def send(self, step: ast.SendStep, campaign: ast.Campaign) -> compiled.SendMessage:
+        names = self._templates.get((step.channel, step.template), frozenset())
+        return compiled.SendMessage(
+            step=f"send {step.template}",
+            channel=step.channel,
+            template=step.template,
+            subject=step.subject,
+            data=self.pairs(step.data),
+            expires=self.optional(step.expires, in_run=True),
+            topic=step.topic or campaign.topic or campaign.id,
+            purpose=step.purpose or campaign.purpose,
+            collections=tuple((name, self._seen_by_template(name)) for name in self._collections if name in names),
+        )
+
+    def _seen_by_template(self, name: str) -> Evaluate:
+        if isinstance(self._collections[name], ast.Bag):
+            return bag_object(name, self._plan)
+        return collection_value(name, None, self._collections, self._plan)
+
+
+class _Code:
+    """The instructions of one campaign in the making: nested steps become jumps forward."""
+
+    def __init__(self, compiler: _Compiler, campaign: ast.Campaign) -> None:
+        self._compiler = compiler
+        self._campaign = campaign
+        self.instructions: list[compiled.Instruction] = []
+
+    def add(self, instruction: compiled.Instruction) -> int:
+        self.instructions.append(instruction)
+        return len(self.instructions) - 1
+
+    def steps(self, steps: Iterable[ast.AnyStep]) -> None:
+        for step in steps:
+            if isinstance(step, ast.Branch):
+                self._branch(step)
+            else:
+                self.add(self._instruction(step))
+
+    def _branch(self, step: ast.Branch) -> None:
+        leaving = []
+        for number, (condition, body) in enumerate(step.cases, start=1):
+            test = compiled.JumpUnless(
+                step="branch", condition=self._compiler.expression(condition, in_run=True), to=0, case=number
+            )
+            place = self.add(test)
+            self.steps(body)
+            leaving.append(self.add(compiled.Jump(step="branch", to=0)))
+            self.instructions[place] = msgspec.structs.replace(test, to=len(self.instructions))
+        self.steps(step.otherwise)
+        for place in leaving:
+            self.instructions[place] = compiled.Jump(step="branch", to=len(self.instructions))
+
+    def _instruction(self, step: ast.AnyStep) -> compiled.Instruction:
+        compiler = self._compiler
+        match step:
+            case ast.WaitFor(duration=duration):
+                return compiled.WaitFor(step="wait for", duration=compiler.expression(duration, in_run=True))
+            case ast.WaitIdle():
+                return compiler.wait_idle(step)
+            case ast.WaitUntil(patterns=patterns, up_to=up_to, name=name):
+                return compiled.WaitUntil(
+                    step="wait until",
+                    matches=compiler.matches(patterns, in_run=True),
+                    up_to=compiler.optional(up_to, in_run=True),
+                    name=name,
+                )
+            case ast.WaitWhen():
+                return compiler.wait_when(step)
+            case ast.SendStep():
+                return compiler.send(step, self._campaign)
+            case ast.SetTraits(traits=traits):
+                return compiled.SetTraits(step="set", traits=compiler.pairs(traits))
+            case ast.Emit(event=event, properties=properties):
+                return compiled.EmitEvent(step=f"emit {event}", event=event, properties=compiler.pairs(properties))
+            case ast.Exit(reason=reason):
+                return compiled.ExitRun(step="exit", reason=reason)
+            case ast.Branch():
+                raise AssertionError("branches are made of jumps")

@@ -1,0 +1,90 @@
+"""The same actors in virtual time: inputs in the order of their stamps, and all that comes of them."""
+
+from __future__ import annotations
+
+import heapq
+
+import msgspec
+
+from actors.actor import Actor, fire, join, new_actor, take
+from actors.event import Event
+from actors.program import Program
+from actors.turn import NOTHING, UNTRACKED, Decision, Send, Turn
+
+
+class Simulator:
+    """Many actors, no clock, no disk. Every row that the live engine would write, and `not_entered` if `verbose`."""
+
+    def __init__(self, program: Program, start: int, verbose: bool = True) -> None:
+        self.program = msgspec.structs.replace(program, tells_all=verbose)
+        self.now = start
+        self.decisions: list[Decision] = []
+        self.sends: list[Send] = []
+        self.refusals: dict[tuple[str, str], int] = {}
+        self.untracked = 0
+        self._actors: dict[str, Actor] = {}
+        self._alarms: list[tuple[int, str]] = []
+
+    @property
+    def actors(self) -> dict[str, Actor]:
+        """By name; anonymous visitors who turned out to be somebody are not among them."""
+        return {name: actor for name, actor in self._actors.items() if not actor.moved_to}
+
+    def take(self, event: Event, at: int) -> bool:
+        """Lets time run to just before `at`, then takes the event. False: it was a duplicate. `at` never goes back."""
+        assert at >= self.now, f"inputs come in order: {at} after {self.now}"
+        self._ring_until(at - 1)
+        self.now = at
+        actor = self._actor(event.user)
+        if event.kind == "alias":
+            source = self._actor(_alias(event.body).from_)
+            if source is actor:
+                return True
+            turn = join(actor, source, event, at, self.program)
+        else:
+            turn = take(actor, event, at, self.program)
+        if turn is None:
+            return False
+        self._keep(actor, turn)
+        return True
+
+    def run(self, until: int | None) -> int:
+        """Lets time run to `until`, or until nothing is due; returns the time reached."""
+        self._ring_until(until)
+        if until is not None:
+            self.now = max(self.now, until)
+        return self.now
+
+    def _actor(self, name: str) -> Actor:
+        found = self._actors.get(name)
+        if found is None:
+            found = self._actors[name] = new_actor(name)
+        return self._actor(found.moved_to) if found.moved_to else found
+
+    def _ring_until(self, until: int | None) -> None:
+        while self._alarms and (until is None or self._alarms[0][0] <= until):
+            due, name = heapq.heappop(self._alarms)
+            actor = self._actors[name]
+            if actor.due and actor.due <= due:
+                self.now = max(self.now, due)
+                self._keep(actor, fire(actor, due, self.program))
+
+    def _keep(self, actor: Actor, turn: Turn) -> None:
+        if turn is UNTRACKED:
+            self.untracked += 1
+        elif turn is not NOTHING:
+            self.decisions += turn.decisions
+            self.sends += turn.sends
+            for refusal in turn.refusals:
+                self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
+        if actor.due:
+            heapq.heappush(self._alarms, (actor.due, actor.user))
+
+
+class Alias(msgspec.Struct, rename={"from_": "from"}):
+    """Body of an alias event."""
+
+    from_: str
+
+
+_alias = msgspec.json.Decoder(Alias).decode
