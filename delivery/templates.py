@@ -1,0 +1,165 @@
+"""The files of `templates/`, checked and compiled: front matter, bodies, pushes. What is wrong is said with file and line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import msgspec
+
+from delivery.sandbox import TemplateEnvironment
+from delivery.yaml12 import YamlFault, load
+
+TEMPLATE_BYTES_MAX: Final = 256 * 1024
+PUSH_VALUES_MAX: Final = 200
+
+_EMAIL_KEYS: Final = frozenset({"subject", "preheader", "from", "reply_to"})
+
+HTML: Final = TemplateEnvironment(html=True)
+TEXT: Final = TemplateEnvironment(html=False)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """`file` relative to `templates/`, `line` from 1."""
+
+    file: str
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}"
+
+
+class TemplatesInvalid(Exception):
+    """The templates of a site cannot be used; all that is wrong with them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class EmailTemplate(msgspec.Struct, frozen=True):
+    """`headers`: subject, preheader, from, reply_to, as far as the front matter has them."""
+
+    headers: dict[str, jinja2.Template]
+    html: jinja2.Template | None
+    text: jinja2.Template | None
+
+
+def compiled(path: Path) -> tuple[dict[str, EmailTemplate], dict[str, Any]]:
+    """(e-mails, pushes) of the directory by name; none if it does not exist. Raises TemplatesInvalid."""
+    problems: list[Problem] = []
+    texts = {
+        file.relative_to(path).as_posix(): _text(file, problems)
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and file.name.endswith((".html", ".txt", ".push.yaml"))
+    }
+    emails: dict[str, EmailTemplate] = {}
+    pushes: dict[str, Any] = {}
+    for file, text in texts.items():
+        try:
+            if file.endswith(".push.yaml"):
+                pushes[file.removesuffix(".push.yaml")] = _push(text)
+            elif file.endswith(".html"):
+                name = file.removesuffix(".html")
+                emails[name] = _email(text, texts.get(f"{name}.txt"))
+            elif f"{file.removesuffix('.txt')}.html" not in texts:
+                emails[file.removesuffix(".txt")] = _email(None, text)
+        except _Fault as fault:
+            problems.append(Problem(file, fault.line, fault.what))
+    if problems:
+        raise TemplatesInvalid(problems)
+    return emails, pushes
+
+
+class _Fault(Exception):
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+        self.what = what
+
+
+def _text(file: Path, problems: list[Problem]) -> str:
+    try:
+        if file.stat().st_size > TEMPLATE_BYTES_MAX:
+            problems.append(Problem(file.name, 1, f"larger than {TEMPLATE_BYTES_MAX} bytes"))
+            return ""
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        problems.append(Problem(file.name, 1, "not UTF-8 text"))
+        return ""
+
+
+def _email(html: str | None, text: str | None) -> EmailTemplate:
+    """From the `.html` and the `.txt` beside it, either of which may be missing; the HTML's front matter counts."""
+    meta: dict[str, Any] = {}
+    parts: list[jinja2.Template | None] = []
+    for source, environment in ((text, TEXT), (html, HTML)):
+        if source is None:
+            parts.append(None)
+            continue
+        told, body, line = _front_matter(source)
+        meta |= told
+        parts.append(compile_source(environment, body, line))
+    headers = {key: compile_source(TEXT, value, 1) for key, value in meta.items()}
+    return EmailTemplate(headers, html=parts[1], text=parts[0])
+
+
+def _front_matter(source: str) -> tuple[dict[str, Any], str, int]:
+    """(what stands between the `---` lines, the body, number of the lines before the body)"""
+    found = re.match(r"---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", source, re.DOTALL | re.MULTILINE)
+    if found is None:
+        if source.startswith("---\n"):
+            raise _Fault(1, "the front matter has no second `---` line")
+        return {}, source, 0
+    meta = _yaml(found[1], before=1) or {}
+    if not isinstance(meta, dict):
+        raise _Fault(2, "the front matter must be `key: value` lines")
+    for key, value in meta.items():
+        if key not in _EMAIL_KEYS:
+            raise _Fault(2, f"unknown key {key!r} in the front matter; there are {', '.join(sorted(_EMAIL_KEYS))}")
+        if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+            raise _Fault(2, f"{key} must be text; put it in quotes if it begins with a brace")
+    return {key: str(value) for key, value in meta.items()}, source[found.end() :], found[0].count("\n")
+
+
+def _yaml(text: str, before: int = 0) -> Any:
+    try:
+        return load(text)
+    except YamlFault as fault:
+        hint = '; a value that begins with {{ needs quotes: "{{ … }}"' if "{{" in text else ""
+        raise _Fault(fault.line + before, f"{fault.what}{hint}") from fault
+
+
+def _push(source: str) -> Any:
+    content = _yaml(source)
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise _Fault(1, "a push must be `key: value` lines: title, body, url, image, …")
+    count = 0
+
+    def filled(value: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > PUSH_VALUES_MAX:
+            raise _Fault(1, f"more than {PUSH_VALUES_MAX} values in one push")
+        if isinstance(value, str):
+            return compile_source(TEXT, value, 0)
+        if isinstance(value, dict):
+            return {str(key): filled(inner) for key, inner in value.items()}
+        return [filled(inner) for inner in value] if isinstance(value, list) else value
+
+    return filled(content)
+
+
+def compile_source(environment: TemplateEnvironment, source: str, lines_before: int) -> jinja2.Template:
+    try:
+        return environment.from_string(source)
+    except jinja2.TemplateSyntaxError as error:
+        raise _Fault(error.lineno + lines_before, error.message or "not a template") from error
+    except RecursionError:
+        raise _Fault(1 + lines_before, "nested too deeply") from None

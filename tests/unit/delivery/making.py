@@ -1,0 +1,49 @@
+"""What the delivery tests are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.token import Tokens
+from actors.turn import Send
+from delivery.render import Templates
+from delivery.settings import DeliverySettings
+
+TOKENS = Tokens([bytes(range(32))])
+SETTINGS = DeliverySettings(public_url="https://t.shop.example", site_url="https://shop.example")
+NOW = 1_767_607_200_000
+HOUR = 3_600_000
+
+
+def a_send(number: int = 1, **changes: Any) -> Send:
+    """A marketing mail to Ann, decided at NOW and worth sending for a day."""
+    told: dict[str, Any] = {
+        "id": f"{number:032x}",
+        "user": "ann",
+        "campaign": "abandoned_cart",
+        "version": "v1",
+        "run": "0011223344556677",
+        "step": "send cart_1",
+        "channel": "email",
+        "template": "cart_1",
+        "purpose": "marketing",
+        "topic": "cart",
+        "to": "ann@example.test",
+        "at": NOW,
+        "expires": NOW + 24 * HOUR,
+        "context": {},
+    } | changes
+    told["context"] = msgspec.json.encode(told["context"])
+    return Send(**told)
+
+
+def templates(path: Path, settings: DeliverySettings = SETTINGS, **files: str) -> Templates:
+    """Templates of a site with these files; `cart_1_html="…"` is `cart_1.html`, `nudge_push="…"` is `nudge.push.yaml`."""
+    endings = {"html": ".html", "txt": ".txt", "push": ".push.yaml"}
+    for name, text in files.items():
+        stem, _, kind = name.rpartition("_")
+        (path / (stem + endings[kind])).write_text(text)
+    return Templates.load(path, settings, TOKENS)
