@@ -6,8 +6,6 @@ due at `t` fire after the inputs of `t`. All is synchronous: nothing comes betwe
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from actors import history
@@ -16,6 +14,7 @@ from actors.memory import Happening, remember
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
 from actors.run import consider, earliest, end, enter, hear, ring
+from actors.shared import shared, shared_parts
 from actors.state import ENDED, IDS_MAX, Actor, Run
 from actors.turn import NOTHING, UNTRACKED, Turn
 from actors.work import Work
@@ -38,7 +37,13 @@ def pack(actor: Actor) -> bytes:
 
 def unpack(data: bytes) -> Actor:
     """Raises msgspec.DecodeError if the bytes are not a packed actor."""
-    return _decoder.decode(data)
+    actor = _decoder.decode(data)
+    for run in actor.runs:
+        run.campaign, run.version, run.entry = shared(run.campaign), shared(run.version), shared(run.entry)
+    for state in actor.memory.values():
+        shared_parts(state)
+    shared_parts(actor.refused)
+    return actor
 
 
 # --- taking an input ----------------------------------------------------------------------------------------------
@@ -269,10 +274,8 @@ def _merge(work: Work, source: Actor) -> None:
         merged = slot.merged(into.memory.get(slot.key), source.memory.get(slot.key))
         if merged is not None:
             into.memory[slot.key] = merged
-    for campaign, keys in source.entries.items():
-        known: dict[str, Any] = into.entries.setdefault(campaign, {})
-        for key, entered in keys.items():
-            known[key] = max(entered, known.get(key, 0))
+    for name, entered in source.entries.items():
+        into.entries[name] = max(entered, into.entries.get(name, 0))
     _merge_runs(work, source)
 
 

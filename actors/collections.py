@@ -8,6 +8,7 @@ import msgspec
 
 from actors.memory import Happening
 from actors.scope import Evaluate
+from actors.shared import shared
 from actors.values import number
 
 BAG_KEYS_MAX: Final = 100
@@ -50,9 +51,9 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
             if place:
                 state[place + 1] += added
                 state[place + 2] = price
-                state[place + 3] = happening.body
+                state[place + 3] = shared(happening.body)
             else:
-                state += [name, added, price, happening.body]
+                state += [shared(name), added, price, shared(happening.body)]
                 if len(state) > 1 + 4 * BAG_KEYS_MAX:
                     del state[1:5]
             place = place or len(state) - 4
@@ -142,7 +143,7 @@ class LastOf(msgspec.Struct, frozen=True, kw_only=True):
         place = 0
         while place < len(state) and state[place] > happening.occurred:
             place += 3
-        state[place:place] = [happening.occurred, name, happening.body]
+        state[place:place] = [happening.occurred, name if name is None else shared(name), shared(happening.body)]
         del state[3 * self.keep :]
         return state
 

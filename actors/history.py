@@ -112,20 +112,20 @@ def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
 def _suppress(actor: Actor, properties: dict[str, Any]) -> None:
     address = properties.get("address") or actor.traits.get("email")
     if isinstance(address, str) and address not in actor.suppressed:
-        actor.suppressed.append(address)
+        actor.suppressed += (address,)
 
 
 def _unsubscribe(actor: Actor, topic: object) -> None:
     if isinstance(topic, str) and topic:
         if topic not in actor.unsubscribed:
-            actor.unsubscribed.append(topic)
+            actor.unsubscribed += (topic,)
     else:
         actor.traits["consent"] = {**_consent(actor), "marketing": False}
 
 
 def _subscribe(actor: Actor, topic: object) -> None:
     if isinstance(topic, str) and topic:
-        actor.unsubscribed = [other for other in actor.unsubscribed if other != topic]
+        actor.unsubscribed = tuple(other for other in actor.unsubscribed if other != topic)
     else:
         actor.traits["consent"] = {**_consent(actor), "marketing": True}
 

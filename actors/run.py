@@ -32,13 +32,14 @@ from actors.program import (
     WaitWhen,
 )
 from actors.scope import Evaluate
-from actors.state import ENDED, RUNS_MAX, WATCHED_MAX, Run
+from actors.shared import shared
+from actors.state import ENDED, RUNS_MAX, WATCHED_MAX, Actor, Run
 from actors.turn import Send
 from actors.values import number
 from actors.work import EMIT_DEPTH_MAX, Work
 
-ENTRY_KEYS_MAX: Final = 128
-"""Keys of one campaign whose last entry is remembered for `re_entry`; the oldest is forgotten past it."""
+ENTRIES_MAX: Final = 256
+"""Last entries of one user (by campaign and key) that are remembered for `re_entry`; the oldest is forgotten past it."""
 
 WAIT_MS_MAX: Final = 10 * 366 * 86_400_000
 """Ten years: a computed wait that is longer is cut to this."""
@@ -63,17 +64,13 @@ def enter(work: Work, campaign: Campaign) -> None:
     key = "" if campaign.key is None else _key(scope.properties.get(campaign.key))
     reason = _refusal(work, campaign, key)
     if reason is not None:
-        work.actor.refused[campaign.id] = (work.at, reason)
+        _note_refusal(work.actor, campaign.id, work.at, reason)
         work.refusals.append((campaign.id, reason))
         if work.program.tells_all:
             work.write(campaign, None, "not_entered", reason=reason, detail={"key": key} if key else None)
         return
     if campaign.re_entry != "always":
-        entries = work.actor.entries.setdefault(campaign.id, {})
-        entries.pop(key, None)
-        entries[key] = work.at
-        if len(entries) > ENTRY_KEYS_MAX:
-            del entries[next(iter(entries))]
+        _note_entry(work.actor, entry_name(campaign.id, key), work.at)
     run = Run(
         id=identity(campaign.id, campaign.version, work.actor.user, work.ordinal, key, size=8),
         campaign=campaign.id,
@@ -82,12 +79,34 @@ def enter(work: Work, campaign: Campaign) -> None:
         occurred=work.occurred,
         ordinal=work.ordinal,
         key=key,
-        entry=event.body,
+        entry=shared(event.body),
         goal=_goal_until(campaign, work.occurred),
     )
     work.actor.runs.append(run)
     work.write(campaign, run, "entered", detail={"key": key} if key else None)
     advance(work, run, campaign)
+
+
+def entry_name(campaign: str, key: str) -> str:
+    """How an entry is remembered in `Actor.entries`."""
+    return f"{campaign}\x1f{key}" if key else campaign
+
+
+def _note_entry(actor: Actor, name: str, at: int) -> None:
+    entries = actor.entries
+    entries.pop(name, None)
+    entries[name] = at
+    if len(entries) > ENTRIES_MAX:
+        del entries[next(iter(entries))]
+
+
+def _note_refusal(actor: Actor, campaign: str, at: int, reason: str) -> None:
+    refused = actor.refused
+    for place in range(0, len(refused), 3):
+        if refused[place] == campaign:
+            refused[place + 1], refused[place + 2] = at, reason
+            return
+    refused += [campaign, at, reason]
 
 
 def _key(value: object) -> str:
@@ -109,7 +128,7 @@ def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
         return "condition"
     if campaign.audience is not None and not campaign.audience(scope):
         return "audience"
-    last = actor.entries.get(campaign.id, {}).get(key)
+    last = actor.entries.get(entry_name(campaign.id, key))
     if last is not None and (campaign.re_entry == "once" or work.at - last < campaign.re_entry_after):
         return "re_entry"
     active = [run for run in actor.runs if run.pc != ENDED]
@@ -166,7 +185,7 @@ def _reached(work: Work, run: Run, campaign: Campaign) -> bool:
 def _arrived(work: Work, run: Run, campaign: Campaign, instruction: WaitUntil | WaitWhen) -> None:
     """What the run waited for has come."""
     if instruction.name:
-        run.names = {**run.names, instruction.name: True}
+        run.names = {**(run.names or {}), instruction.name: True}
     work.write(campaign, run, "matched", step=instruction.step)
     _go_on(work, run, campaign)
 
@@ -235,7 +254,7 @@ def consider(work: Work, run: Run, campaign: Campaign) -> bool:
 
 def _time_is_up(work: Work, run: Run, campaign: Campaign, instruction: WaitUntil | WaitWhen) -> None:
     if instruction.name:
-        run.names = {**run.names, instruction.name: False}
+        run.names = {**(run.names or {}), instruction.name: False}
     work.write(campaign, run, "timed_out", step=instruction.step)
     _go_on(work, run, campaign)
 
@@ -312,7 +331,7 @@ def _wait_until(work: Work, run: Run, campaign: Campaign, instruction: WaitUntil
 def _wait_when(work: Work, run: Run, campaign: Campaign, instruction: WaitWhen) -> bool:
     if instruction.condition(work.scope):
         if instruction.name:
-            run.names = {**run.names, instruction.name: True}
+            run.names = {**(run.names or {}), instruction.name: True}
         work.write(campaign, run, "matched", step=instruction.step)
         return True
     if instruction.up_to is not None:
@@ -372,7 +391,7 @@ def _context(work: Work, run: Run, instruction: SendMessage) -> bytes:
     context: dict[str, Any] = {name: value(scope) for name, value in instruction.collections}
     context["user"] = {**actor.traits, "id": actor.user, "first_seen": actor.first_seen, "last_seen": actor.last_seen}
     context["entry"] = scope.entry
-    context["run"] = {"id": run.id, "entered_at": run.entered / 1000, "sent": run.sent, **run.names}
+    context["run"] = {"id": run.id, "entered_at": run.entered / 1000, "sent": run.sent, **(run.names or {})}
     context["data"] = {name: value(scope) for name, value in instruction.data}
     return _encode(context)
 

@@ -42,7 +42,7 @@ class Run(msgspec.Struct, array_like=True):
     sent: int = 0
     goal: int = 0
     """Last moment (occurred) at which its goal counts, in ms; 0: while it lasts; -1: reached, or it has none."""
-    names: dict[str, bool] = {}
+    names: dict[str, bool] | None = None
     """What `as:` named: true, it came; false, time was up."""
 
 
@@ -75,11 +75,11 @@ class Actor(msgspec.Struct, array_like=True):
     """What the memory plan asks for, by the key of its slot (`memory.py`)."""
     runs: list[Run] = []
     """In order of entry; ended ones last only while their goal is watched."""
-    entries: dict[str, dict[str, int]] = {}
-    """campaign -> key -> `at` of the last entry, for campaigns with a re-entry rule."""
-    refused: dict[str, tuple[int, str]] = {}
-    """campaign -> (at, reason) of the last `not_entered`."""
-    suppressed: list[str] = []
+    entries: dict[str, int] = {}
+    """campaign, or `campaign\x1fkey` -> `at` of the last entry, for campaigns with a re-entry rule; oldest first."""
+    refused: list[Any] = []
+    """The last `not_entered` of each campaign: `[campaign, at, reason, campaign, …]`."""
+    suppressed: tuple[str, ...] = ()
     """Addresses that bounced for good or complained."""
-    unsubscribed: list[str] = []
+    unsubscribed: tuple[str, ...] = ()
     """Topics the user does not want mail about."""
