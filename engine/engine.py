@@ -195,8 +195,8 @@ class Engine:
             await self._loading.bring([name])
 
     def next_due(self) -> int | None:
-        """When the next timer has to be looked at, in ms; None if there is none."""
-        return self._alarms.next_due()
+        """When the next timer has to be looked at, in ms; None if there is none. Past while timers are firing."""
+        return self._ringing.next_due()
 
     async def written(self) -> None:
         """Returns when all that was taken so far is on disk. Raises StorageFull if it could not be stored."""

@@ -26,12 +26,17 @@ class Ringing:
         self._slice_max = slice_max
         self._wake = asyncio.Event()
         self._until: int | None = None
+        self._ringing_since: int | None = None
 
     def look(self) -> None:
         """The next due time may have come closer."""
         due = self._alarms.next_due()
         if due is not None and (self._until is None or due < self._until):
             self._wake.set()
+
+    def next_due(self) -> int | None:
+        """When the next timer has to be looked at, in ms; those that ring just now are due until they are on disk."""
+        return self._alarms.next_due() if self._ringing_since is None else self._ringing_since
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -43,7 +48,9 @@ class Ringing:
                 self._until = due
                 await self._clock.sleep_until(due, self._wake)
                 continue
+            self._ringing_since = due
             await self._ring(now)
+            self._ringing_since = None
 
     async def _ring(self, now: int) -> None:
         ringing = self._alarms.ring(now, self._slice_max)

@@ -208,14 +208,14 @@ class Shard:
                 except Exception as error:
                     self.unusual.timer_fault(user, error)
                     continue
-                batch.fired.append(alarm)
                 changed.add(user)
-                fired += 1
                 if turn is not NOTHING:
+                    batch.fired.append(alarm)
+                    self.fired += 1
                     self.gather(turn, batch)
+                    fired = max(fired, turn.decisions[-1].at if turn.decisions else now)
             self._alarms.set(user, actor.due)
         if fired:
-            self.fired += fired
-            self.floor = max(self.floor, now + 1)
+            self.floor = max(self.floor, fired + 1)
             self._committer.wake()
         return away

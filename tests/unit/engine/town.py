@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -178,7 +178,6 @@ class Town:
         *,
         limits: Limits | None = None,
         program: Program | None = None,
-        again: Callable[[], Awaitable[Store]] | None = None,
         **options: Any,
     ) -> None:
         self.clock = ManualClock(START)
@@ -187,7 +186,6 @@ class Town:
         self.program = program or site()
         self.options = options
         self.sent: list[Send] = []
-        self._again = again
         self.engine: Engine
         self.running: asyncio.Task[None]
 
@@ -206,8 +204,6 @@ class Town:
 
     async def restart(self) -> None:
         await self.stop()
-        if self._again is not None:
-            self.disk.store = await self._again()
         await self.start()
 
     async def __aenter__(self) -> Town:
@@ -261,10 +257,14 @@ class Town:
         return sorted((row.user, row.template or "", row.at) for row in await self.ledger() if row.decision == "sent")
 
     async def state(self, user: str) -> bytes:
+        """All but the journal position: inputs of different users may be taken in another order."""
         actor = await self.engine.user(user)
         assert actor is not None
-        return pack(actor)
+        return pack(msgspec.structs.replace(actor, position=0))
 
-
-async def batches(rows: AsyncIterator[list[Entry]]) -> list[Entry]:
-    return [row async for batch in rows for row in batch]
+    async def inputs(self) -> dict[str, list[tuple[int, Event]]]:
+        """user -> (at, event), in order."""
+        found: dict[str, list[tuple[int, Event]]] = {}
+        for entry in await self.journal():
+            found.setdefault(entry.event.user, []).append((entry.at, entry.event))
+        return found
