@@ -21,7 +21,8 @@ CHECKPOINT_PAGES: Final = 4_000
 WAL_BYTES_MAX: Final = 64 * 2**20
 """Size of the WAL's file past which a checkpoint also cuts it."""
 
-_ROWS_BETWEEN_CHECKPOINTS_MIN: Final = 250
+_PAGE_BYTES: Final = 4_096
+_WORK_BETWEEN_CHECKPOINTS_MIN: Final = 250
 
 
 class Writer:
@@ -34,15 +35,21 @@ class Writer:
         self._seq = seq
         self._turn = asyncio.Lock()
         self._checkpoint: asyncio.Task[None] | None = None
-        self._rows = 0
-        self._rows_until_checkpoint = CHECKPOINT_PAGES
+        # Rows, and pages that their bytes fill: what was written since the last checkpoint, and how much of it may be.
+        self._work = 0
+        self._work_max = CHECKPOINT_PAGES
 
     async def set_up(self) -> None:
         await self._connection.executescript(SETUP)
 
     async def commit(self, commit: Commit) -> None:
         """As the contract says. A caller that is cancelled does not stop it: the next commit comes after its end."""
-        await asyncio.shield(self._commit(commit))
+        running = asyncio.ensure_future(self._commit(commit))
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_look_at)
+            raise
 
     async def _commit(self, commit: Commit) -> None:
         async with self._turn:
@@ -54,13 +61,14 @@ class Writer:
                 await self._connection.execute_fetchall(INSERT, parameters)
             if entries:
                 self._seq = entries[-1].seq
-            self._rows += 1 + len(entries) + len(commit.snapshots)
-            if self._rows >= self._rows_until_checkpoint:
+            pages = sum(len(each) for each in parameters if isinstance(each, bytes)) // _PAGE_BYTES
+            self._work += 1 + len(entries) + len(commit.snapshots) + pages
+            if self._work >= self._work_max:
                 # Not awaited: it takes its place on the connection's thread, so the next commit waits and not this ack.
                 self._checkpoint = asyncio.ensure_future(self._run_checkpoint())
 
     async def _run_checkpoint(self) -> None:
-        rows, self._rows = self._rows, 0
+        work, self._work = self._work, 0
         try:
             with self._health.watch("checkpoint"):
                 frames = await self._pragma_checkpoint("PASSIVE")
@@ -71,7 +79,7 @@ class Writer:
             # Failed: `Health` remembers it, and the next commit says so.
             return
         # SQLite tells the length of the WAL only when asked to checkpoint it: so this time says when the next is due.
-        self._rows_until_checkpoint = max(_ROWS_BETWEEN_CHECKPOINTS_MIN, rows * CHECKPOINT_PAGES // max(frames, 1))
+        self._work_max = max(_WORK_BETWEEN_CHECKPOINTS_MIN, work * CHECKPOINT_PAGES // max(frames, 1))
 
     async def _pragma_checkpoint(self, mode: str) -> int:
         rows = await self._connection.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
@@ -86,6 +94,12 @@ class Writer:
             if not self._health.failed:
                 with self._health.watch("checkpoint"):
                     await self._pragma_checkpoint("TRUNCATE")
+
+
+def _look_at(running: asyncio.Future[None]) -> None:
+    """Nobody waits for it any more. What went wrong is remembered by `Health`; asyncio shall not report it as unseen."""
+    if not running.cancelled():
+        running.exception()
 
 
 def assert_follows(seq: int, commit: Commit) -> None:
