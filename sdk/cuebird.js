@@ -1,44 +1,32 @@
 /**
- * Cuebird browser client: events out and pushes in over one WebSocket, by SSE and fetch where none can connect.
- * What is not acknowledged stays in storage and is sent again with the same messageId: nothing lost, nothing twice.
+ * Cuebird in the page: events out, pushes in, by WebSocket, else by SSE and fetch. What is not acknowledged is kept
+ * and sent again with the same messageId: nothing lost, nothing twice. See README.md.
  *
- * @typedef {{title?: string, body?: string, url?: string, [key: string]: any}} PushData
- * @typedef {{id: string, kind: string, data: PushData, offset: number, seen: () => void, clicked: () => void, dismissed: () => void}} Push
- * @typedef {object} Options
- * @property {string} writeKey public key of the site, `wk_…`
- * @property {string} [url] where Cuebird answers; default: this page's origin
- * @property {string | (() => string | Promise<string>)} [token] proof of the user id, signed by your back end
- * @property {number} [queueMax] events kept while offline; past it the oldest goes (default 500)
- * @property {Storage} [storage]
- * @property {typeof WebSocket} [WebSocket]
- * @property {typeof EventSource} [EventSource]
- * @property {typeof fetch} [fetch]
- * @property {() => number} [random] of [0, 1)
- * @property {typeof setTimeout} [setTimeout]
- * @property {typeof clearTimeout} [clearTimeout]
+ * @typedef {{id: string, kind: string, data: any, offset: number, seen(): void, clicked(): void, dismissed(): void}} Push
+ * @typedef {{writeKey: string, url?: string, token?: string | (() => string | Promise<string>), queueMax?: number}} Options
  */
 
-const MESSAGE_CHARS_MAX = 32000; // one message the server would close on must not sit in the queue for ever
-const FRAME_CHARS_MAX = 60000; // sendBeacon takes 64 kB, and a character may be 3 bytes: halved in #beacon
-const QUIET_FACTOR = 2.5; // heart-beats missed before the line counts as dead
+// What the server closes on would be sent again for ever. A beacon takes 64 kB; a character may be 3 bytes.
+const MESSAGE_CHARS_MAX = 20000;
+const FRAME_CHARS_MAX = 60000;
 const g = globalThis;
 
-const uid = () => Array.from(g.crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
+const uid = () => Array.from(g.crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("");
 const now = () => new Date().toISOString();
+const here = () => ({ url: g.location?.href, path: g.location?.pathname });
 
-/** A page may deny storage altogether: then the client works without. */
+// Storage may be denied altogether: then the client works without.
 const attempt = (fn) => {
   try {
     return fn();
-  } catch {
-    return undefined;
-  }
+  } catch {}
 };
 
 export class Cuebird {
   #o;
   #tab = uid();
-  #me; // {anonymousId, userId, since: {epoch, offset}}: shared by the tabs
+  #me; // {anonymousId, userId}, shared by the tabs
+  #since; // {epoch, offset}: how far pushes were read
   #queue = []; // {m: message, f: id of the frame it went in, 0 = not under way}
   #receipts = [];
   #listeners = {};
@@ -52,7 +40,7 @@ export class Cuebird {
   #welcome = {};
   #frame = 0;
   #credit = 0;
-  #holdUntil = 0;
+  #held = false;
   #tries = 0;
   #jitter = 1000;
   #timers = {};
@@ -66,13 +54,11 @@ export class Cuebird {
       WebSocket: g.WebSocket,
       EventSource: g.EventSource,
       fetch: g.fetch?.bind(g),
-      random: Math.random,
-      setTimeout: g.setTimeout.bind(g),
-      clearTimeout: g.clearTimeout.bind(g),
       ...options,
     };
     this.#me = this.#read("cuebird.me") ?? { anonymousId: uid() };
-    this.#write("cuebird.me", this.#me);
+    this.#become(this.#me);
+    this.#since = this.#read("cuebird.since");
     this.#adopt();
     g.addEventListener?.("pagehide", () => this.#beacon());
     g.addEventListener?.("online", () => !this.#up && !this.#stopped && this.#open());
@@ -82,21 +68,16 @@ export class Cuebird {
     return this.#me.anonymousId;
   }
 
-  /** The known user's id; undefined before `identify` and after `reset`. */
   get userId() {
     return this.#me.userId;
   }
 
-  /** Events not yet acknowledged as stored. */
+  /** Events not yet acknowledged. */
   get pending() {
     return this.#queue.length;
   }
 
-  get connected() {
-    return this.#up;
-  }
-
-  /** Connects, and stays connected until `close`. Calling it again changes nothing. */
+  /** Connects, and stays so until `close`. */
   connect() {
     if (this.#stopped) {
       this.#stopped = false;
@@ -106,17 +87,16 @@ export class Cuebird {
     return this;
   }
 
-  /** Disconnects. Later events are kept for the next `connect`. */
+  /** Later events are kept for the next `connect`. */
   close() {
     this.#stopped = true;
     this.#down();
   }
 
   /**
-   * Names: open, close {code, retryInMs}, push, ok, rejected {message, code}, gap (pushes were missed), stopped {code}.
-   * @param {string} name
+   * @param {"open" | "close" | "stopped" | "push" | "ok" | "rejected" | "gap"} name
    * @param {(detail: any) => void} listener
-   * @returns {() => void} takes the listener away
+   * @returns {() => void} takes it away
    */
   on(name, listener) {
     const all = (this.#listeners[name] ??= new Set());
@@ -124,41 +104,33 @@ export class Cuebird {
     return () => all.delete(listener);
   }
 
-  /**
-   * @param {string} event
-   * @param {object} [properties]
-   * @returns {string} the message id
-   */
+  /** @param {string} event @param {object} [properties] @returns {string} the message id */
   track(event, properties = {}) {
     return this.#add({ type: "track", event, properties });
   }
 
   /** @param {string} [name] @param {object} [properties] */
   page(name, properties = {}) {
-    const { href: url, pathname: path } = g.location ?? {};
     const { title, referrer } = g.document ?? {};
-    return this.#add({ type: "page", name, properties: { url, path, title, referrer, ...properties } });
+    return this.#add({ type: "page", name, properties: { ...here(), title, referrer, ...properties } });
   }
 
-  /**
-   * Says who the visitor is. What was done before, anonymously, becomes theirs. Without an id: traits of the visitor.
-   * @param {string | undefined} userId
-   * @param {object} [traits]
-   */
+  /** Who the visitor is; what they did before becomes theirs. @param {string} [userId] @param {object} [traits] */
   identify(userId, traits = {}) {
-    const changed = userId && userId !== this.#me.userId;
-    if (changed) this.#become({ ...this.#me, userId });
+    const before = this.#me.userId;
+    if (userId) this.#become({ ...this.#me, userId });
     const id = this.#add({ type: "identify", traits });
-    if (changed) this.#rejoin();
+    // An anonymous visitor's stream follows them by itself.
+    if (before && userId && before !== userId) this.#rejoin();
     return id;
   }
 
-  /** @param {{marketing?: boolean, tracking?: boolean}} given the visitor's yes or no */
+  /** @param {{marketing?: boolean, tracking?: boolean}} given */
   consent(given) {
     return this.identify(undefined, { consent: given });
   }
 
-  /** Signs out: says so, and goes on as a new anonymous visitor. */
+  /** Signs out, and goes on as a new anonymous visitor. */
   reset() {
     if (this.#me.userId) this.track("Signed Out");
     this.#become({ anonymousId: uid() });
@@ -169,10 +141,8 @@ export class Cuebird {
     for (const listener of this.#listeners[name] ?? []) listener(detail);
   }
 
-  // -- what is kept
-
   #read(key) {
-    return attempt(() => JSON.parse(this.#o.storage.getItem(key))) ?? undefined;
+    return attempt(() => JSON.parse(this.#o.storage.getItem(key))) ;
   }
 
   #write(key, value) {
@@ -190,7 +160,7 @@ export class Cuebird {
     else attempt(() => this.#o.storage.removeItem(key));
   }
 
-  /** Takes over what earlier pages could not deliver. If their tab still lives, both send it and the server counts once. */
+  /** Takes over what earlier pages left. If their tab still lives, both send it and the server counts it once. */
   #adopt() {
     const keys = attempt(() => Array.from({ length: this.#o.storage.length }, (_, i) => this.#o.storage.key(i))) ?? [];
     for (const key of keys.filter((name) => name?.startsWith("cuebird.q."))) {
@@ -202,16 +172,13 @@ export class Cuebird {
   }
 
   #add(message) {
-    const { anonymousId, userId } = this.#me;
-    const { href: url, pathname: path } = g.location ?? {};
     const m = {
       ...message,
       messageId: uid(),
       timestamp: now(),
-      anonymousId,
-      userId,
+      ...this.#me,
       context: {
-        page: { url, path },
+        page: here(),
         locale: g.navigator?.language,
         timezone: attempt(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
       },
@@ -221,14 +188,12 @@ export class Cuebird {
       return m.messageId;
     }
     this.#queue.push({ m, f: 0 });
-    if (this.#queue.length > this.#o.queueMax) {
-      this.#emit("rejected", { message: this.#queue.shift().m, code: "queue_full" });
-    }
+    if (this.#queue.length > this.#o.queueMax) this.#emit("rejected", { message: this.#queue.shift().m, code: "queue_full" });
     this.#plan();
     return m.messageId;
   }
 
-  /** All that one tick of the page tracked goes in one frame, and is kept by one write. */
+  /** One tick of the page: one frame, one write. */
   #plan() {
     if (this.#planned) return;
     this.#planned = true;
@@ -239,10 +204,8 @@ export class Cuebird {
     });
   }
 
-  // -- sending
-
   #flush() {
-    if (!this.#up || this.#posting || this.#holdUntil > Date.now()) return;
+    if (!this.#up || this.#posting || this.#held) return;
     if (this.#sse) return void this.#post();
     for (let batch; (batch = this.#next(this.#credit - this.#queue.filter((item) => item.f).length)).length; ) {
       this.#frame += 1;
@@ -251,7 +214,7 @@ export class Cuebird {
     }
   }
 
-  /** The next events to go, within the room given, the batch limit and the frame limit. */
+  /** The next events to go, within all limits. */
   #next(room, chars = Math.min(FRAME_CHARS_MAX, (this.#welcome.max_frame || Infinity) / 3)) {
     const batch = [];
     for (const item of this.#queue) {
@@ -268,18 +231,17 @@ export class Cuebird {
     this.#ws?.send(JSON.stringify(frame));
   }
 
-  /** Events of `items` are stored, or refused for good: either way they are ours no more. */
+  /** Stored or refused for good: ours no more. */
   #settle(gone, rejected = []) {
-    const items = this.#queue.filter(gone);
     this.#queue = this.#queue.filter((item) => !gone(item));
     this.#keep();
-    for (const r of rejected) this.#emit("rejected", { message: items[r.i ?? r.index]?.m, code: r.code, text: r.message });
-    this.#emit("ok", { stored: items.length - rejected.length, pending: this.#queue.length });
+    for (const r of rejected) this.#emit("rejected", { message: r.item?.m, code: r.code, text: r.message });
+    this.#emit("ok", { pending: this.#queue.length });
   }
 
   #hold(ms) {
-    this.#holdUntil = Date.now() + ms;
-    this.#later("hold", () => ((this.#holdUntil = 0), this.#flush()), ms);
+    this.#held = true;
+    this.#later("hold", () => ((this.#held = false), this.#flush()), ms);
   }
 
   #body(batch) {
@@ -297,8 +259,8 @@ export class Cuebird {
       const answer = await this.#o.fetch(`${this.#o.url}/v1/events`, { method: "POST", headers, body: this.#body(batch) });
       if (answer.status === 429 || answer.status >= 500) throw (answer.headers.get("Retry-After") ?? 2) * 1000;
       const said = await answer.json();
-      const all = batch.map((_, index) => ({ index, code: said.code, message: said.message }));
-      this.#settle((item) => batch.includes(item), answer.ok ? said.rejected : all);
+      const bad = answer.ok ? said.rejected.map((r) => ({ ...r, item: batch[r.index] })) : batch.map((item) => ({ ...said, item }));
+      this.#settle((item) => batch.includes(item), bad);
     } catch (wait) {
       this.#hold(wait > 0 ? wait : 2000);
     }
@@ -306,7 +268,7 @@ export class Cuebird {
     this.#flush();
   }
 
-  /** The page goes away: what is in doubt goes once more, by the one way that outlives it. */
+  /** The page goes: what is in doubt goes once more, by the one way that outlives it. */
   #beacon() {
     this.#keep();
     for (const item of this.#queue) item.f = 0;
@@ -314,32 +276,35 @@ export class Cuebird {
     if (batch.length) attempt(() => g.navigator.sendBeacon(`${this.#o.url}/v1/events`, this.#body(batch)));
   }
 
-  // -- the line
-
   #later(name, fn, ms) {
-    this.#o.clearTimeout(this.#timers[name]);
-    this.#timers[name] = this.#o.setTimeout(fn, ms);
+    clearTimeout(this.#timers[name]);
+    this.#timers[name] = setTimeout(fn, ms);
   }
 
+  #quiet(ms) {
+    this.#later("quiet", () => this.#stopped || this.#retry({}), ms || 10000);
+  }
+
+  /** Never fails: without a proof the events still count, for an anonymous visitor. */
   async #token() {
     const { token } = this.#o;
-    return typeof token === "function" ? token() : token;
+    try {
+      return await (typeof token === "function" ? token() : token);
+    } catch {}
   }
 
   async #open() {
     this.#down();
     const { WebSocket, EventSource, url } = this.#o;
-    // Every third try goes by SSE: a proxy that eats WebSockets looks just like a server that is down.
+    // Every third try goes by SSE: a proxy that eats WebSockets looks like a server that is down.
     if (EventSource && (!WebSocket || this.#tries % 3 === 2)) return this.#stream();
     const ws = attempt(() => new WebSocket(`${url.replace(/^http/, "ws")}/v1/ws`, ["cuebird.v1.json"]));
     if (!ws) return this.#retry({});
     this.#ws = ws;
-    this.#later("quiet", () => ws === this.#ws && this.#retry({ code: 4103 }), 10000);
+    this.#quiet();
     ws.onopen = async () => {
-      const { since, ...user } = this.#me;
-      const token = await attempt(() => this.#token());
-      const session = this.#welcome.session;
-      this.#say({ t: "hello", token: this.#o.writeKey, proof: token, client: "cuebird.js/1", user, session, since, want: ["push"] });
+      const hello = { t: "hello", token: this.#o.writeKey, proof: await this.#token(), user: this.#me };
+      this.#say({ ...hello, session: this.#welcome.session, since: this.#since, want: ["push"] });
     };
     ws.onmessage = ({ data }) => {
       if (ws === this.#ws) for (const frame of [JSON.parse(data)].flat()) this.#take(frame);
@@ -354,18 +319,18 @@ export class Cuebird {
     this.#sse?.close();
     this.#sse = undefined;
     this.#up = false;
-    for (const name in this.#timers) this.#o.clearTimeout(this.#timers[name]);
-    this.#holdUntil = 0;
+    for (const name in this.#timers) clearTimeout(this.#timers[name]);
+    this.#held = false;
   }
 
-  /** Another user, another stream: the server learns it by a new hello, on a new connection. */
+  /** Another user's stream needs another hello. */
   #rejoin() {
     if (this.#stopped) return;
     this.#welcome = {};
     this.#open();
   }
 
-  /** Close codes say by their range what to do: 40xx stop, 41xx back off, 42xx come again soon. */
+  /** 40xx: stop; 41xx: back off; 42xx: come again soon. */
   #retry({ code = 1006, reason = "" }) {
     this.#down();
     if ((code >= 4000 && code < 4100) || code === 1009) {
@@ -375,102 +340,80 @@ export class Cuebird {
     const soon = code >= 4200 && code < 4300;
     const top = soon ? this.#jitter : Math.min(30000, 500 * 2 ** this.#tries);
     const least = +(/retry_ms=(\d+)/.exec(reason)?.[1] ?? 0);
-    const retryInMs = least + this.#o.random() * top;
+    const retryInMs = least + Math.random() * top;
     if (!soon) this.#tries += 1;
     this.#later("open", () => this.#open(), retryInMs);
     this.#emit("close", { code, retryInMs });
   }
 
-  #ready() {
+  #ready({ epoch, offset, recovered }) {
+    if (!recovered) {
+      if (this.#since) this.#emit("gap");
+      this.#reached(epoch, offset);
+    }
+    for (const item of this.#queue) item.f = 0;
     this.#up = true;
     this.#later("steady", () => (this.#tries = 0), 60000);
-    this.#emit("open", {});
+    this.#emit("open");
     this.#flush();
   }
 
   #take(frame) {
-    if (this.#welcome.ping_ms) this.#listen();
-    if (frame.credit !== undefined) this.#credit = frame.credit;
-    this.#on[frame.t]?.call(this, frame);
-  }
-
-  /** A line that is silent past its heart-beats is dead, though the browser has not noticed. */
-  #listen() {
-    this.#later("quiet", () => this.#retry({ code: 4103 }), this.#welcome.ping_ms * QUIET_FACTOR);
+    this.#credit = frame.credit ?? this.#credit;
+    this.#on[frame.t]?.(frame);
+    // A line silent past its heart-beats is dead, noticed or not.
+    this.#quiet(this.#welcome.ping_ms * 2.5);
   }
 
   #on = {
-    welcome(w) {
+    welcome: (w) => {
       const same = w.session === this.#welcome.session;
       this.#welcome = w;
       if (same) this.#settle((item) => item.f && item.f <= w.acked);
-      for (const item of this.#queue) item.f = 0;
-      if (this.#me.since && w.recovered === false) this.#emit("gap", {});
-      if (w.epoch && (w.epoch !== this.#me.since?.epoch || !w.recovered)) this.#since(w.epoch, w.offset);
-      this.#listen();
-      this.#ready();
+      this.#ready(w);
       for (const receipt of this.#receipts.splice(0)) this.#say(receipt);
     },
-    ok(f) {
-      this.#settle((item) => item.f && item.f <= f.id, f.rejected);
+    ok: (f) => {
+      const frame = this.#queue.filter((item) => item.f === f.id);
+      this.#settle((item) => item.f && item.f <= f.id, f.rejected?.map((r) => ({ ...r, item: frame[r.i] })));
       this.#flush();
     },
-    credit() {
-      this.#flush();
-    },
-    ping() {
-      this.#say({ t: "pong" });
-    },
-    err(f) {
-      const theirs = (item) => item.f && item.f === f.id;
-      if (f.retry_ms === undefined) {
-        const refused = this.#queue.filter(theirs);
-        if (refused.length) this.#settle(theirs, refused.map((_, i) => ({ i, code: f.code, message: f.message })));
-        return;
-      }
-      for (const item of this.#queue) if (theirs(item)) item.f = 0;
+    err: (f) => {
+      const theirs = this.#queue.filter((item) => item.f && item.f === f.id);
+      if (f.retry_ms === undefined) return this.#settle((item) => theirs.includes(item), theirs.map((item) => ({ ...f, item })));
+      for (const item of theirs) item.f = 0;
       this.#hold(f.retry_ms);
     },
-    push(f) {
-      this.#push(this.#welcome.epoch, f);
-    },
-    async token_expiring() {
-      this.#say({ t: "auth", token: await this.#token() });
-    },
-    drain(f) {
-      this.#jitter = f.jitter_ms ?? this.#jitter;
-    },
+    credit: () => this.#flush(),
+    ping: () => this.#say({ t: "pong" }),
+    push: (f) => this.#push(f),
+    token_expiring: async () => this.#say({ t: "auth", token: await this.#token() }),
+    drain: (f) => (this.#jitter = f.jitter_ms),
   };
 
-  // -- SSE
-
-  #stream() {
-    const { since, ...user } = this.#me;
-    const query = new URLSearchParams({ writeKey: this.#o.writeKey, ...JSON.parse(JSON.stringify(user)) });
-    if (since) query.set("last_event_id", `${since.epoch}:${since.offset}`);
+  async #stream() {
+    const query = new URLSearchParams({ key: this.#o.writeKey, ...this.#me });
+    if (this.#since) query.set("last_event_id", `${this.#since.epoch}:${this.#since.offset}`);
+    const proof = await this.#token();
+    if (proof) query.set("proof", proof);
+    if (this.#stopped) return;
     const source = (this.#sse = new this.#o.EventSource(`${this.#o.url}/v1/sse?${query}`));
-    source.onopen = () => {
-      for (const item of this.#queue) item.f = 0;
-      this.#ready();
-    };
-    // The browser's own retry stops for good on an error status: ours does not.
+    // The browser has an event of this name too, without data.
+    source.addEventListener("open", ({ data }) => data && this.#ready(JSON.parse(data)));
+    // The browser's own retry stops for good on an error status.
     source.onerror = () => source === this.#sse && this.#retry({});
-    source.addEventListener("push", (event) => {
-      const epoch = event.lastEventId.split(":")[0];
-      this.#push(epoch, JSON.parse(event.data));
-    });
+    source.addEventListener("push", ({ data }) => this.#push(JSON.parse(data)));
   }
 
-  // -- pushes
-
-  #since(epoch, offset) {
-    this.#become({ ...this.#me, since: { epoch, offset } });
+  #reached(epoch, offset) {
+    this.#since = { epoch, offset };
+    this.#write("cuebird.since", this.#since);
   }
 
-  #push(epoch, { id, kind, data, offset }) {
-    this.#since(epoch, offset);
+  #push({ id, kind, data, offset }) {
+    this.#reached(this.#since.epoch, offset);
     const receipt = (status) => () => {
-      const frame = { t: "ack", offset, id, status };
+      const frame = { t: "ack", offset, status };
       if (this.#ws && this.#up) this.#say(frame);
       else if (this.#sse) this.track(`push_${status}`, { message: id });
       else this.#receipts.push(frame);

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from cuebird.demo.letters import Letters
+from cuebird.demo.letters import Bell, heading, letter
+from delivery.catcher import Catcher
 from ingress.dashboard import SSE_HEADERS
 from ingress.dashboard_pages import TEMPLATES, Pages, assets
 
@@ -52,9 +53,10 @@ def products() -> list[Product]:
 class Demo:
     """`speed` only words the waiting times; the clock runs elsewhere."""
 
-    def __init__(self, pages: Pages, letters: Letters, *, write_key: str, speed: float) -> None:
+    def __init__(self, pages: Pages, catcher: Catcher, bell: Bell, *, write_key: str, speed: float) -> None:
         self._pages = pages
-        self._letters = letters
+        self._catcher = catcher
+        self._bell = bell
         self._write_key = write_key
         self._half_hour = spoken(1800 / speed)
         self._products = products()
@@ -67,8 +69,8 @@ class Demo:
             Route("/demo/img/{name}", assets(FOLDER / "img")),
             Route("/demo/letters", self._headings),
             Route("/demo/letters/stream", self._stream),
-            Route("/demo/letters/{id}", self._letter),
-            Route("/demo/letters/{id}/html", self._html),
+            Route("/demo/letters/{id:int}", self._letter),
+            Route("/demo/letters/{id:int}/html", self._html),
             Route("/demo/{name}", assets(FOLDER)),
         ]
 
@@ -81,37 +83,46 @@ class Demo:
         return self._pages.page("inbox.html", "/inbox", half_hour=self._half_hour)
 
     async def _headings(self, request: Request) -> Response:
-        return Response(msgspec.json.encode(self._letters.headings()), media_type="application/json")
+        return _json([heading(caught) for caught in self._catcher.messages])
 
     async def _letter(self, request: Request) -> Response:
-        letter = self._letters.get(request.path_params["id"])
-        if letter is None:
+        caught = self._catcher.find(request.path_params["id"])
+        if caught is None:
             return JSONResponse({"success": False, "code": "not_found", "message": "there is no such letter"}, 404)
-        return Response(msgspec.json.encode(letter), media_type="application/json")
+        return _json(letter(caught))
 
     async def _html(self, request: Request) -> Response:
-        letter = self._letters.get(request.path_params["id"])
-        if letter is None:
+        caught = self._catcher.find(request.path_params["id"])
+        if caught is None:
             return HTMLResponse("There is no such letter.", 404, headers=LETTER_HEADERS)
-        if letter.html:
+        if caught.html:
             # Links open beside the inbox, as a mail client would do it.
-            return HTMLResponse(f'<base target="_blank">{letter.html}', headers=LETTER_HEADERS)
-        return Response(letter.text, media_type="text/plain", headers=LETTER_HEADERS)
+            return HTMLResponse(f'<base target="_blank">{caught.html}', headers=LETTER_HEADERS)
+        return Response(caught.text, media_type="text/plain", headers=LETTER_HEADERS)
 
     async def _stream(self, request: Request) -> Response:
         if self._followers >= FOLLOWERS_MAX:
             message = "too many inboxes are open; close one and try again"
             return JSONResponse({"success": False, "code": "too_many_watchers", "message": message}, 503)
-        return StreamingResponse(self._events(), media_type="text/event-stream", headers=SSE_HEADERS)
+        after = _number(request.headers.get("Last-Event-ID") or request.query_params.get("after"))
+        return StreamingResponse(self._events(after), media_type="text/event-stream", headers=SSE_HEADERS)
 
-    async def _events(self) -> AsyncIterator[bytes]:
+    async def _events(self, after: int) -> AsyncIterator[bytes]:
         self._followers += 1
         try:
             yield b"retry: 2000\n\n"
-            async for heading in self._letters.follow():
-                yield b"event: letter\ndata: " + msgspec.json.encode(heading) + b"\n\n"
+            async for line in self._bell.follow(self._catcher, after):
+                yield b"id: %d\nevent: letter\ndata: %b\n\n" % (line.id, msgspec.json.encode(line))
         finally:
             self._followers -= 1
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _number(told: str | None) -> int:
+    return int(told) if told and told.isascii() and told.isdecimal() and len(told) < 10 else 0
 
 
 def spoken(seconds: float) -> str:
@@ -119,5 +130,3 @@ def spoken(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} second{'' if round(seconds) <= 1 else 's'}"
     return f"{round(seconds / 60)} minutes"
-
-

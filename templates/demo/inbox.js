@@ -11,9 +11,9 @@ function row(letter) {
   const item = document.createElement("li");
   const button = item.appendChild(document.createElement("button"));
   button.type = "button";
-  button.dataset.id = letter.id;
+  button.dataset.id = String(letter.id);
   button.append(element("strong", "", letter.subject), element("span", "small muted", time(letter.at)));
-  button.append(element("span", "small muted to", `to ${letter.to.join(", ")}`));
+  button.append(element("span", "small muted to", `to ${letter.to}`));
   button.addEventListener("click", () => show(letter.id));
   return item;
 }
@@ -21,8 +21,8 @@ function row(letter) {
 function mark() {
   for (const button of document.querySelectorAll("#letters button")) {
     const { id } = button.dataset;
-    button.toggleAttribute("aria-current", id === shown);
-    button.classList.toggle("unread", !read.has(id));
+    button.toggleAttribute("aria-current", Number(id) === shown);
+    button.classList.toggle("unread", !read.has(Number(id)));
   }
 }
 
@@ -42,8 +42,8 @@ async function show(id) {
   if (shown !== id) return;
   $("letter").hidden = false;
   $("subject").textContent = letter.subject;
-  $("from").textContent = letter.from;
-  $("to").textContent = letter.to.join(", ");
+  $("from").textContent = letter.sender;
+  $("to").textContent = letter.to;
   $("received").textContent = time(letter.at);
   $("text").textContent = letter.text;
   $("headers").replaceChildren(...letter.headers.flatMap(([name, value]) => [element("dt", "", name), element("dd", "", value)]));
@@ -75,7 +75,7 @@ choose(tabs[0]);
 for (const letter of await (await fetch("/demo/letters")).json()) take(letter);
 if (letters.size) show([...letters.keys()].at(-1));
 
-const stream = new EventSource("/demo/letters/stream");
+const stream = new EventSource(`/demo/letters/stream?after=${Math.max(0, ...letters.keys())}`);
 stream.addEventListener("letter", ({ data }) => {
   const letter = JSON.parse(data);
   take(letter);
