@@ -39,6 +39,7 @@ Recheck = Callable[[Send], Awaitable[str | None]]
 """Why a send may no longer go out (no_consent, exited, …), None if it may."""
 
 RESEND_AFTER_MS: Final = 60_000
+STORAGE_RESTS_MS: Final = 1_000
 STORAGE_RETRY_S: Final = 0.5
 DELIVERED_KEPT_MAX: Final = 10_000
 _DOUBT: Final = "in doubt once; "
@@ -195,8 +196,7 @@ class Dispatcher:
             try:
                 await work
             except StorageFull:
-                self.counts["storage_full"] += 1
-                self._storage_rests_until = self._clock.now_ms() + 1000
+                self._rest_storage()
             except Exception as error:
                 # The store's failure, above all: nothing is known of what it holds, so nothing more is sent.
                 self._failure = error
@@ -259,11 +259,15 @@ class Dispatcher:
             await self._withdraw(row, withdrawn.reason)
             return
         except StorageFull:
-            self._storage_rests_until = self._clock.now_ms() + 1000
+            self._rest_storage()
             now = self._clock.now_ms()
             await self._stored([Mark(id=send.id, state="retry", at=now, due=now, reply=row.reply)])
             return
         await self._settle(row, self._judged(row, told))
+
+    def _rest_storage(self) -> None:
+        self.counts["storage_full"] += 1
+        self._storage_rests_until = self._clock.now_ms() + STORAGE_RESTS_MS
 
     def _judged(self, row: Outboxed, told: Reply | SmtpFault) -> Outcome:
         now = self._clock.now_ms()
