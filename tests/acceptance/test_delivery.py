@@ -34,6 +34,14 @@ from persistence.sqlite import SqliteStore
 pytestmark = pytest.mark.anyio
 
 WAIT_S = 10.0
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop that the server runs on: its transports are not asyncio's own."""
+    return "asyncio", {"use_uvloop": True}
+
+
 SITE = {
     "campaigns/cart.yaml": """
 campaign: cart
@@ -198,8 +206,7 @@ async def test_unsubscribing_from_the_mail_stops_the_next_one(tmp_path: Path) ->
 
 async def asking(shop: Shop) -> str | None:
     """Why the mail that was sent first could not be sent now."""
-    counts = await shop.until(lambda counts: counts["outbox.sent"] >= 2)
-    assert counts
+    await shop.until(lambda counts: counts["outbox.sent"] >= 2)
     token = re.findall(r"/u/([\w-]{36})", shop.catcher.messages[0].raw.decode())
     found = Tokens([bytes(32)]).verify("unsubscribe", token[0])
     assert found is not None
