@@ -48,7 +48,7 @@ class SqliteStore:
     not there.
 
     `index_users` keeps an index on the journal's users. Without it `history` reads the whole journal (measured: 0.1 s for
-    a million rows that the system has cached) instead of the user's rows. With it a commit takes about twice as long
+    a million rows that the system has cached) instead of the user's rows. With it a commit takes half as long again or more
     and writes six times the bytes, for the events of a thousand users lie in a thousand places of an index.
 
     After StorageFailed every method raises it again; only `close` still works. `close` has to be called in any case: the
