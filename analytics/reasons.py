@@ -94,6 +94,21 @@ def _entered(decision: Decision, detail: dict[str, Any]) -> str:
     return f"Came into the campaign{_for(detail.get('key'))}"
 
 
+def _waiting(decision: Decision, detail: dict[str, Any]) -> str:
+    until = detail.get("until")
+    again = f", looks again in {_spoken(until - decision.at)}" if isinstance(until, int) else ""
+    what = decision.step.removeprefix("wait").strip()
+    return f"Waits{_for(what or None)}{again}"
+
+
+def _spoken(ms: int) -> str:
+    """Rounded to its largest unit: `30 min`."""
+    for unit, size in (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)):
+        if ms >= 2 * size:
+            return f"{round(ms / size)} {unit}"
+    return f"{max(0, ms)} ms"
+
+
 def _goal(decision: Decision, detail: dict[str, Any]) -> str:
     worth = value_of(decision)
     return f"Goal reached{_for(detail.get('pattern'))}{f', worth {worth:,.2f}' if worth else ''}"
@@ -106,7 +121,7 @@ def _skipped(decision: Decision, _: dict[str, Any]) -> str:
 _SAYINGS: Final[dict[str, Callable[[Decision, dict[str, Any]], str]]] = {
     "entered": _entered,
     "not_entered": lambda d, x: f"Did not enter: {words(d.reason or '', NOT_ENTERED)}",
-    "waiting": lambda d, x: f"Waits{_for(d.step.removeprefix('wait ').strip() if d.step != 'wait' else None)}",
+    "waiting": _waiting,
     "matched": lambda d, x: "What it waited for has come",
     "timed_out": lambda d, x: "What it waited for did not come in time",
     "branched": lambda d, x: f"Chose way {x['case']} of “{d.step}”" if "case" in x else "Chose a way",

@@ -170,6 +170,7 @@ async def _running(
     crowd = asyncio.create_task(shoppers)
     ended = asyncio.create_task(_first_end([serving, *working]))
     try:
+        await _started(server, ended)
         yield ended
     finally:
         crowd.cancel()
@@ -181,6 +182,12 @@ async def _running(
         for task in (ended, *working):
             task.cancel()
         await asyncio.gather(ended, *working, return_exceptions=True)
+
+
+async def _started(server: Server, ended: asyncio.Task[None]) -> None:
+    """Returns when the server serves, and so listens to signals too."""
+    while not server.started and not ended.done():  # noqa: ASYNC110  # uvicorn tells it by a flag alone
+        await asyncio.sleep(0.005)
 
 
 async def _first_end(tasks: Sequence[asyncio.Task[None]]) -> None:
