@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from actors.actor import standing
 from actors.event import Event
@@ -61,6 +62,7 @@ class Engine:
         self._compile = compile_program
         self._on_sends = on_sends
         self._told_before = 0
+        self._snapshots_ride = False
         self._alarms = Alarms()
         self._residence = Residence(limits, self._alarms)
         self._committer = Committer(
@@ -166,9 +168,12 @@ class Engine:
         self._residence.snapshots.begin(self._shard.seq)
         await self._end_of_round()
 
-    async def _end_of_round(self) -> None:
+    async def _end_of_round(self, pause_s: float = 0.0) -> None:
         while self._residence.snapshots.busy:
+            self._snapshots_ride = True
             await self._committer.gathered()
+            if pause_s:
+                await asyncio.sleep(pause_s)
 
     # --- the engine's word ----------------------------------------------------------------------------------------
 
@@ -245,18 +250,17 @@ class Engine:
     # --- around a commit ------------------------------------------------------------------------------------------
 
     def _prepare(self, batch: Batch) -> None:
-        self._residence.snapshots.ride(batch.commit, self.limits.snapshots_per_commit_max)
+        if self._snapshots_ride:
+            self._snapshots_ride = False
+            self._residence.snapshots.ride(batch.commit, self.limits.snapshots_per_commit_max)
         self._residence.trim(batch.commit)
 
     def _settle(self, batch: Batch) -> None:
-        snapshots = self._residence.snapshots
-        snapshots.settle(batch.commit)
+        self._residence.snapshots.settle(batch.commit)
         if batch.fired:
             now = self._clock.now_ms()
             for due, _ in batch.fired:
                 self._lateness.add(now - due)
-        if snapshots.busy and batch.commit.snapshots:
-            self._committer.wake()
         self._ringing.look()
 
     def _announce(self, sends: list[Send]) -> None:
@@ -266,13 +270,17 @@ class Engine:
         self._on_sends([send for send in sends if send.at >= told_before])
 
     async def _snapshot_at_intervals(self) -> None:
+        """Spread over half the interval, so that no commit is long because of them and no timer late."""
+        interval = self.limits.snapshot_every_ms / 1000
+        snapshots = self._residence.snapshots
         while True:
-            await asyncio.sleep(self.limits.snapshot_every_ms / 1000)
-            snapshots = self._residence.snapshots
-            if not snapshots.busy and len(snapshots):
+            await asyncio.sleep(interval)
+            await self._committer.room()
+            if len(snapshots):
+                slices = len(snapshots) / self.limits.snapshots_per_commit_max
                 snapshots.begin(self._shard.seq)
-            if snapshots.busy:
-                self._committer.wake()
+                with suppress(StorageFull):
+                    await self._end_of_round(interval / 2 / max(slices, 1.0))
 
     # --- actors whose state in memory is lost ---------------------------------------------------------------------
 

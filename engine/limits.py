@@ -18,7 +18,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of one user, from browsers, sustained; a second's worth may come at once. Past it: `too_many_for_user`."""
     snapshot_every_ms: int = 5_000
     """Changed actors are written anew this often, or as often as their number allows."""
-    snapshots_per_commit_max: int = 256
+    snapshots_per_commit_max: int = 64
     """Snapshots that ride in one commit; the rest wait for the next."""
     timers_per_slice_max: int = 512
     """Users whose timers fire before inputs get their turn again."""

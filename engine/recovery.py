@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 
 from actors.actor import take
 from actors.program import Program
@@ -21,29 +22,38 @@ from persistence.interface import Commit, Entry, Head, Store, StoreError
 log = logging.getLogger(__name__)
 
 
-async def arm(store: Store, alarms: Alarms) -> None:
-    """The index of due times, from the snapshots alone: no state is decoded."""
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection: what recovery makes stays, and looking through it again and again takes longer than
+    making it."""
     enabled = gc.isenabled()
-    gc.disable()  # a million small tuples that all stay: looking through them again and again would take longer than this
+    gc.disable()
     try:
-        async for dues in store.dues():
-            alarms.fill(dues)
-        alarms.order()
+        yield
     finally:
         if enabled:
             gc.enable()
 
 
+async def arm(store: Store, alarms: Alarms) -> None:
+    """The index of due times, from the snapshots alone: no state is decoded."""
+    with _uncollected():
+        async for dues in store.dues():
+            alarms.fill(dues)
+        alarms.order()
+
+
 async def replay(store: Store, head: Head, residence: Residence, alarms: Alarms, program: Program) -> int:
     """Take the journal's tail again. Memory stays within its limits: who leaves it is written. Returns the inputs taken."""
     taken = 0
-    async for entries in store.tail(head.replay_from):
-        taken += await _again(store, entries, residence, program)
-        evicted = Commit()
-        residence.trim(evicted)
-        if evicted.snapshots:
-            await store.commit(evicted)
-            residence.snapshots.settle(evicted)
+    with _uncollected():
+        async for entries in store.tail(head.replay_from):
+            taken += await _again(store, entries, residence, program)
+            evicted = Commit()
+            residence.trim(evicted)
+            if evicted.snapshots:
+                await store.commit(evicted)
+                residence.snapshots.settle(evicted)
     _arm_again(residence, alarms, residence.snapshots.changed)
     return taken
 
