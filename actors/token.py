@@ -2,7 +2,7 @@
 
 36 characters of base64url: 16 bytes of the send's id, 1 byte of index, 10 bytes of HMAC-SHA256. The key differs by purpose
 and the purpose is inside the MAC, so the token of a link cannot unsubscribe anybody. Short, because a mail client's
-limits on header lines are older than signed tokens (reference RFC 5322 §2.1.1: 998 characters).
+limits on header lines are older than signed tokens (RFC 5322 §2.1.1: 998 characters).
 """
 
 from __future__ import annotations

@@ -13,37 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
-
-import msgspec
 
 from actors.turn import Send
 from delivery.email import mime
 from delivery.feedback import Feedback
-from delivery.outcomes import Delivered, Failed, Outcome, Reply, Retry, SmtpFault, Stage, Unknown, outcome, relay_delay
+from delivery.outcomes import Failed, Outcome, Reply, SmtpFault, Stage, Unknown, outcome, relay_delay
 from delivery.pool import Pool
 from delivery.push import Publish, Push, push
 from delivery.render import RenderError, Templates
 from delivery.settings import DeliverySettings, SmtpSettings
+from delivery.settling import Settling, Write, remember
 from engine.submit import Submit
-from persistence.interface import Link, Mark, Outboxed, StorageFull, Store, StoreError, Suppression
+from persistence.interface import Link, Mark, Outboxed, StorageFull, Store, StoreError
 
 log = logging.getLogger(__name__)
-
-Write = Callable[[Sequence[Mark], Sequence[Link], Sequence[Suppression]], Awaitable[None]]
-"""Stores them in the engine's next commit; returns when they are on disk. Raises StorageFull (nothing stored)."""
 
 Recheck = Callable[[Send], Awaitable[str | None]]
 """Why a send may no longer go out (no_consent, exited, …), None if it may."""
 
-RESEND_AFTER_MS: Final = 60_000
 STORAGE_RESTS_MS: Final = 1_000
-STORAGE_RETRY_S: Final = 0.5
-REMEMBERED_MAX: Final = 10_000
-_DOUBT: Final = "in doubt once; "
-"""Begins the reply of a row that was resent from `unknown`: it is not resent a second time."""
 
 
 class Clock(Protocol):
@@ -80,7 +71,6 @@ class Dispatcher:
     ) -> None:
         self.templates = templates
         """May be replaced at any time: what is rendered next uses the new ones."""
-        self.counts: Counter[str] = Counter()
         self._store = store
         self._write = write
         self._recheck = recheck
@@ -90,6 +80,8 @@ class Dispatcher:
         self._clock = clock
         self._boot = boot
         self._feedback = Feedback(submit, clock.now_ms)
+        self._settling = Settling(write, self._feedback, settings, clock.now_ms)
+        self.counts = self._settling.counts
         self._pool = Pool(smtp)
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,7 +96,6 @@ class Dispatcher:
         self._relay_faults = 0
         self._relay_rests_until = 0
         self._storage_rests_until = 0
-        self._delivered_at: OrderedDict[str, int] = OrderedDict()
         self._published: OrderedDict[str, int] = OrderedDict()
         """Pushes that this process has published: it publishes none twice."""
         self._stopping = False
@@ -119,7 +110,7 @@ class Dispatcher:
 
     def delivered_at(self, send: str) -> int | None:
         """When a mail was accepted, of the last ten thousand."""
-        return self._delivered_at.get(send)
+        return self._settling.delivered_at.get(send)
 
     async def run(self) -> None:
         """Until cancelled. Raises what the store raised if it failed."""
@@ -147,10 +138,12 @@ class Dispatcher:
         """Rows of an earlier process: a claim is taken back, a mail at its dot is in doubt."""
         while rows := await self._store.in_state("claimed"):
             now = self._clock.now_ms()
-            await self._stored([Mark(id=row.send.id, state="retry", at=now, due=now, reply=row.reply) for row in rows])
+            await self._settling.stored(
+                [Mark(id=row.send.id, state="retry", at=now, due=now, reply=row.reply) for row in rows]
+            )
         while rows := await self._store.in_state("at_dot"):
             for row in rows:
-                await self._settle(row, Unknown("the process ended while the mail was being handed over"))
+                await self._settling.settle(row, Unknown("the process ended while the mail was being handed over"))
 
     def _start_pushes(self) -> None:
         sends, self._pushed = self._pushed, []
@@ -218,7 +211,7 @@ class Dispatcher:
         except Exception as error:
             # A mistake of ours that one message brings out: the others go on, and this one is not lost.
             log.exception("mail %s of campaign %s", row.send.id, row.send.campaign)
-            await self._settle(row, self._stumbled(row, f"{type(error).__name__}: {error}"))
+            await self._settling.settle(row, self._stumbled(row, f"{type(error).__name__}: {error}"))
         finally:
             self._mailing -= 1
             self._at_dot.discard(row.send.id)
@@ -259,9 +252,9 @@ class Dispatcher:
         except StorageFull:
             self._rest_storage()
             now = self._clock.now_ms()
-            await self._stored([Mark(id=send.id, state="retry", at=now, due=now, reply=row.reply)])
+            await self._settling.stored([Mark(id=send.id, state="retry", at=now, due=now, reply=row.reply)])
             return
-        await self._settle(row, self._judged(row, told))
+        await self._settling.settle(row, self._judged(row, told))
 
     def _rest_storage(self) -> None:
         self.counts["storage_full"] += 1
@@ -319,7 +312,7 @@ class Dispatcher:
             if send.id in self._published:
                 # Found in the outbox and told by `wake`, the one while the other was already under way.
                 continue
-            _remember(self._published, send.id, now)
+            remember(self._published, send.id, now)
             reached = self._publish(send.user, message)
             self.counts["sent"] += 1
             if reached:
@@ -329,7 +322,7 @@ class Dispatcher:
                 Mark(id=send.id, state="sent", at=now, reply=f"{reached} streams"),
             ]
         if settled:
-            await self._stored(settled)
+            await self._settling.stored(settled)
 
     # --- writing down ---------------------------------------------------------------------------------------------
 
@@ -338,65 +331,4 @@ class Dispatcher:
 
     async def _withdraw(self, row: Outboxed, reason: str) -> None:
         """A mail that may not, or cannot, go out any more."""
-        await self._settle(row, Failed(reason))
-
-    async def _settle(self, row: Outboxed, result: Outcome) -> None:
-        send, now = row.send, self._clock.now_ms()
-        suppressions: list[Suppression] = []
-        kept = _DOUBT if row.reply.startswith(_DOUBT) else ""
-        if isinstance(result, Delivered):
-            marks = [Mark(id=send.id, state="sent", at=now, reply=result.reply)]
-        elif isinstance(result, Retry):
-            marks = [Mark(id=send.id, state="retry", at=now, due=result.due, reply=kept + result.reply)]
-        elif isinstance(result, Failed):
-            marks = [Mark(id=send.id, state="failed", at=now, reply=result.reply)]
-            if result.gone:
-                suppressions = [Suppression(send.to, "hard_bounce", now)]
-        else:
-            marks = self._doubtful(row, result, now)
-        await self._stored(marks, suppressions)
-        self.counts[marks[-1].state] += 1
-        if isinstance(result, Unknown):
-            self.counts["doubtful"] += 1
-            log.warning("mail %s of campaign %s is in doubt: %s", send.id, send.campaign, result.reply)
-        self._tell(row, result)
-
-    def _doubtful(self, row: Outboxed, result: Unknown, now: int) -> list[Mark]:
-        send = row.send
-        unknown = Mark(id=send.id, state="unknown", at=now, reply=result.reply)
-        settings = self._settings
-        policy = settings.unknown_marketing if send.purpose == "marketing" else settings.unknown_transactional
-        due = now + RESEND_AFTER_MS
-        if policy == "hold" or row.reply.startswith(_DOUBT) or due > send.expires:
-            return [unknown]
-        return [unknown, Mark(id=send.id, state="retry", at=now, due=due, reply=_DOUBT + result.reply)]
-
-    def _tell(self, row: Outboxed, result: Outcome) -> None:
-        send = row.send
-        if isinstance(result, Delivered):
-            _remember(self._delivered_at, send.id, self._clock.now_ms())
-            self._feedback.tell("email_delivered", send)
-        elif isinstance(result, Retry):
-            self._feedback.tell("email_deferred", send, part=str(row.attempts + 1), reply=result.reply)
-        elif isinstance(result, Failed) and result.bounced:
-            self._feedback.tell("email_bounced", send, permanent=result.gone, address=send.to, reply=result.reply)
-        elif isinstance(result, Failed):
-            self._feedback.tell("email_failed", send, reason=result.reply)
-
-    async def _stored(self, marks: Sequence[Mark], suppressions: Sequence[Suppression] = ()) -> None:
-        """Writes what has already happened in the world: with the disk full it waits until there is room."""
-        cut = [msgspec.structs.replace(mark, reply=mark.reply[:500]) for mark in marks]
-        while True:
-            try:
-                await self._write(cut, [], suppressions)
-            except StorageFull:
-                self.counts["storage_full"] += 1
-                await asyncio.sleep(STORAGE_RETRY_S)
-            else:
-                return
-
-
-def _remember(ids: OrderedDict[str, int], identity: str, at: int) -> None:
-    ids[identity] = at
-    if len(ids) > REMEMBERED_MAX:
-        ids.popitem(last=False)
+        await self._settling.settle(row, Failed(reason))

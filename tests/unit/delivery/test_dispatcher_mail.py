@@ -54,7 +54,7 @@ async def test_a_mail_is_sent_once_with_every_step_on_disk_before_the_next(tmp_p
         ("body", "stall"),
     ],
 )
-async def test_37_a_line_that_breaks_before_the_dot_costs_a_retry_and_nothing_else(
+async def test_a_line_that_breaks_before_the_dot_costs_a_retry_and_nothing_else(
     tmp_path: Path, stage: str, fault: str
 ) -> None:
     async with Scripted({stage: [fault]}) as server, running(tmp_path, server.port, smtp=IMPATIENT) as world:
@@ -69,7 +69,7 @@ async def test_37_a_line_that_breaks_before_the_dot_costs_a_retry_and_nothing_el
 
 
 @pytest.mark.parametrize("fault", ["accept, close", "accept, hang", "close", "hang", "raw:garbage\r\n", "raw:250 ok", "raw:999 what\r\n", "334 what"])  # fmt: skip
-async def test_38_without_an_answer_to_the_dot_nobody_knows_and_marketing_is_not_sent_again(
+async def test_without_an_answer_to_the_dot_nobody_knows_and_marketing_is_not_sent_again(
     tmp_path: Path, fault: str
 ) -> None:
     async with Scripted({"dot": [fault]}) as server, running(tmp_path, server.port, smtp=IMPATIENT) as world:
@@ -106,7 +106,7 @@ async def test_the_policy_for_doubt_can_be_turned_round(tmp_path: Path, purpose:
         await world.state(a_send(), state)
 
 
-async def test_39_after_a_crash_a_mail_at_its_dot_is_in_doubt_and_a_claimed_one_is_sent(tmp_path: Path) -> None:
+async def test_after_a_crash_a_mail_at_its_dot_is_in_doubt_and_a_claimed_one_is_sent(tmp_path: Path) -> None:
     store = MemoryStore()
     await store.open()
     await store.commit(Commit(sends=[a_send(1), a_send(2), a_send(3, purpose="transactional")]))
@@ -122,7 +122,7 @@ async def test_39_after_a_crash_a_mail_at_its_dot_is_in_doubt_and_a_claimed_one_
         assert len(server.accepted) == 2
 
 
-async def test_41_greylisting_for_four_hours_ends_in_one_delivery(tmp_path: Path) -> None:
+async def test_greylisting_for_four_hours_ends_in_one_delivery(tmp_path: Path) -> None:
     plan = {"rcpt": ["451 4.7.1 greylisted"] * 5}
     async with Scripted(plan) as server, running(tmp_path, server.port) as world:
         await world.decide(a_send())
@@ -165,7 +165,7 @@ async def test_a_mail_is_given_up_when_the_next_attempt_would_come_after_it_expi
         ("data", "554 no", "email_bounced", False),
     ],
 )
-async def test_42_a_refusal_is_final_and_only_an_address_that_does_not_exist_is_suppressed(
+async def test_a_refusal_is_final_and_only_an_address_that_does_not_exist_is_suppressed(
     tmp_path: Path, stage: str, reply: str, event: str, suppressed: bool
 ) -> None:
     async with Scripted({stage: [reply]}) as server, running(tmp_path, server.port) as world:
@@ -181,7 +181,7 @@ async def test_42_a_refusal_is_final_and_only_an_address_that_does_not_exist_is_
 
 
 @pytest.mark.parametrize("stage", ["connect", "ehlo", "mail", "rcpt", "data", "dot"])
-async def test_43_replies_may_come_byte_by_byte(tmp_path: Path, stage: str) -> None:
+async def test_replies_may_come_byte_by_byte(tmp_path: Path, stage: str) -> None:
     async with Scripted({stage: ["bytewise"]}) as server, running(tmp_path, server.port) as world:
         await world.decide(a_send())
         await world.state(a_send(), "sent")
@@ -190,7 +190,7 @@ async def test_43_replies_may_come_byte_by_byte(tmp_path: Path, stage: str) -> N
 
 @pytest.mark.parametrize("stage", ["ehlo", "mail", "rcpt", "data"])
 @pytest.mark.parametrize("fault", ["raw:" + "250-x\r\n" * 20_000 + "250 ok\r\n", "raw:hello\r\n", "raw:250", "200 what", "raw:" + "x" * 100_000])  # fmt: skip
-async def test_43_what_is_no_reply_before_the_dot_costs_a_retry(tmp_path: Path, stage: str, fault: str) -> None:
+async def test_what_is_no_reply_before_the_dot_costs_a_retry(tmp_path: Path, stage: str, fault: str) -> None:
     async with Scripted({stage: [fault]}) as server, running(tmp_path, server.port, smtp=IMPATIENT) as world:
         await world.decide(a_send())
         await world.state(a_send(), "retry")
@@ -207,7 +207,7 @@ async def test_an_answer_nobody_asked_for_is_not_taken_for_the_answer_to_the_dot
         assert server.accepted == []
 
 
-async def test_44_a_server_that_dribbles_holds_up_no_other_mail(tmp_path: Path) -> None:
+async def test_a_server_that_dribbles_holds_up_no_other_mail(tmp_path: Path) -> None:
     async with Scripted({"rcpt": ["hang"]}) as server, running(tmp_path, server.port, smtp=IMPATIENT) as world:
         await world.decide(*(a_send(number) for number in range(1, 30)))
         stuck = await world.state(a_send(1), "retry")
@@ -252,7 +252,7 @@ async def test_when_nobody_listens_the_mail_waits(tmp_path: Path) -> None:
         assert row.due == NOW + 5_000
 
 
-async def test_47_an_unsubscribe_or_purchase_stops_a_mail_up_to_the_dot(tmp_path: Path) -> None:
+async def test_an_unsubscribe_or_purchase_stops_a_mail_up_to_the_dot(tmp_path: Path) -> None:
     async with Scripted() as server, running(tmp_path, server.port) as world:
 
         async def meanwhile(marks: Sequence[Mark]) -> None:

@@ -1,4 +1,4 @@
-"""Case 45: no mail and no password in clear text unless the operator said so."""
+"""No mail and no password in clear text unless the operator said so."""
 
 from __future__ import annotations
 
