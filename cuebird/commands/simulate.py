@@ -1,0 +1,133 @@
+"""`cuebird simulate SITE --events FILE`: recorded events through the campaigns, in virtual time."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import click
+
+from actors.program import Program
+from cuebird.oddities import Oddities
+from cuebird.progress import progressing
+from cuebird.replay import BadLine, Replay, Unreadable, read_replay
+from cuebird.sites import open_site, refuse
+from cuebird.summary import Seen, summary
+from engine.language.durations import FORMS, duration_ms, instant_ms
+from engine.language.problems import SiteErrors
+from engine.ledger import line
+from engine.simulate import Simulator
+
+AFTERWARDS_MS: Final = 30 * 86_400_000
+BAD_LINES_SHOWN_MAX: Final = 5
+
+
+@click.command()
+@click.argument("site", type=click.Path(path_type=Path), default=".")
+@click.option("--events", "file", required=True, help="Segment messages, one a line, plain or gzip; - is stdin.")
+@click.option(
+    "--until", help="A time, or a duration after the last event; default: until nothing is due, at most 30 days after."
+)
+@click.option("--json", "as_json", is_flag=True, help="The ledger, one row a line, and nothing else.")
+def command(site: Path, file: str, until: str | None, as_json: bool) -> None:
+    """Play recorded events through the campaigns of SITE, and say what they would have done. Nothing is sent."""
+    try:
+        checked, program = open_site(site)
+    except SiteErrors as error:
+        raise refuse(error, as_json=as_json, to_stderr=True) from None
+    replay = _read(file, program)
+    _tell_bad(replay.bad)
+    if not replay.arrivals:
+        raise click.ClickException(f"{file}: there is no event in it that can be played")
+    end = _end(until, replay)
+    oddities = Oddities()
+    simulator, seen = _play(program, replay, end, oddities)
+    if as_json:
+        output = sys.stdout.buffer
+        output.writelines(line(decision) + b"\n" for decision in simulator.decisions)
+        output.flush()
+        return
+    seen.oddities = [*seen.oddities, *_about_lines(replay, simulator), *oddities.sentences()]
+    live = [campaign for campaign in checked.site.campaigns if campaign.status in ("live", "paused")]
+    click.echo(summary(seen, live, simulator.decisions))
+
+
+def _read(file: str, program: Program) -> Replay:
+    try:
+        if file == "-":
+            return read_replay(sys.stdin.buffer, program.aliases, program.policy.lateness)
+        with Path(file).open("rb") as opened:
+            return read_replay(opened, program.aliases, program.policy.lateness)
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except Unreadable as error:
+        raise click.ClickException(f"{file} {error}") from None
+
+
+def _end(until: str | None, replay: Replay) -> int:
+    """When the simulation ends, in ms since the epoch."""
+    last = replay.arrivals[-1].at
+    if until is None:
+        return last + AFTERWARDS_MS
+    span = duration_ms(until)
+    at = instant_ms(until) if span is None else last + span
+    if at is None:
+        raise click.BadParameter(f"{until!r} is neither a time such as 2026-01-31T12:00:00Z nor a duration ({FORMS})")
+    return at
+
+
+def _play(program: Program, replay: Replay, end: int, oddities: Oddities) -> tuple[Simulator, Seen]:
+    arrivals = [arrival for arrival in replay.arrivals if arrival.at <= end]
+    first = arrivals[0].at if arrivals else end
+    simulator = Simulator(program, start=first)
+    events: Counter[str] = Counter()
+    users: dict[str, set[str]] = {}
+    duplicates = 0
+    for arrival in progressing(arrivals, len(arrivals), "events"):
+        for event in arrival.events:
+            if not simulator.take(event, arrival.at):
+                duplicates += 1
+                continue
+            oddities.see(event)
+            if event.kind != "alias":
+                name = event.name or event.kind
+                events[name] += 1
+                users.setdefault(name, set()).add(event.user)
+    reached = simulator.run(end)
+    actors = simulator.actors.values()
+    seen = Seen(
+        first=first,
+        last=arrivals[-1].at if arrivals else end,
+        until=reached,
+        people=len(actors),
+        reachable=sum(isinstance(actor.traits.get("email"), str) for actor in actors),
+        events=events,
+        users={name: oddities.people(who) for name, who in users.items()},
+        oddities=[f"{duplicates:,} messages were there twice"] if duplicates else [],
+    )
+    return simulator, seen
+
+
+def _tell_bad(bad: list[BadLine]) -> None:
+    for one in bad[:BAD_LINES_SHOWN_MAX]:
+        click.echo(f"line {one.line}: {one.code}: {one.why}", err=True)
+    if len(bad) > BAD_LINES_SHOWN_MAX:
+        click.echo(f"and {len(bad) - BAD_LINES_SHOWN_MAX} other lines that could not be read", err=True)
+
+
+def _about_lines(replay: Replay, simulator: Simulator) -> list[str]:
+    told = []
+    if replay.bad:
+        codes = ", ".join(f"{code} {count}" for code, count in Counter(one.code for one in replay.bad).most_common())
+        told.append(f"{len(replay.bad):,} of {replay.lines:,} lines could not be read ({codes})")
+    if replay.nobody:
+        told.append(f"{replay.nobody:,} messages name nobody: neither userId nor anonymousId")
+    if replay.disorder:
+        told.append(f"{replay.disorder:,} messages stood after a later one")
+    if simulator.untracked:
+        told.append(
+            f"{simulator.untracked:,} events are of people who do not want to be tracked; they count for nobody"
+        )
+    return told

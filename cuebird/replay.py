@@ -1,0 +1,140 @@
+"""A file of Segment messages, one a line, as events in the order in which they came (language.md §10)."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import IO, Final, NamedTuple
+
+import msgspec
+
+from actors.event import Event
+from ingress.instants import milliseconds
+from ingress.messages import Normalizer
+from ingress.rejection import Rejected
+
+LINE_BYTES_MAX: Final = 1_000_000
+EARLIEST_MS: Final = 86_400_000
+LATEST_MS: Final = 253_370_764_800_000
+"""The year 9999: a run that waits for ten years must still have a date."""
+
+_GZIP: Final = b"\x1f\x8b"
+
+
+class Arrival(NamedTuple):
+    """What came of one line: its events, and when they came, in ms since the epoch."""
+
+    at: int
+    line: int
+    events: list[Event]
+
+
+class BadLine(NamedTuple):
+    """A line that was left out. `code` is of ingress/rejection.py, or `no_time`."""
+
+    line: int
+    code: str
+    why: str
+
+
+class Replay(NamedTuple):
+    """A whole file. `arrivals` are in order of time, and at one time in the order of the file."""
+
+    arrivals: list[Arrival]
+    bad: list[BadLine]
+    nobody: int
+    """Messages with neither userId nor anonymousId."""
+    disorder: int
+    """Messages that stood after a later one."""
+    lines: int
+
+
+class Unreadable(Exception):
+    """The file as a whole; the sentence says why."""
+
+
+class _Times(msgspec.Struct, rename="camel"):
+    received_at: str | int | float | None = None
+    timestamp: str | int | float | None = None
+    original_timestamp: str | int | float | None = None
+    sent_at: str | int | float | None = None
+
+
+_decode_times = msgspec.json.Decoder(_Times).decode
+
+
+def read_replay(file: IO[bytes], aliases: Mapping[str, str], lateness_ms: int) -> Replay:
+    """Reads to the end. Raises Unreadable if the file breaks off; a bad line is left out and noted."""
+    normalizer = Normalizer(aliases, lateness_ms)
+    arrivals: list[Arrival] = []
+    bad: list[BadLine] = []
+    nobody = disorder = latest = number = 0
+    for number, raw in _lines(file):
+        try:
+            arrival = _arrival(normalizer, raw, number)
+        except Rejected as error:
+            if error.code == "no_id":
+                nobody += 1
+            else:
+                bad.append(BadLine(number, error.code, error.message))
+            continue
+        disorder += arrival.at < latest
+        latest = max(latest, arrival.at)
+        arrivals.append(arrival)
+    arrivals.sort(key=lambda arrival: arrival.at)
+    return Replay(arrivals, bad, nobody, disorder, number)
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Lines that hold something, with their numbers; gzip is known by its first bytes, not by its name."""
+    buffered = io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
+    opened: IO[bytes] = gzip.GzipFile(fileobj=buffered) if _begins_as_gzip(buffered) else buffered  # type: ignore[assignment]  # both give lines
+    number = 0
+    try:
+        while line := opened.readline(LINE_BYTES_MAX + 1):
+            number += 1
+            if len(line) > LINE_BYTES_MAX:
+                yield number, line
+                while line and not line.endswith(b"\n"):
+                    line = opened.readline(LINE_BYTES_MAX)
+            elif line.strip():
+                yield number, line
+    except (EOFError, OSError, zlib.error) as error:
+        raise Unreadable(f"breaks off after line {number}: {error}") from None
+
+
+def _begins_as_gzip(file: IO[bytes]) -> bool:
+    assert isinstance(file, io.BufferedReader), "files are opened for reading bytes, buffered"
+    return file.peek(2)[:2] == _GZIP
+
+
+def _arrival(normalizer: Normalizer, raw: bytes, number: int) -> Arrival:
+    """Raises Rejected."""
+    if len(raw) > LINE_BYTES_MAX:
+        raise Rejected("too_long", f"a line has at most {LINE_BYTES_MAX:,} bytes")
+    if number == 1:
+        raw = raw.removeprefix(b"\xef\xbb\xbf")
+    at, sent = _times(raw)
+    # Without `receivedAt` it comes at its timestamp: then the clock is taken to be right, and `sentAt` corrects nothing.
+    events = normalizer.message(raw.strip(), received_at=at if sent is None else sent, source="server")
+    return Arrival(at, number, events)
+
+
+def _times(raw: bytes) -> tuple[int, int | None]:
+    """(when it comes, the `sentAt` to correct by). Raises Rejected."""
+    try:
+        times = _decode_times(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        # The normaliser says better what is wrong with it.
+        return EARLIEST_MS, None
+    told = times.received_at or times.timestamp or times.original_timestamp
+    if told is None or told == "":
+        raise Rejected("invalid_timestamp", "neither receivedAt nor timestamp: when did it come?", "timestamp")
+    at = milliseconds(told, "timestamp")
+    if not EARLIEST_MS <= at <= LATEST_MS:
+        raise Rejected("invalid_timestamp", "a time before 1970 or after 9998", "timestamp")
+    if times.received_at or not times.sent_at:
+        return at, None
+    return at, milliseconds(times.sent_at, "sentAt")

@@ -1,0 +1,62 @@
+"""Opening a site for a command: either it is fine, or every problem is printed and the command ends with exit code 1."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from actors.program import Program
+from delivery.templates import TemplatesInvalid, compiled
+from engine.language.compile import CompileError, compile_site
+from engine.language.load import Checked, check_site
+from engine.language.problems import Problem, SiteErrors
+
+
+def open_site(path: Path) -> tuple[Checked, Program]:
+    """The site, its advice, and its program. Raises SiteErrors."""
+    checked = check_site(path)
+    _check_rendering(path)
+    try:
+        return checked, compile_site(checked.site)
+    except CompileError as error:
+        raise SiteErrors([Problem(file=str(path), line=1, column=1, message=str(error))]) from None
+
+
+def _check_rendering(path: Path) -> None:
+    """What only delivery knows of templates: its filters, and what its sandbox refuses. Raises SiteErrors."""
+    below = path / "templates"
+    try:
+        compiled(below)
+    except TemplatesInvalid as error:
+        raise SiteErrors(
+            Problem(file=(below / one.file).as_posix(), line=one.line, column=1, message=one.what)
+            for one in error.problems
+        ) from None
+
+
+def told(problems: tuple[Problem, ...]) -> list[dict[str, Any]]:
+    """Problems as JSON has them."""
+    found: list[dict[str, Any]] = msgspec.to_builtins(list(problems))
+    return found
+
+
+def refuse(error: SiteErrors, *, as_json: bool, to_stderr: bool = False) -> SystemExit:
+    """Prints all problems and how many there are. Raise what it returns."""
+    if as_json and not to_stderr:
+        click.echo(json.dumps({"ok": False, "problems": told(error.problems)}, indent=2))
+    else:
+        for problem in error.problems:
+            click.echo(str(problem), err=to_stderr)
+        click.echo(_counted(error.problems), err=to_stderr)
+    return SystemExit(1)
+
+
+def _counted(problems: tuple[Problem, ...]) -> str:
+    errors = sum(problem.severity == "error" for problem in problems)
+    advice = len(problems) - errors
+    text = "1 error" if errors == 1 else f"{errors} errors"
+    return f"{text}, {advice} of advice" if advice else text

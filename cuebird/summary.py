@@ -1,0 +1,177 @@
+"""What a simulation comes to, in words and figures for the one who runs the shop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from actors.turn import Decision
+from engine.language.ast import Campaign
+from engine.language.durations import UNITS, written
+from engine.ledger import iso
+
+EVENTS_SHOWN_MAX: Final = 15
+
+REASONS: Final[Mapping[str, str]] = {
+    "paused": "the campaign is paused",
+    "condition": "the `if` did not hold",
+    "audience": "not of the audience",
+    "re_entry": "entered too recently",
+    "concurrency": "already in it",
+    "no_consent": "no consent",
+    "suppressed": "the address is suppressed",
+    "no_address": "no usable address",
+    "expired": "too late to be worth sending",
+    "goal": "the goal was reached",
+    "exit_when": "an `exit_when` matched",
+    "unsubscribed": "unsubscribed",
+    "joined": "the same person had an older run",
+    "finished": "all steps done",
+}
+"""Reasons of the ledger, as sentences."""
+
+_decode_goal = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class Seen(msgspec.Struct, kw_only=True):
+    """What was played."""
+
+    first: int
+    last: int
+    until: int
+    people: int
+    reachable: int
+    """People with an e-mail address."""
+    events: Counter[str]
+    users: dict[str, set[str]]
+    """Event -> who did it."""
+    oddities: Sequence[str]
+
+
+class Figures(msgspec.Struct):
+    """Of one campaign."""
+
+    entered: int = 0
+    people: set[str] = set()
+    refused: Counter[str] = msgspec.field(default_factory=Counter)
+    sent: Counter[str] = msgspec.field(default_factory=Counter)
+    """By channel."""
+    skipped: Counter[str] = msgspec.field(default_factory=Counter)
+    ended: Counter[str] = msgspec.field(default_factory=Counter)
+    goals: int = 0
+    value: float = 0.0
+    runs: dict[str, int] = {}
+    """Run -> when it was entered."""
+    delays: list[int] = []
+    """From entry to the first send of each run, in ms."""
+
+    @property
+    def waiting(self) -> int:
+        return self.entered - self.ended.total()
+
+
+def figures(decisions: Iterable[Decision]) -> dict[str, Figures]:
+    """By campaign."""
+    found: dict[str, Figures] = {}
+    for decision in decisions:
+        _count(found.setdefault(decision.campaign, Figures()), decision)
+    return found
+
+
+def _count(campaign: Figures, decision: Decision) -> None:
+    match decision.decision:
+        case "entered":
+            campaign.entered += 1
+            campaign.people.add(decision.user)
+            campaign.runs[decision.run] = decision.at
+        case "not_entered":
+            campaign.refused[decision.reason or ""] += 1
+        case "sent":
+            campaign.sent[decision.channel or ""] += 1
+            entered = campaign.runs.pop(decision.run, None)
+            if entered is not None:
+                campaign.delays.append(decision.at - entered)
+        case "skipped":
+            campaign.skipped[decision.reason or ""] += 1
+        case "goal":
+            campaign.goals += 1
+            value = _decode_goal(decision.detail).get("value")
+            campaign.value += float(value) if isinstance(value, int | float) else 0.0
+        case "exited":
+            campaign.ended[decision.reason or ""] += 1
+        case "finished":
+            campaign.ended["finished"] += 1
+
+
+def summary(seen: Seen, campaigns: Iterable[Campaign], decisions: Iterable[Decision]) -> str:
+    """The whole page. The same input gives the same text."""
+    lines = [*_overview(seen), "", *_events(seen)]
+    found = figures(decisions)
+    for campaign in campaigns:
+        lines += ["", *_campaign(campaign, found.get(campaign.id, Figures()))]
+    if seen.oddities:
+        lines += ["", "What is odd in the data", *(f"  {sentence}" for sentence in seen.oddities)]
+    return "\n".join(lines)
+
+
+def _overview(seen: Seen) -> Iterator[str]:
+    yield f"{seen.events.total():,} events from {_day(seen.first)} to {_day(seen.last)}; then time ran to {_day(seen.until)}"
+    yield f"{seen.people:,} people, {seen.reachable:,} of them with an e-mail address"
+
+
+def _day(at: int) -> str:
+    return iso(at)[:16].replace("T", " ")
+
+
+def _events(seen: Seen) -> Iterator[str]:
+    ordered = sorted(seen.events.items(), key=lambda item: (-item[1], item[0]))
+    shown = ordered[:EVENTS_SHOWN_MAX]
+    width = max([len("What happened"), *(len(name) + 2 for name, _ in shown)])
+    yield f"{'What happened':<{width}}  {'times':>9}  {'people':>9}"
+    for name, count in shown:
+        yield f"  {name:<{width - 2}}  {count:>9,}  {len(seen.users[name]):>9,}"
+    others = ordered[EVENTS_SHOWN_MAX:]
+    if others:
+        yield f"  and {len(others)} other events, {sum(count for _, count in others):,} times"
+
+
+def _campaign(campaign: Campaign, found: Figures) -> Iterator[str]:
+    status = "" if campaign.status == "live" else f" ({campaign.status})"
+    yield f"{campaign.id}{status}: {campaign.why}"
+    by = f" by {len(found.people):,} people" if found.entered else ""
+    yield from _row("entered", found.entered, by.strip())
+    yield from _row("not entered", found.refused.total(), _reasons(found.refused), always=False)
+    yield from _row(
+        "sent", found.sent.total(), ", ".join(f"{count:,} by {name}" for name, count in _ordered(found.sent))
+    )
+    yield from _row("not sent", found.skipped.total(), _reasons(found.skipped), always=False)
+    if campaign.goal is not None:
+        worth = f"worth {found.value:,.2f}" if campaign.goal.value and found.goals else ""
+        yield from _row("goal reached", found.goals, worth)
+    yield from _row("ended", found.ended.total(), _reasons(found.ended), always=False)
+    yield from _row("still waiting", found.waiting, "", always=False)
+    if found.delays:
+        yield f"  {'entry to send':<15}{_rounded(median(found.delays)):>9}  median"
+
+
+def _row(name: str, count: int, detail: str, always: bool = True) -> Iterator[str]:
+    if count or always:
+        yield f"  {name:<15}{count:>9,}  {detail}".rstrip()
+
+
+def _ordered(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _reasons(counts: Counter[str]) -> str:
+    return ", ".join(f"{REASONS.get(reason, reason)} {count:,}" for reason, count in _ordered(counts))
+
+
+def _rounded(milliseconds: float) -> str:
+    """To the second, or to the minute past an hour: nobody needs more of a median."""
+    unit = UNITS["m"] if milliseconds >= UNITS["h"] else UNITS["s"] if milliseconds >= UNITS["s"] else 1
+    return written(round(milliseconds / unit) * unit)
