@@ -12,9 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
+from actors import zone
+from actors.chance import choose, share
+from actors.compiled_patterns import Match, Membership, Pattern
 from actors.event import Event
-from actors.patterns import matched
-from actors.policy import address, objections
+from actors.local import time_zone
+from actors.patterns import Found, due, fits, passed, told
 from actors.program import (
     Campaign,
     EmitEvent,
@@ -23,9 +26,11 @@ from actors.program import (
     Instruction,
     Jump,
     JumpUnless,
-    Match,
     SendMessage,
     SetTraits,
+    Split,
+    Variant,
+    WaitAt,
     WaitFor,
     WaitIdle,
     WaitUntil,
@@ -34,7 +39,6 @@ from actors.program import (
 from actors.scope import Evaluate
 from actors.shared import shared
 from actors.state import ENDED, RUNS_MAX, WATCHED_MAX, Actor, Run
-from actors.turn import Send
 from actors.values import number
 from actors.work import EMIT_DEPTH_MAX, Work
 
@@ -55,12 +59,12 @@ def identity(*parts: object, size: int = 16) -> str:
 # --- entry --------------------------------------------------------------------------------------------------------
 
 
-def enter(work: Work, campaign: Campaign) -> None:
+def enter(work: Work, campaign: Campaign, found: Found) -> None:
     """The entry rules after the pattern has matched, in the order of language.md §2; then the first steps."""
     scope = work.scope
     scope.run = None
-    event = work.event
-    assert event is not None
+    if work.event is None:
+        scope.take_up(found.body)
     key = "" if campaign.key is None else _key(scope.properties.get(campaign.key))
     reason = _refusal(work, campaign, key)
     if reason is not None:
@@ -76,15 +80,38 @@ def enter(work: Work, campaign: Campaign) -> None:
         campaign=campaign.id,
         version=campaign.version,
         entered=work.at,
-        occurred=work.occurred,
-        ordinal=work.ordinal,
+        occurred=found.occurred,
+        ordinal=found.ordinal,
         key=key,
-        entry=shared(event.body),
-        goal=_goal_until(campaign, work.occurred),
+        entry=shared(found.body),
+        goal=_goal_until(campaign, found.occurred),
     )
     work.actor.runs.append(run)
+    work.actor.last_entered = work.at
     work.write(campaign, run, "entered", detail={"key": key} if key else None)
+    _assign_run(work, run, campaign)
     advance(work, run, campaign)
+
+
+def _assign_run(work: Work, run: Run, campaign: Campaign) -> None:
+    """Holdout, else the variant of the experiment: by hash, and as it was before for who was assigned before."""
+    if campaign.holdout and share(f"{campaign.id}/holdout", work.actor.user) < campaign.holdout:
+        run.variant = "holdout"
+    elif campaign.experiment:
+        run.variant = assign(work, campaign.experiment, campaign.variants)
+    else:
+        return
+    work.write(campaign, run, "assigned", detail={"experiment": campaign.experiment or campaign.id})
+
+
+def assign(work: Work, experiment: str, variants: tuple[Variant, ...]) -> str:
+    """The user's variant, kept from then on whatever becomes of the weights, as long as it exists."""
+    known = work.actor.assigned.get(experiment)
+    if known is not None and any(variant.name == known for variant in variants):
+        return known
+    chosen = choose(experiment, work.actor.user, variants)
+    work.actor.assigned[experiment] = chosen
+    return chosen
 
 
 def entry_name(campaign: str, key: str) -> str:
@@ -124,6 +151,8 @@ def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
     scope, actor = work.scope, work.actor
     if campaign.status == "paused":
         return "paused"
+    if campaign.canary < 1 and share(f"{campaign.id}/canary", actor.user) >= campaign.canary:
+        return "canary"
     if campaign.condition is not None and not campaign.condition(scope):
         return "condition"
     if campaign.audience is not None and not campaign.audience(scope):
@@ -146,40 +175,70 @@ def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
 
 def hear(work: Work, run: Run, campaign: Campaign) -> None:
     """Goals, then exits, then what the run waits for: the event at hand, if it came after the entry."""
-    event = work.event
-    assert event is not None
-    if event.name not in campaign.listens:
+    assert work.event is not None
+    if work.event.name not in campaign.listens or (work.occurred, work.ordinal) <= (run.occurred, run.ordinal):
         return
-    if (work.occurred, work.ordinal) <= (run.occurred, run.ordinal):
-        return
-    if run.goal >= 0 and _reached(work, run, campaign):
-        return
+    complete: set[int] = set()
+    for pattern in campaign.partial:
+        partials = {} if run.partials is None else run.partials
+        if work.event.name in pattern.events and told(work, pattern, partials, run):
+            complete.add(pattern.key)
+        run.partials = partials or None
+    meet(work, run, campaign, complete, by_event=True)
+
+
+def meet(work: Work, run: Run, campaign: Campaign, complete: set[int], *, by_event: bool) -> bool:
+    """Goals, then exits, then the wait: `complete` are the keys of the patterns that have just matched, beside the
+    event at hand (`by_event`) and segments entered or left (`work.changes`). True if the run moved."""
+    if run.goal >= 0 and _reached(work, run, campaign, complete, by_event):
+        return True
     if run.pc == ENDED:
-        return
-    exit_match = matched(work, campaign.exits, run)
-    if exit_match is not None:
-        end(work, run, campaign, "exit_when", exit_match)
-        return
-    instruction = campaign.code[run.pc]
-    if isinstance(instruction, WaitUntil) and matched(work, instruction.matches, run):
+        return False
+    exit_pattern = _matched(work, run, campaign.exits, complete, by_event)
+    if exit_pattern is not None:
+        end(work, run, campaign, "exit_when", exit_pattern)
+        return True
+    instruction = instructions(campaign, run)[run.pc]
+    if isinstance(instruction, WaitUntil) and _matched(work, run, instruction.patterns, complete, by_event):
         _arrived(work, run, campaign, instruction)
+        return True
+    return False
 
 
-def _reached(work: Work, run: Run, campaign: Campaign) -> bool:
+def _matched(work: Work, run: Run, patterns: tuple[Pattern, ...], complete: set[int], by_event: bool) -> Pattern | None:
+    """The first of `patterns` that has just matched."""
+    for pattern in patterns:
+        if isinstance(pattern, Match):
+            if by_event and fits(work, pattern, run):
+                return pattern
+        elif isinstance(pattern, Membership):
+            if (pattern.segment, pattern.entered) in work.changes:
+                return pattern
+        elif pattern.key in complete:
+            return pattern
+    return None
+
+
+def _reached(work: Work, run: Run, campaign: Campaign, complete: set[int], by_event: bool) -> bool:
     """Whether the goal was reached and with it the run has ended."""
     goal = campaign.goal
     if goal is None or (run.goal and work.occurred > run.goal):
         return False
-    match = matched(work, goal.matches, run)
-    if match is None:
+    pattern = _matched(work, run, goal.patterns, complete, by_event)
+    if pattern is None:
         return False
-    value = number(work.scope.properties.get(goal.value)) if goal.value else None
-    work.write(campaign, run, "goal", detail={"pattern": match.text, **({} if value is None else {"value": value})})
+    value = number(work.scope.properties.get(goal.value)) if goal.value and by_event else None
+    work.write(campaign, run, "goal", detail={"pattern": pattern.text, **({} if value is None else {"value": value})})
     run.goal = -1
     if run.pc != ENDED and not goal.go_on:
-        end(work, run, campaign, "goal", match)
+        end(work, run, campaign, "goal", pattern)
         return True
     return False
+
+
+def instructions(campaign: Campaign, run: Run) -> tuple[Instruction, ...]:
+    """The code that the run follows: its variant's."""
+    return campaign.codes.get(run.variant, campaign.code)
 
 
 def _arrived(work: Work, run: Run, campaign: Campaign, instruction: WaitUntil | WaitWhen) -> None:
@@ -187,19 +246,19 @@ def _arrived(work: Work, run: Run, campaign: Campaign, instruction: WaitUntil | 
     if instruction.name:
         run.names = {**(run.names or {}), instruction.name: True}
     work.write(campaign, run, "matched", step=instruction.step)
-    _go_on(work, run, campaign)
+    go_on(work, run, campaign)
 
 
-def _go_on(work: Work, run: Run, campaign: Campaign) -> None:
+def go_on(work: Work, run: Run, campaign: Campaign) -> None:
     run.pc += 1
     run.wake = run.deadline = 0
     advance(work, run, campaign)
 
 
-def end(work: Work, run: Run, campaign: Campaign, reason: str, match: Match | None = None) -> None:
+def end(work: Work, run: Run, campaign: Campaign, reason: str, pattern: Pattern | None = None) -> None:
     """The run exits; it does nothing else in this turn. It is kept only while its goal may still be reached."""
-    detail = {"pattern": match.text} if match is not None else None
-    step = "" if run.pc >= len(campaign.code) else campaign.code[run.pc].step
+    detail = {"pattern": pattern.text} if pattern is not None else None
+    step = "" if run.pc >= len(instructions(campaign, run)) else instructions(campaign, run)[run.pc].step
     work.write(campaign, run, "exited", step=step, reason=reason, detail=detail)
     _retire(work, run)
 
@@ -219,15 +278,31 @@ def _retire(work: Work, run: Run) -> None:
 # --- what time does to a run --------------------------------------------------------------------------------------
 
 
+def run_due(actor: Actor, run: Run, campaign: Campaign) -> int:
+    """When time has to look at the run next, in ms; 0: never."""
+    if not campaign.timed:
+        return run.wake
+    partials = run.partials or {}
+    return earliest(run.wake, *(due(pattern, partials, actor, run.occurred) for pattern in campaign.timed))
+
+
 def ring(work: Work, run: Run, campaign: Campaign) -> None:
-    """The run's `wake` has come. Moves it, or sets the next time to look (then no row is written)."""
-    instruction = campaign.code[run.pc]
+    """Time has come to look at the run. Moves it, or sets the next time to look (then no row is written)."""
+    if campaign.timed:
+        partials = {} if run.partials is None else run.partials
+        complete = {p.key for p in campaign.timed if passed(work, p, partials, run.occurred)}
+        run.partials = partials or None
+        if complete and meet(work, run, campaign, complete, by_event=False):
+            return
+    if run.pc == ENDED or not run.wake or run.wake > work.at:
+        return
+    instruction = instructions(campaign, run)[run.pc]
     if isinstance(instruction, WaitIdle):
         due = _last_activity(work, run, instruction) + run.deadline
         if due > work.at:
             run.wake = due
             return
-        _go_on(work, run, campaign)
+        go_on(work, run, campaign)
     elif isinstance(instruction, WaitWhen):
         if consider(work, run, campaign):
             return
@@ -235,13 +310,16 @@ def ring(work: Work, run: Run, campaign: Campaign) -> None:
             _time_is_up(work, run, campaign, instruction)
     elif isinstance(instruction, WaitUntil):
         _time_is_up(work, run, campaign, instruction)
+    elif isinstance(instruction, SendMessage):
+        run.wake = 0
+        work.asking.append(run)
     else:
-        _go_on(work, run, campaign)
+        go_on(work, run, campaign)
 
 
 def consider(work: Work, run: Run, campaign: Campaign) -> bool:
     """If the run waits for a condition: has it become true? If not, when to look again. True if the run moved."""
-    instruction = campaign.code[run.pc] if run.pc != ENDED else None
+    instruction = instructions(campaign, run)[run.pc] if run.pc != ENDED else None
     if not isinstance(instruction, WaitWhen):
         return False
     work.scope.run = run
@@ -256,7 +334,7 @@ def _time_is_up(work: Work, run: Run, campaign: Campaign, instruction: WaitUntil
     if instruction.name:
         run.names = {**(run.names or {}), instruction.name: False}
     work.write(campaign, run, "timed_out", step=instruction.step)
-    _go_on(work, run, campaign)
+    go_on(work, run, campaign)
 
 
 def earliest(*times: int) -> int:
@@ -278,11 +356,11 @@ def _last_activity(work: Work, run: Run, instruction: WaitIdle) -> int:
 def advance(work: Work, run: Run, campaign: Campaign) -> None:
     """Carry out instructions until the run rests or ends. Ends because jumps only lead forward."""
     while run.pc != ENDED:
-        instruction = campaign.code[run.pc]
+        instruction = instructions(campaign, run)[run.pc]
         work.scope.run = run
         if not STEPS[type(instruction)](work, run, campaign, instruction):
             return
-        if run.pc != ENDED and not isinstance(instruction, Jump | JumpUnless):
+        if run.pc != ENDED and not isinstance(instruction, Jump | JumpUnless | Split):
             run.pc += 1
 
 
@@ -343,57 +421,29 @@ def _wait_when(work: Work, run: Run, campaign: Campaign, instruction: WaitWhen) 
     return _rest(work, run, campaign, instruction)
 
 
-def _send(work: Work, run: Run, campaign: Campaign, instruction: SendMessage) -> bool:
-    actor, scope = work.actor, work.scope
-    against = list(objections(scope, campaign, instruction.channel, instruction.purpose, instruction.topic))
-    message = identity(campaign.id, campaign.version, actor.user, run.id, run.pc)
-    reason = against[0] if against else None
-    work.write(
-        campaign,
-        run,
-        "skipped" if against else "sent",
-        step=instruction.step,
-        reason=reason,
-        channel=instruction.channel,
-        template=instruction.template,
-        message=message,
-        detail={"also": against[1:]} if len(against) > 1 else None,
-    )
-    if not against:
-        run.sent += 1
-        to = actor.user if instruction.channel == "push" else address(actor, work.program)
-        assert to is not None, "no_address is an objection"
-        work.sends.append(
-            Send(
-                id=message,
-                user=actor.user,
-                campaign=campaign.id,
-                version=campaign.version,
-                run=run.id,
-                step=instruction.step,
-                channel=instruction.channel,
-                template=instruction.template,
-                purpose=instruction.purpose,
-                topic=instruction.topic,
-                to=to,
-                subject=instruction.subject,
-                at=work.at,
-                expires=work.at + milliseconds(work, instruction.expires, work.program.policy.expires),
-                context=_context(work, run, instruction),
-            )
-        )
+def _ask(work: Work, run: Run, campaign: Campaign, instruction: SendMessage) -> bool:
+    """Sends of one turn are decided together, by priority, when every run has moved (`sending.py`)."""
+    work.asking.append(run)
+    return False
+
+
+def _split(work: Work, run: Run, campaign: Campaign, instruction: Split) -> bool:
+    name = assign(work, instruction.id, instruction.variants)
+    work.write(campaign, run, "assigned", step=instruction.step, variant=name, detail={"experiment": instruction.id})
+    names = [variant.name for variant in instruction.variants]
+    run.pc = instruction.to[names.index(name)]
     return True
 
 
-def _context(work: Work, run: Run, instruction: SendMessage) -> bytes:
-    """All that the template may look at, as it was when the send was decided."""
-    actor, scope = work.actor, work.scope
-    context: dict[str, Any] = {name: value(scope) for name, value in instruction.collections}
-    context["user"] = {**actor.traits, "id": actor.user, "first_seen": actor.first_seen, "last_seen": actor.last_seen}
-    context["entry"] = scope.entry
-    context["run"] = {"id": run.id, "entered_at": run.entered / 1000, "sent": run.sent, **(run.names or {})}
-    context["data"] = {name: value(scope) for name, value in instruction.data}
-    return _encode(context)
+def _wait_at(work: Work, run: Run, campaign: Campaign, instruction: WaitAt) -> bool:
+    place = instruction.time_zone
+    if place == "user":
+        place = time_zone(work.actor, work.program)
+    due = zone.next_time(work.at, instruction.minute, place, instruction.days)
+    if due == work.at:
+        return True
+    run.wake = run.deadline = due
+    return _rest(work, run, campaign, instruction)
 
 
 def _jump(work: Work, run: Run, campaign: Campaign, instruction: Jump) -> bool:
@@ -453,7 +503,9 @@ STEPS: Final[dict[type[Instruction], Callable[[Work, Run, Campaign, Any], bool]]
     WaitIdle: _wait_idle,
     WaitUntil: _wait_until,
     WaitWhen: _wait_when,
-    SendMessage: _send,
+    WaitAt: _wait_at,
+    SendMessage: _ask,
+    Split: _split,
     Jump: _jump,
     JumpUnless: _jump_unless,
     SetTraits: _set,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar
 
-Shareable = TypeVar("Shareable", str, bytes)
+Shareable = TypeVar("Shareable", bound=str | bytes)
 
 SHARED_MAX: Final = 65_536
 """Values held; past it the table starts anew (actors keep what they have)."""
@@ -30,8 +30,6 @@ def shared_parts(state: Any) -> Any:
     """A flat list with its texts and bytes shared, in place; everything else as it is."""
     if isinstance(state, list):
         for place, value in enumerate(state):
-            if isinstance(value, str):
-                state[place] = shared(value)
-            elif isinstance(value, bytes):
+            if isinstance(value, str | bytes):
                 state[place] = shared(value)
     return state

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from actors import values, zone
+from actors.local import time_zone
 from actors.scope import SESSION_MS, Evaluate, Horizon, Scope
 from actors.state import Run
 from engine.language import ast
-from engine.language.compile_expressions import Expressions, time_zone
+from engine.language.compile_expressions import Expressions
 from engine.language.compile_names import CONTINUOUS
 
 FAR_MS: Final = 10 * 366 * 86_400_000
@@ -61,11 +62,11 @@ def _own(node: ast.Node, expressions: Expressions, in_run: bool) -> Iterator[Hor
         case ast.Top(event=event, window=ast.Window(kind="last") as window):
             yield _leaving(expressions, event, None, window, in_run)
         case ast.Window(kind="today"):
-            yield lambda scope: zone.next_midnight(scope.now, time_zone(scope))
+            yield lambda scope: zone.next_midnight(scope.now, time_zone(scope.actor, scope.program))
         case ast.Call(function="hour"):
             yield lambda scope: zone.next_hour(scope.now)
         case ast.Call(function="weekday"):
-            yield lambda scope: zone.next_midnight(scope.now, time_zone(scope))
+            yield lambda scope: zone.next_midnight(scope.now, time_zone(scope.actor, scope.program))
         case ast.Name(parts=("session", _)):
             yield lambda scope: scope.actor.last_seen + SESSION_MS
         case _:
