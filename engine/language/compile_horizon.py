@@ -146,3 +146,23 @@ def _crossing(order: Callable[[Scope], tuple[bool, bool]]) -> Horizon:
 def _at(scope: Scope, run: Run | None, now: int, order: Callable[[Scope], tuple[bool, bool]]) -> tuple[bool, bool]:
     scope.now, scope.run = now, run
     return order(scope)
+
+
+_ANY_EVENT: Final = frozenset({("idle",), ("signed_in",), ("user", "first_seen"), ("user", "last_seen")})
+
+
+def changes_with_any_event(node: Any, segments: dict[str, ast.Expression]) -> bool:
+    """Whether an event that nobody else cares about may change it: it looks at the session or the last activity."""
+    if isinstance(node, tuple):
+        return any(changes_with_any_event(part, segments) for part in node)
+    if isinstance(node, ast.Name):
+        return node.parts in _ANY_EVENT or node.parts[0] == "session"
+    if isinstance(node, ast.Did) and node.event == "activity":
+        return True
+    if isinstance(node, ast.Call) and node.function == "segment":
+        (name,) = node.arguments
+        assert isinstance(name, ast.Constant)
+        return changes_with_any_event(segments[str(name.value)], segments)
+    return isinstance(node, ast.Node) and any(
+        changes_with_any_event(getattr(node, field), segments) for field in node.__struct_fields__
+    )
