@@ -131,4 +131,4 @@ def _known(first: str, rest: tuple[str, ...], collections: Mapping[str, ast.Coll
 
 def _as_name(name: str) -> Evaluate:
     """What a wait's `as:` named; null before that wait has ended."""
-    return lambda scope: scope.run.names.get(name) if scope.run else None
+    return lambda scope: scope.run.names.get(name) if scope.run and scope.run.names else None

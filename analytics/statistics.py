@@ -1,0 +1,179 @@
+"""What the dashboard shows: one value a second, made from the engine's counters and the ledger's figures."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from actors.turn import Decision
+from analytics.figures import CampaignFigures, Figures
+from analytics.reasons import SKIPPED, Tone, sentence, tone, words
+
+HISTORY_SECONDS = 120
+
+
+class EngineFigures(Protocol):
+    """Of the engine's statistics, those that are shown; counts since the start of the process, times in ms."""
+
+    @property
+    def events(self) -> int: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def decisions(self) -> int: ...
+    @property
+    def sends(self) -> int: ...
+    @property
+    def live_actors(self) -> int: ...
+    @property
+    def packed_actors(self) -> int: ...
+    @property
+    def timers(self) -> int: ...
+    @property
+    def commit_ms_p50(self) -> float: ...
+    @property
+    def commit_ms_p99(self) -> float: ...
+    @property
+    def lateness_ms_p99(self) -> float: ...
+    @property
+    def storage(self) -> str: ...
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision as it is shown."""
+
+    at: int
+    user: str
+    turn: int
+    index: int
+    campaign: str
+    tone: Tone
+    text: str
+
+
+class CampaignRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign's figures as they are shown: `skipped` by plain words."""
+
+    campaign: str
+    entered: int
+    sent: int
+    skipped: dict[str, int]
+    clicked: int
+    goals: int
+    value: float
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of `GET /v1/stats`. `history` is events a second over the last two minutes, oldest first."""
+
+    now: int
+    events_per_second: float
+    history: list[float]
+    events: int
+    duplicates: int
+    decisions_total: int
+    sends: int
+    waiting: int
+    """Sends not yet settled."""
+    live_actors: int
+    packed_actors: int
+    timers: int
+    commit_ms_p50: float
+    commit_ms_p99: float
+    lateness_ms_p99: float
+    storage: str
+    campaigns: list[CampaignRow]
+    decisions: list[Row]
+
+
+class Rate:
+    """Events a second, from a counter that is read now and then against a clock of real seconds."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None
+        self._history: deque[float] = deque(maxlen=HISTORY_SECONDS)
+
+    def read(self, seconds: float, count: int) -> None:
+        """Readings less than half a second apart are left out: they would say little about a second."""
+        if self._last is None:
+            self._last = (seconds, count)
+            return
+        elapsed = seconds - self._last[0]
+        if elapsed < 0.5:
+            return
+        self._history.append(max(0.0, (count - self._last[1]) / elapsed))
+        self._last = (seconds, count)
+
+    def current(self) -> float:
+        return self._history[-1] if self._history else 0.0
+
+    def history(self) -> list[float]:
+        return [round(value, 2) for value in self._history]
+
+
+class Board:
+    """Makes overviews. `now_ms` is the engine's clock, `seconds` one of real seconds, for rates."""
+
+    def __init__(
+        self,
+        engine: Callable[[], EngineFigures],
+        figures: Figures,
+        now_ms: Callable[[], int],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._figures = figures
+        self._now_ms = now_ms
+        self._seconds = seconds
+        self._rate = Rate()
+
+    def overview(self, waiting: int) -> Overview:
+        """`waiting`: sends that are not settled yet."""
+        engine = self._engine()
+        self._rate.read(self._seconds(), engine.events)
+        return Overview(
+            now=self._now_ms(),
+            events_per_second=round(self._rate.current(), 2),
+            history=self._rate.history(),
+            events=engine.events,
+            duplicates=engine.duplicates,
+            decisions_total=engine.decisions,
+            sends=engine.sends,
+            waiting=waiting,
+            live_actors=engine.live_actors,
+            packed_actors=engine.packed_actors,
+            timers=engine.timers,
+            commit_ms_p50=round(engine.commit_ms_p50, 2),
+            commit_ms_p99=round(engine.commit_ms_p99, 2),
+            lateness_ms_p99=round(engine.lateness_ms_p99, 2),
+            storage=engine.storage,
+            campaigns=[shown_campaign(figures) for figures in self._figures.campaigns()],
+            decisions=[shown(decision) for decision in self._figures.recent()],
+        )
+
+
+def shown(decision: Decision) -> Row:
+    return Row(
+        at=decision.at,
+        user=decision.user,
+        turn=decision.turn,
+        index=decision.index,
+        campaign=decision.campaign,
+        tone=tone(decision),
+        text=sentence(decision),
+    )
+
+
+def shown_campaign(figures: CampaignFigures) -> CampaignRow:
+    return CampaignRow(
+        campaign=figures.campaign,
+        entered=figures.entered,
+        sent=figures.sent,
+        skipped={words(reason, SKIPPED): count for reason, count in figures.skipped.items()},
+        clicked=figures.clicked,
+        goals=figures.goals,
+        value=round(figures.value, 2),
+    )

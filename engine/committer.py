@@ -1,0 +1,255 @@
+"""Commits that batch themselves: while one transaction is being written, turns gather; then they go together.
+
+No timer and no tuning: at rest an event waits for one fsync, under load hundreds share one. What the committer promises:
+
+* Nothing is let go (no `done`, no sends, no waiter) before the transaction that holds it is on disk.
+* Let go in the order in which it was gathered.
+* Disk full: nothing of the batch is stored. All who waited are told, `on_full` puts memory right, and the committer tries
+  by itself until there is room again.
+* Any other failure of the store: nobody is told anything, because nothing is known (reliability.md §3.4): `failed` is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
+
+from actors.turn import Send
+from engine.statistics import Recent
+from engine.submit import Receipt
+from persistence.interface import Commit, Link, Mark, StorageFailed, StorageFull, Store, StoreError, Suppression
+
+log = logging.getLogger(__name__)
+
+Done = Callable[[Receipt], None]
+
+PROBE_S_MIN = 0.1
+PROBE_S_MAX = 5.0
+
+
+class Batch:
+    """What gathers for one transaction, and who waits for it."""
+
+    __slots__ = ("commit", "dones", "fired", "waiters")
+
+    def __init__(self) -> None:
+        self.commit = Commit()
+        self.dones: list[tuple[Done, int, int, int]] = []
+        """(done, inputs in flight, accepted, duplicates)"""
+        self.fired: list[tuple[int, str]] = []
+        """(due, user) of the timers that fired."""
+        self.waiters: list[asyncio.Future[None]] = []
+
+    def rows(self) -> int:
+        """How much there is to write."""
+        commit = self.commit
+        return (
+            len(commit.entries)
+            + len(commit.decisions)
+            + len(commit.sends)
+            + len(commit.snapshots)
+            + len(commit.marks)
+            + len(commit.links)
+            + len(commit.suppressions)
+            + len(commit.names)
+            + len(commit.gone)
+            + (commit.replayed_from is not None)
+        )
+
+    def touched(self) -> set[str]:
+        """The actors whose state in memory is ahead of the disk until this is committed."""
+        names = {entry.event.user for entry in self.commit.entries}
+        names.update(user for _, user in self.fired)
+        names.update(source for source, _ in self.commit.names)
+        return names
+
+
+class Committer:
+    """`prepare` is called with each batch right before it is written, `settle` right after, before anyone is told."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        prepare: Callable[[Batch], None],
+        settle: Callable[[Batch], None],
+        on_full: Callable[[Sequence[Batch]], Awaitable[None]],
+        on_sends: Callable[[list[Send]], None],
+        retry_ms: int,
+    ) -> None:
+        self._store = store
+        self._prepare = prepare
+        self._settle = settle
+        self._on_full = on_full
+        self._on_sends = on_sends
+        self._retry_ms = retry_ms
+        self.gathering = Batch()
+        self.inflight = 0
+        """Inputs submitted whose `done` is still to be called."""
+        self.full = False
+        self.failed = asyncio.Event()
+        self.failure: StoreError | None = None
+        self.commits = 0
+        self.last_rows = 0
+        self.commit_ms = Recent()
+        self.durable_seq = 0
+        self.replayed_from = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._asleep: asyncio.Future[None] | None = None
+        self._awake = False
+
+    # --- gathering ------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something has gathered. Cheap: called once a batch."""
+        if not self._awake:
+            self._awake = True
+            if self._asleep is not None and not self._asleep.done():
+                self._asleep.set_result(None)
+
+    def gathered(self) -> asyncio.Future[None]:
+        """Done when all that has gathered so far is on disk; raises StorageFull if it could not be stored."""
+        waiter = asyncio.get_running_loop().create_future()
+        if self.full:
+            waiter.set_exception(StorageFull("no room on the disk; trying again by itself"))
+            return waiter
+        self.gathering.waiters.append(waiter)
+        self.wake()
+        return waiter
+
+    async def write(
+        self, marks: Sequence[Mark] = (), links: Sequence[Link] = (), suppressions: Sequence[Suppression] = ()
+    ) -> None:
+        """Delivery's rows, in the next commit. Returns when they are on disk; raises StorageFull if they are not.
+
+        If the store fails it never returns: the process is about to stop, and no word is the right word."""
+        if not self.full:
+            commit = self.gathering.commit
+            commit.marks.extend(marks)
+            commit.links.extend(links)
+            commit.suppressions.extend(suppressions)
+        await self.gathered()
+
+    async def room(self) -> None:
+        """Returns when the disk is not full."""
+        await self._room.wait()
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Writes what gathers, until cancelled. Raises StorageFailed when the store has failed, `failed` being set."""
+        while True:
+            await self._sleep()
+            await self._fly()
+
+    async def drain(self) -> None:
+        """Returns when all inputs in flight are on disk. Raises StorageFull if they could not be stored."""
+        while self.inflight:
+            await self.gathered()
+            await asyncio.sleep(0)
+        await self.gathered()
+
+    async def _sleep(self) -> None:
+        if not self._awake:
+            self._asleep = asyncio.get_running_loop().create_future()
+            try:
+                await self._asleep
+            finally:
+                self._asleep = None
+        self._awake = False
+
+    async def _fly(self) -> None:
+        batch = self.gathering
+        try:
+            self._prepare(batch)
+            self.gathering = Batch()
+            if batch.rows():
+                started = perf_counter()
+                await self._store.commit(batch.commit)
+                self.commit_ms.add((perf_counter() - started) * 1000)
+                self.commits += 1
+                self.last_rows = batch.rows()
+                if batch.commit.entries:
+                    self.durable_seq = batch.commit.entries[-1].seq
+                if batch.commit.replayed_from is not None:
+                    self.replayed_from = batch.commit.replayed_from
+        except StorageFull as error:
+            await self._wait_for_room(batch, error)
+        except StoreError as error:
+            self.fail(error)
+        except (
+            Exception
+        ) as error:  # a row that the store refuses is a bug of ours: as little is known as after an I/O error
+            self.fail(StorageFailed(f"a commit was refused: {error}"))
+        else:
+            self._let_go(batch)
+
+    def fail(self, error: StoreError) -> None:
+        """Stop: nobody is told anything any more. Always raises."""
+        self.failure = error
+        self.failed.set()
+        log.critical("the store failed; stopping without a word to clients: %s", error)
+        raise error if isinstance(error, StorageFailed) else StorageFailed(error.what) from error
+
+    def _let_go(self, batch: Batch) -> None:
+        self._settle(batch)
+        for done, inputs, accepted, duplicates in batch.dones:
+            self.inflight -= inputs
+            _tell(done, Receipt(accepted=accepted, duplicates=duplicates))
+        for waiter in batch.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        if batch.commit.sends:
+            self._on_sends(batch.commit.sends)
+
+    # --- no room --------------------------------------------------------------------------------------------------
+
+    async def _wait_for_room(self, batch: Batch, error: StorageFull) -> None:
+        """Nothing of `batch` is stored, so what gathered upon it cannot be either."""
+        log.error("no room on the disk, refusing inputs until there is: %s", error)
+        self.full = True
+        self._room.clear()
+        refused = [batch, self.gathering]
+        self.gathering = Batch()
+        for one in refused:
+            self._refuse(one, error)
+        try:
+            await self._on_full(refused)
+            await self._probe()
+        except StoreError as other:
+            self.fail(other)
+        self.full = False
+        self._room.set()
+        log.warning("there is room on the disk again")
+
+    def _refuse(self, batch: Batch, error: StorageFull) -> None:
+        receipt = Receipt(refused="storage_full", retry_ms=self._retry_ms)
+        for done, inputs, _, _ in batch.dones:
+            self.inflight -= inputs
+            _tell(done, receipt)
+        for waiter in batch.waiters:
+            if not waiter.done():
+                waiter.set_exception(StorageFull(error.what))
+
+    async def _probe(self) -> None:
+        """Until a small write succeeds. It repeats what is there already, so it may be lost or doubled."""
+        seconds = PROBE_S_MIN
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self._store.commit(Commit(replayed_from=self.replayed_from))
+            except StorageFull:
+                seconds = min(seconds * 2, PROBE_S_MAX)
+            else:
+                return
+
+
+def _tell(done: Done, receipt: Receipt) -> None:
+    """One listener's fault must not keep the word from the others."""
+    try:
+        done(receipt)
+    except Exception:
+        log.exception("a listener failed on its receipt %r", receipt)

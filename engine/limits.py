@@ -1,0 +1,26 @@
+"""What the engine holds at most, and what happens at each limit."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    inflight_inputs_max: int = 20_000
+    """Inputs taken and not yet on disk; past it a batch is refused as `overloaded` and is to be sent again."""
+    critical_inputs_max: int = 5_000
+    """So many more for batches that hold a critical event (a purchase, feedback of our own messages)."""
+    live_actors_max: int = 200_000
+    """Actors kept as objects; past it those not used for longest are packed."""
+    packed_bytes_max: int = 256_000_000
+    """Actors kept as bytes; past it those packed for longest are left on disk alone."""
+    user_events_per_second_max: int = 500
+    """Of one user, from browsers, sustained; a second's worth may come at once. Past it: `too_many_for_user`."""
+    snapshot_every_ms: int = 5_000
+    """Changed actors are written anew this often, or as often as their number allows."""
+    snapshots_per_commit_max: int = 256
+    """Snapshots that ride in one commit; the rest wait for the next."""
+    timers_per_slice_max: int = 512
+    """Users whose timers fire before inputs get their turn again."""
+    refused_retry_ms: int = 1_000
+    """What a client that is refused is told to wait at least."""

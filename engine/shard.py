@@ -1,0 +1,221 @@
+"""The engine's heart: inputs are stamped, find their actors, and each actor takes its turn.
+
+Rules it keeps:
+
+* A turn is synchronous: no `await` between reading and writing a user's state. That is the lock, and the order.
+* `at` never goes back, and once timers due at T have fired no input is stamped T or before (design §4.1).
+* Everything that comes of a turn goes into the batch that is gathering; the committer lets it go when it is on disk.
+* `submit` never blocks and never raises.
+
+The loop in `submit` is the hot path: one dictionary look-up, one `take`, one Entry an event. Whatever is rare (an actor
+that is not live, an alias, a fault) goes through `Unusual` (unusual.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from actors.actor import fire, take
+from actors.event import Event
+from actors.program import Program
+from actors.turn import NOTHING, UNTRACKED, Turn
+from engine.alarms import Alarms
+from engine.clock import Clock
+from engine.committer import Batch, Committer
+from engine.limits import Limits
+from engine.loading import Loading
+from engine.rate import UserRate
+from engine.residence import Residence
+from engine.submit import Receipt, RefusalCode
+from engine.unusual import Pending, Unusual
+from persistence.interface import Entry
+
+CRITICAL = frozenset({"order_completed", "checkout_started", "email_unsubscribed", "email_complained", "email_bounced"})
+"""Events for which there is room when others are already refused."""
+
+
+class Shard:
+    def __init__(
+        self,
+        program: Program,
+        clock: Clock,
+        limits: Limits,
+        residence: Residence,
+        alarms: Alarms,
+        committer: Committer,
+        loading: Loading,
+        critical: frozenset[str] = CRITICAL,
+    ) -> None:
+        self.program = program
+        self.seq = 0
+        """Of the newest journal row, on disk or gathering."""
+        self.floor = 0
+        """The next input is stamped no earlier."""
+        self.draining = False
+        self.events = 0
+        self.duplicates = 0
+        self.untracked = 0
+        self.refused = 0
+        self.decisions = 0
+        self.sends = 0
+        self.fired = 0
+        self.refusals: dict[str, dict[str, int]] = {}
+        self._clock = clock
+        self._limits = limits
+        self._critical = critical
+        self._residence = residence
+        self._changed = residence.snapshots
+        self._alarms = alarms
+        self._committer = committer
+        self._loading = loading
+        self._rate = UserRate(limits.user_events_per_second_max)
+        self.unusual = Unusual(self, residence, alarms, committer, loading, limits.refused_retry_ms)
+
+    # --- inputs ---------------------------------------------------------------------------------------------------
+
+    def submit(self, events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
+        """See engine/submit.py."""
+        committer = self._committer
+        if committer.failure is not None:
+            return
+        now = self._clock.now_ms()
+        refusal = self._refusal(events, now)
+        if refusal is not None:
+            self.refused += len(events)
+            done(refusal)
+            return
+        if now > self.floor:
+            self.floor = now
+        at = self.floor
+        batch = committer.gathering
+        append = batch.commit.entries.append
+        live = self._residence.live.young
+        changed = self._changed.changed.add
+        alarm = self._alarms.set
+        program = self.program
+        pending: Pending | None = None
+        seq = start = self.seq
+        duplicates = 0
+        for event in events:
+            user = event.user
+            actor = live.get(user)
+            if actor is None or event.kind == "alias":
+                if pending is None:
+                    pending = Pending(done, len(events))
+                self.seq = seq
+                self.unusual.take(event, at, pending)
+                seq = self.seq
+                continue
+            due = actor.due
+            try:
+                turn = take(actor, event, at, program)
+            except Exception as error:
+                self.seq = seq
+                self.unusual.fault(event, error)
+                continue
+            if turn is NOTHING:
+                pass
+            elif turn is None:
+                duplicates += 1
+                continue
+            elif turn is UNTRACKED:
+                self.untracked += 1
+                continue
+            else:
+                self.gather(turn, batch)
+            seq += 1
+            actor.position = seq
+            append(Entry(seq, at, event))
+            changed(user)
+            if actor.due != due:
+                alarm(user, actor.due)
+        self.seq = seq
+        committer.inflight += len(events)
+        if pending is None:
+            self.events += seq - start
+            self.duplicates += duplicates
+            batch.dones.append((done, len(events), seq - start, duplicates))
+            committer.wake()
+        else:
+            pending.accepted += seq - start - pending.accepted
+            pending.duplicates += duplicates
+            self.unusual.submitted(pending)
+
+    def stamp(self) -> int:
+        """`at` of an input that is taken now; from here on no input is stamped before it."""
+        self.floor = max(self.floor, self._clock.now_ms())
+        return self.floor
+
+    def _refusal(self, events: Sequence[Event], now: int) -> Receipt | None:
+        committer = self._committer
+        code: RefusalCode
+        wait = self._limits.refused_retry_ms
+        if self.draining:
+            code = "draining"
+        elif committer.full:
+            code = "storage_full"
+        elif committer.inflight and committer.inflight + len(events) > self._room_for(events):
+            code = "overloaded"
+        elif wait_ms := self._rate.wait_ms(events, now):
+            code, wait = "too_many_for_user", wait_ms
+        else:
+            return None
+        return Receipt(refused=code, retry_ms=wait)
+
+    def _room_for(self, events: Sequence[Event]) -> int:
+        limits = self._limits
+        if self._committer.inflight + len(events) <= limits.inflight_inputs_max:
+            return limits.inflight_inputs_max
+        critical = self._critical
+        if any(event.name in critical or event.source == "engine" for event in events):
+            return limits.inflight_inputs_max + limits.critical_inputs_max
+        return limits.inflight_inputs_max
+
+    # --- what comes of a turn -------------------------------------------------------------------------------------
+
+    def gather(self, turn: Turn, batch: Batch) -> None:
+        commit = batch.commit
+        if turn.decisions:
+            commit.decisions.extend(turn.decisions)
+            self.decisions += len(turn.decisions)
+        if turn.sends:
+            commit.sends.extend(turn.sends)
+            self.sends += len(turn.sends)
+        for campaign, reason in turn.refusals:
+            counts = self.refusals.setdefault(campaign, {})
+            counts[reason] = counts.get(reason, 0) + 1
+
+    # --- timers ---------------------------------------------------------------------------------------------------
+
+    def fire(self, ringing: Sequence[tuple[int, str]], now: int) -> list[tuple[int, str]]:
+        """The timers due of each (due, user). Returns those whose actors are not in memory: they are to be brought."""
+        batch = self._committer.gathering
+        find = self._residence.find
+        mailboxes = self._loading.mailboxes
+        changed = self._changed.changed
+        program = self.program
+        fired = 0
+        away: list[tuple[int, str]] = []
+        for alarm in ringing:
+            user = alarm[1]
+            actor = find(user) if user not in mailboxes else None
+            if actor is None:
+                away.append(alarm)
+                continue
+            if 0 < actor.due <= now:
+                try:
+                    turn = fire(actor, now, program)
+                except Exception as error:
+                    self.unusual.timer_fault(user, error)
+                    continue
+                changed.add(user)
+                if turn is not NOTHING:
+                    batch.fired.append(alarm)
+                    self.fired += 1
+                    self.gather(turn, batch)
+                    fired = max(fired, turn.decisions[-1].at if turn.decisions else now)
+            self._alarms.set(user, actor.due)
+        if fired:
+            self.floor = max(self.floor, fired + 1)
+            self._committer.wake()
+        return away

@@ -1,0 +1,99 @@
+"""Snapshots follow the journal: changed actors are written anew in rounds, a bounded number with each commit.
+
+A round writes every actor that had changed when it began. When the last of them is in a commit, that commit also says
+`replayed_from`: recovery need not look at the journal before the round's beginning. A snapshot rides in the commit that
+holds the actor's newest turn, or in a later one, never before it.
+
+An actor that another was joined into is written (`write`) in the very commit that holds the join, and the other's row
+goes in it: so no join is ever taken again, and a crash finds both as they were, or one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.actor import Actor, pack
+from engine.absence import Absence
+from persistence.interface import Commit, Snapshot
+
+
+class Snapshots:
+    def __init__(self, find: Callable[[str], Actor | None], absence: Absence) -> None:
+        self._find = find
+        self._absence = absence
+        self.changed: set[str] = set()
+        """Changed since the round began. Who changes an actor adds its name."""
+        self._round: set[str] = set()
+        self._round_seq: int | None = None
+        self._unsettled: dict[str, int] = {}
+        """How many of its snapshots are in commits that are not on disk yet."""
+
+    def __len__(self) -> int:
+        """Actors that are ahead of their snapshot, as far as known: those of the commit being written are not counted."""
+        return len(self.changed | self._round) if self._round else len(self.changed)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a round is under way and wants further commits to ride in."""
+        return self._round_seq is not None
+
+    def is_changed(self, user: str) -> bool:
+        return user in self.changed or user in self._round
+
+    def is_settled(self, user: str) -> bool:
+        """Whether what is on disk is the actor as it is in memory."""
+        return not (user in self.changed or user in self._round or user in self._unsettled)
+
+    def begin(self, seq: int) -> None:
+        """A round over all that has changed up to journal position `seq`, unless one is under way."""
+        if self._round_seq is None:
+            self._round, self.changed = self.changed, set()
+            self._round_seq = seq
+
+    def write(self, actor: Actor, commit: Commit) -> bytes:
+        """The actor as it is now, into a commit that holds all its turns. Returns its bytes."""
+        user = actor.user
+        state = pack(actor)
+        commit.snapshots.append(Snapshot(user, actor.position, actor.due or None, state))
+        self.changed.discard(user)
+        self._round.discard(user)
+        self._unsettled[user] = self._unsettled.get(user, 0) + 1
+        self._absence.tell(user)
+        return state
+
+    def ride(self, commit: Commit, limit: int) -> None:
+        """Put up to `limit` of the round into the commit about to be written."""
+        if self._round_seq is None:
+            return
+        away = []
+        for _ in range(min(limit, len(self._round))):
+            user = self._round.pop()
+            actor = self._find(user)
+            if actor is None:
+                away.append(user)  # it is being read again from disk; the round waits for it
+            else:
+                self.write(actor, commit)
+        self._round.update(away)
+        if not self._round:
+            commit.replayed_from = self._round_seq
+            self._round_seq = None
+
+    def settle(self, commit: Commit) -> None:
+        """The commit is on disk."""
+        unsettled = self._unsettled
+        for snapshot in commit.snapshots:
+            left = unsettled.pop(snapshot.user, 1) - 1
+            if left:
+                unsettled[snapshot.user] = left
+
+    def roll_back(self) -> None:
+        """Nothing that is not on disk will be: what rode with it has to be written again. The round is given up."""
+        self.changed |= self._round | self._unsettled.keys()
+        self._unsettled.clear()
+        self._round = set()
+        self._round_seq = None
+
+    def forget(self, user: str) -> None:
+        """The actor is no more, or is to be as it is on disk."""
+        self.changed.discard(user)
+        self._round.discard(user)

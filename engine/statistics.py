@@ -1,0 +1,75 @@
+"""How the engine is doing, as one frozen value: for the dashboard, /metrics and tests."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal
+
+import msgspec
+
+StorageState = Literal["good", "full", "failed"]
+
+
+class Recent:
+    """The newest 8,192 values of a figure, for its percentiles."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, size: int = 8192) -> None:
+        self._values: deque[float] = deque(maxlen=size)
+
+    def add(self, value: float) -> None:
+        self._values.append(value)
+
+    def percentiles(self, *ranks: float) -> tuple[float, ...]:
+        """At each rank of 0 to 1; zeros if there are no values."""
+        ordered = sorted(self._values)
+        if not ordered:
+            return tuple(0.0 for _ in ranks)
+        last = len(ordered) - 1
+        return tuple(ordered[min(last, int(rank * len(ordered)))] for rank in ranks)
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts are since the start of the process; times are milliseconds, percentiles of the newest 8,192."""
+
+    events: int
+    """Taken: each is a row of the journal."""
+    duplicates: int
+    untracked: int
+    """Counted and forgotten, for want of consent."""
+    refused: int
+    """In batches that were refused, whatever the reason."""
+    faults: int
+    """Events that an actor failed on (a bug of ours): not taken, written to the log."""
+    decisions: int
+    sends: int
+    fired: int
+    """Users whose timers fired."""
+    refusals: dict[str, dict[str, int]]
+    """Entries not made, by campaign and reason."""
+    live_actors: int
+    packed_actors: int
+    packed_bytes: int
+    dirty_actors: int
+    """Changed since their last snapshot."""
+    loads: int
+    """Look-ups of actors on disk, each for many at once."""
+    timers: int
+    """Users with a timer."""
+    inflight: int
+    commits: int
+    commit_ms_p50: float
+    commit_ms_p99: float
+    last_commit_rows: int
+    lateness_ms_p50: float
+    """Of timers, from due to on disk."""
+    lateness_ms_p99: float
+    seq: int
+    """Of the newest journal row on disk."""
+    replayed_from: int
+    """Recovery would take the journal again from here."""
+    clock_held: bool
+    """The machine's clock has jumped; timers wait until that is confirmed."""
+    storage: StorageState
+    draining: bool

@@ -1,0 +1,203 @@
+"""Inputs off the hot path: actors that are not live, aliases, names that are another's, actors that fail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.actor import Actor, join, take
+from actors.event import ANONYMOUS, Event
+from actors.turn import NOTHING, UNTRACKED, Turn
+from engine.alarms import Alarms
+from engine.committer import Committer
+from engine.loading import Loading
+from engine.residence import Residence
+from engine.submit import Receipt
+from persistence.interface import Entry
+
+if TYPE_CHECKING:
+    from engine.shard import Shard
+
+log = logging.getLogger(__name__)
+
+_source_of = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class Pending:
+    """A batch of inputs of which some wait for their actors. Its `done` is gathered when the last has been taken."""
+
+    __slots__ = ("accepted", "done", "duplicates", "inputs", "storage_full", "submitted", "waiting")
+
+    def __init__(self, done: Callable[[Receipt], None], inputs: int) -> None:
+        self.done = done
+        self.inputs = inputs
+        self.accepted = 0
+        self.duplicates = 0
+        self.waiting = 0
+        self.storage_full = False
+        self.submitted = False
+
+
+class Unusual:
+    def __init__(
+        self,
+        shard: Shard,
+        residence: Residence,
+        alarms: Alarms,
+        committer: Committer,
+        loading: Loading,
+        retry_ms: int,
+    ) -> None:
+        self._shard = shard
+        self._retry_ms = retry_ms
+        self._residence = residence
+        self._alarms = alarms
+        self._committer = committer
+        self._loading = loading
+        self.faults = 0
+        self.on_fault: Callable[[str, bool], None] = lambda user, timers: None
+        """The actor's state in memory cannot be trusted any more: it is to be read again. `timers`: they were at fault."""
+
+    # --- a batch with inputs that wait -----------------------------------------------------------------------------
+
+    def take(self, event: Event, at: int, pending: Pending) -> None:
+        """One event, now or when its actor is there."""
+        event = self._forwarded(event)
+        user = event.user
+        if user in self._loading.mailboxes:
+            self._wait(user, event, pending)
+            return
+        actor = self._residence.find(user)
+        if actor is None:
+            self._wait(user, event, pending)
+            return
+        if event.kind == "alias" and not user.startswith(ANONYMOUS):
+            name = _aliased(event)
+            if name and name not in self._residence.names:
+                self._alias(actor, name, event, at, pending)
+                return
+        self._turn(actor, event, at, pending, lambda: take(actor, event, at, self._shard.program))
+
+    def submitted(self, pending: Pending) -> None:
+        """The whole batch has been looked at."""
+        pending.submitted = True
+        self._finish(pending)
+
+    def _forwarded(self, event: Event) -> Event:
+        """What comes under the anonymous name of a known user is that user's, in the journal too."""
+        name = event.user
+        if name.startswith(ANONYMOUS):
+            user = self._residence.names.get(name)
+            if user is not None:
+                return msgspec.structs.replace(event, user=user)
+        return event
+
+    def _wait(self, name: str, event: Event, pending: Pending) -> None:
+        pending.waiting += 1
+        self._loading.ask(name, lambda: self._again(event, pending))
+
+    def _again(self, event: Event, pending: Pending) -> None:
+        """What the event waited for is there."""
+        pending.waiting -= 1
+        shard = self._shard
+        if self._committer.failure is not None:
+            return
+        if self._committer.full:
+            pending.storage_full = True
+        else:
+            self.take(event, shard.stamp(), pending)
+        self._finish(pending)
+
+    def _finish(self, pending: Pending) -> None:
+        if pending.waiting or not pending.submitted:
+            return
+        committer = self._committer
+        if pending.storage_full:
+            committer.inflight -= pending.inputs
+            pending.done(Receipt(refused="storage_full", retry_ms=self._retry_ms))
+            return
+        self._shard.events += pending.accepted
+        self._shard.duplicates += pending.duplicates
+        committer.gathering.dones.append((pending.done, pending.inputs, pending.accepted, pending.duplicates))
+        committer.wake()
+
+    # --- turns ----------------------------------------------------------------------------------------------------
+
+    def _turn(self, actor: Actor, event: Event, at: int, pending: Pending, turn_of: Callable[[], Turn | None]) -> bool:
+        """Whether the event was taken: a row of the journal."""
+        shard = self._shard
+        due = actor.due
+        try:
+            turn = turn_of()
+        except Exception as error:
+            self.fault(event, error)
+            return False
+        if turn is None:
+            pending.duplicates += 1
+            return False
+        if turn is UNTRACKED:
+            shard.untracked += 1
+            return False
+        batch = self._committer.gathering
+        if turn is not NOTHING:
+            shard.gather(turn, batch)
+        shard.seq += 1
+        actor.position = shard.seq
+        batch.commit.entries.append(Entry(shard.seq, at, event))
+        self._residence.snapshots.changed.add(actor.user)
+        if actor.due != due:
+            self._alarms.set(actor.user, actor.due)
+        pending.accepted += 1
+        return True
+
+    def _alias(self, into: Actor, name: str, event: Event, at: int, pending: Pending) -> None:
+        """The visitor `name` turns out to be the user: one turn of both. A name that was joined before stays where it is,
+        so the second user of a shared computer does not take over the first."""
+        residence = self._residence
+        source = residence.find(name) if name not in self._loading.mailboxes else None
+        if source is None:
+            pending.waiting += 1
+            self._loading.withhold(into.user, name, lambda: self._again(event, pending))
+            return
+        if not self._turn(into, event, at, pending, lambda: join(into, source, event, at, self._shard.program)):
+            return
+        commit = self._committer.gathering.commit
+        commit.names.append((name, into.user))
+        commit.gone.append(name)
+        residence.snapshots.write(into, commit)
+        residence.forget(name)
+        residence.learn_name(name, into.user)
+
+    # --- faults ---------------------------------------------------------------------------------------------------
+
+    def fault(self, event: Event, error: Exception) -> None:
+        """A bug of ours met this event. It is not taken, the others go on; the actor may be half changed and is read
+        again from the disk."""
+        self.faults += 1
+        log.error(
+            "actor %r failed on %s %r (message %r)",
+            event.user,
+            event.kind,
+            event.name,
+            event.message_id,
+            exc_info=error,
+        )
+        self.on_fault(event.user, False)
+
+    def timer_fault(self, user: str, error: Exception) -> None:
+        """The actor's due timers cannot fire. They are tried again in a while."""
+        self.faults += 1
+        log.error("actor %r failed on its timers", user, exc_info=error)
+        self.on_fault(user, True)
+
+
+def _aliased(event: Event) -> str:
+    """The anonymous name that an alias is about, "" if it names none."""
+    try:
+        name = _source_of(event.body).get("from")
+    except msgspec.DecodeError:
+        return ""
+    return name if isinstance(name, str) and name.startswith(ANONYMOUS) and len(name) > 1 else ""

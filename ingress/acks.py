@@ -1,0 +1,96 @@
+"""The acknowledgements of one connection: in the order of its frames, cumulative, and only after the engine's word."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from engine.submit import Receipt
+from ingress import frames
+from ingress.rejection import Rejection
+from ingress.taking import Batch
+
+
+class Pending(msgspec.Struct, gc=False):
+    """An `ev` frame on its way to the disk."""
+
+    id: int
+    messages: int
+    extra: int
+    """Events beyond one a message: the aliases of identifies."""
+    rejected: Sequence[Rejection]
+    receipt: Receipt | None = None
+
+
+def counted(messages: int, extra: int, receipt: Receipt) -> tuple[int, int]:
+    """(taken, duplicates) in messages, as the sender counts, of a receipt that counts events."""
+    duplicates = min(messages, max(0, receipt.duplicates - extra))
+    return messages - duplicates, duplicates
+
+
+class Acks:
+    """Every frame is begun, then settled; `frames` is what may be said by now."""
+
+    def __init__(self, credit_max: int) -> None:
+        self.in_flight = 0
+        """Messages begun and not settled."""
+        self.acked = 0
+        """Everything up to this id is stored. It stops before a frame that was refused: a client that lost our `err`
+        and resumed behind it would never send that frame again."""
+        self._credit_max = credit_max
+        self._pending: deque[Pending] = deque()
+        self._refused = False
+        self._said: list[str] = []
+        self._id = 0
+        self._taken = 0
+        self._duplicates = 0
+
+    def begin(self, frame_id: int, batch: Batch) -> Pending:
+        pending = Pending(frame_id, batch.messages, len(batch.events) - batch.messages, batch.rejected)
+        self.in_flight += batch.messages
+        self._pending.append(pending)
+        return pending
+
+    def settle(self, pending: Pending, receipt: Receipt, retry_ms: int) -> None:
+        pending.receipt = receipt
+        self.in_flight -= pending.messages
+        if receipt.refused is not None:
+            # Before any ok that covers its id, and without waiting for the frames before it.
+            self._refused = True
+            self._say_ok()
+            text = f"nothing of this frame was stored: {receipt.refused}"
+            self._said.append(
+                frames.err(receipt.refused, text, frame_id=pending.id, retry_ms=receipt.retry_ms or retry_ms)
+            )
+        waiting = self._pending
+        while waiting and (spoken := waiting[0].receipt) is not None:
+            self._pass(waiting.popleft(), spoken)
+
+    def frames(self) -> list[str]:
+        """What is to be said now: one `ok` for all that was settled since, and the errs."""
+        self._say_ok()
+        said = self._said
+        if said:
+            self._said = []
+        return said
+
+    def _pass(self, pending: Pending, receipt: Receipt) -> None:
+        if receipt.refused is not None:
+            return
+        taken, duplicates = counted(pending.messages, pending.extra, receipt)
+        self._id = pending.id
+        if not self._refused:
+            self.acked = pending.id
+        self._taken += taken
+        self._duplicates += duplicates
+        if pending.rejected:
+            # Its indexes are of this frame, so it is not joined with what follows.
+            self._say_ok(pending.rejected)
+
+    def _say_ok(self, rejected: Sequence[Rejection] = ()) -> None:
+        if self._id:
+            credit = self._credit_max - self.in_flight
+            self._said.append(frames.ok(self._id, self._taken, self._duplicates, credit, rejected))
+            self._id = self._taken = self._duplicates = 0

@@ -1,0 +1,85 @@
+"""Answers over HTTP: JSON with `code` and `message` on every error, and the CORS headers that browsers' SDKs need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.submit import Receipt, RefusalCode
+from ingress.keys import KeyRing
+from ingress.rejection import Rejection
+
+_encode = msgspec.json.Encoder().encode
+
+REFUSALS: Final[Mapping[RefusalCode, int]] = {
+    "overloaded": 429,
+    "too_many_for_user": 429,
+    "storage_full": 503,
+    "draining": 503,
+}
+"""Why the engine took nothing -> HTTP status."""
+
+RETRY_SECONDS_MAX: Final = 300
+"""SDKs cap what they obey."""
+
+
+def json_answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(_encode(content), status, headers, media_type="application/json")
+
+
+def error_answer(status: int, code: str, message: str, *, retry_ms: int | None = None, **more: Any) -> Response:
+    headers = {}
+    if retry_ms is not None:
+        # A bare 429 or 503 costs a second request at once.
+        headers["Retry-After"] = str(min(RETRY_SECONDS_MAX, max(1, -(-retry_ms // 1000))))
+    return json_answer({"success": False, "code": code, "message": message} | more, status, headers)
+
+
+def accepted(taken: int, duplicates: int, rejected: Sequence[Rejection]) -> Response:
+    return json_answer({"success": True, "accepted": taken, "duplicates": duplicates, "rejected": rejected})
+
+
+def refused(receipt: Receipt, retry_ms: int) -> Response:
+    assert receipt.refused is not None
+    status = REFUSALS[receipt.refused]
+    text = f"nothing was stored: {receipt.refused}; send the same again later"
+    return error_answer(status, receipt.refused, text, retry_ms=receipt.retry_ms or retry_ms)
+
+
+def cors(origin: str | None, keys: KeyRing) -> dict[str, str]:
+    """Headers for a page of that origin; none if no key may be used from there."""
+    if origin is None:
+        return {}
+    if not keys.allows(origin):
+        return {"Vary": "Origin"}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Headers": "authorization, content-type, x-write-key, x-cuebird-proof, anonymousid, sentat, x-retry-count",
+        "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+        "Access-Control-Max-Age": "7200",
+        "Access-Control-Expose-Headers": "retry-after",
+        "Vary": "Origin",
+    }
+
+
+_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (no such route, wrong method) in our words."""
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "http_error")
+    answer = error_answer(error.status_code, code, f"{request.method} {request.url.path[:200]}: {error.detail}")
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """A fault of ours: the trace goes to the log, not to the client."""
+    return error_answer(500, "internal", "something went wrong here; it is logged", retry_ms=5_000)

@@ -1,0 +1,107 @@
+"""The ways in as one ASGI application, of what they need and nothing they make themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from engine.submit import Submit
+from ingress.answers import on_failure, on_http_exception
+from ingress.health import Ready, health_routes
+from ingress.http import event_routes
+from ingress.keys import KeyRing
+from ingress.limits import IngressLimits
+from ingress.messages import Normalizer
+from ingress.metrics import Counts
+from ingress.resume import Sessions
+from ingress.session import World
+from ingress.sse import EventStreamEndpoint
+from ingress.streams import Streams, following
+from ingress.websocket import Doors, WebSocketEndpoint
+
+
+def always_ready() -> dict[str, bool]:
+    return {}
+
+
+class Deps(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ways in are given."""
+
+    submit: Submit
+    now_ms: Callable[[], int]
+    streams: Streams
+    keys: KeyRing
+    normalizer: Normalizer
+    limits: IngressLimits = IngressLimits()
+    ready: Ready = always_ready
+    version: str = "0"
+    registry: CollectorRegistry | None = None
+    """Where the counters go, and what /metrics shows; None: one of its own."""
+    extra_routes: Sequence[BaseRoute] = ()
+    new_session_id: Callable[[], str] = lambda: "s_" + secrets.token_urlsafe(18)
+    """Not to be guessed: who knows it may go on with the session."""
+
+
+def new_streams(epoch: str, now_ms: Callable[[], int], limits: IngressLimits) -> Streams:
+    """Streams within the limits. `epoch` must differ from one process to the next."""
+    return Streams(
+        epoch,
+        now_ms,
+        pushes_max=limits.pushes_per_user_max,
+        keep_ms=limits.push_keep_ms,
+        users_max=limits.push_users_max,
+    )
+
+
+def build_app(deps: Deps, lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None) -> Starlette:
+    """The application; its `state.doors` is what `ingress.server` drains. `lifespan` is entered around it all."""
+    counts = Counts()
+    registry = deps.registry or CollectorRegistry()
+    registry.register(counts)
+    limits = deps.limits
+    world = World(
+        submit=following(deps.submit, deps.streams),
+        streams=deps.streams,
+        sessions=Sessions(deps.new_session_id, keep_ms=limits.resume_ms_max, sessions_max=limits.sessions_max),
+        keys=deps.keys,
+        normalizer=deps.normalizer,
+        counts=counts,
+        limits=limits,
+    )
+    doors = Doors(world, deps.now_ms)
+
+    @asynccontextmanager
+    async def around(app: Starlette) -> AsyncIterator[None]:
+        watcher = asyncio.create_task(doors.watch())
+        try:
+            if lifespan is None:
+                yield
+            else:
+                async with lifespan():
+                    yield
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+
+    app = Starlette(
+        routes=[
+            WebSocketRoute("/v1/ws", WebSocketEndpoint(doors)),
+            Route("/v1/sse", EventStreamEndpoint(doors)),
+            *event_routes(doors),
+            *health_routes(doors, deps.ready, deps.version, registry),
+            *deps.extra_routes,
+        ],
+        lifespan=around,
+        exception_handlers={HTTPException: on_http_exception, Exception: on_failure},
+    )
+    app.state.doors = doors
+    return app

@@ -1,0 +1,77 @@
+"""Where a request may carry its key and its proof: as the SDKs do it (reference: Segment, RudderStack, Jitsu, PostHog)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+
+from ingress.keys import KeyRing
+from ingress.speaker import Speaker
+
+
+class _Peek(msgspec.Struct, rename="camel"):
+    """The fields of a body that may hold a key."""
+
+    write_key: object = None
+    api_key: object = msgspec.field(default=None, name="api_key")
+    token: object = None
+    batch: list[msgspec.Raw] | None = None
+
+
+_decode = msgspec.json.Decoder(_Peek).decode
+
+
+def is_proof(token: str) -> bool:
+    """A JWT has three parts; our keys have no dots."""
+    return token.count(".") == 2
+
+
+def speaker_of(keys: KeyRing, headers: Headers, query: QueryParams, body: bytes, now: int) -> Speaker:
+    """Who makes the request. Raises keys.Denied."""
+    key, proof = _header_key(headers)
+    proof = headers.get("x-cuebird-proof", "") or query.get("proof", "") or proof
+    if not key:
+        key = _query_key(query) or _body_key(body)
+    if not key and proof:
+        key, proof = proof, ""
+    return keys.speaker(key, proof=proof, origin=headers.get("origin"), now=now)
+
+
+def _header_key(headers: Headers) -> tuple[str, str]:
+    """(key, proof) of the Authorization header, else X-Write-Key (`id:secret` counts as its id)."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    told = headers.get("x-write-key", "").partition(":")[0]
+    if scheme.lower() == "basic":
+        return _basic(value.strip()) or told, ""
+    if scheme.lower() == "bearer":
+        token = value.strip()
+        return (told, token) if is_proof(token) else (token, "")
+    return told, ""
+
+
+def _basic(value: str) -> str:
+    """The user name of Basic credentials; a missing colon or padding is forgiven."""
+    try:
+        return base64.b64decode(value + "=" * (-len(value) % 4)).decode().partition(":")[0]
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _query_key(query: QueryParams) -> str:
+    return query.get("writeKey") or query.get("key") or query.get("k") or query.get("token") or ""
+
+
+def _body_key(body: bytes) -> str:
+    try:
+        peek = _decode(body)
+        for found in (peek, *(_decode(first) for first in (peek.batch or [])[:1])):
+            for value in (found.write_key, found.api_key, found.token):
+                if isinstance(value, str) and value:
+                    return value
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        # What is wrong with it is said by the normaliser, to callers with a key.
+        return ""
+    return ""

@@ -1,0 +1,133 @@
+"""The frames of `cuebird.v1` (JSON text): what a client may send, and how ours are written.
+
+A WebSocket message is one frame or an array of frames; `t` is the frame's type; unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from ingress.rejection import Rejection
+from ingress.streams import Since
+from ingress.wire import Instant, Wire
+
+PROTOCOL: Final = "cuebird.v1.json"
+PROTOCOLS: Final = (PROTOCOL, "cuebird.v1")
+BEARER: Final = "cuebird.bearer."
+"""Begins the sub-protocol that carries a browser's token, base64url without `=`."""
+
+CLOSES: Final[Mapping[int, str]] = {
+    1000: "normal",
+    1008: "too_many_bad_frames",
+    # 4000-4099: do not reconnect
+    4001: "unauthorized",
+    4002: "hello_timeout",
+    4003: "forbidden",
+    4006: "unsupported_version",
+    4009: "replaced",
+    4029: "connection_limit",
+    # 4100-4199: reconnect with back-off
+    4100: "overloaded",
+    4101: "too_slow",
+    4102: "over_credit",
+    4103: "no_pong",
+    # 4200-4299: reconnect now
+    4200: "drain",
+    4201: "token_expired",
+}
+"""Close code -> its reason. The range tells a client that does not know the code what to do."""
+
+
+class _Frame(msgspec.Struct, tag_field="t", rename="camel", gc=False, kw_only=True):
+    pass
+
+
+class Who(msgspec.Struct, rename="camel", gc=False):
+    user_id: str | int | None = None
+    anonymous_id: str | int | None = None
+
+
+class Hello(_Frame, tag="hello", kw_only=True):
+    token: str = ""
+    proof: str = ""
+    client: str = ""
+    user: Who | None = None
+    session: str = ""
+    since: Since | None = None
+    want: list[str] = ["push"]
+
+
+class Ev(_Frame, tag="ev", kw_only=True):
+    id: int
+    e: list[Wire]
+    sent_at: Instant = None
+
+
+class Ack(_Frame, tag="ack", kw_only=True):
+    offset: int
+    status: Literal["delivered", "seen", "clicked", "dismissed"] = "delivered"
+
+
+class Auth(_Frame, tag="auth", kw_only=True):
+    token: str
+
+
+class Ping(_Frame, tag="ping", kw_only=True):
+    pass
+
+
+class Pong(_Frame, tag="pong", kw_only=True):
+    pass
+
+
+Frame = Hello | Ev | Ack | Auth | Ping | Pong
+
+
+class Head(msgspec.Struct, rename="camel", gc=False):
+    """A frame of which something is wrong: what can be told of it."""
+
+    t: str | None = None
+    id: int | None = None
+    e: list[msgspec.Raw] | None = None
+    sent_at: Instant = None
+
+
+decode_frame = msgspec.json.Decoder(Frame).decode
+decode_frames = msgspec.json.Decoder(list[Frame]).decode
+decode_head = msgspec.json.Decoder(Head).decode
+decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+_encode = msgspec.json.Encoder().encode
+
+PING: Final = '{"t":"ping"}'
+PONG: Final = '{"t":"pong"}'
+
+
+def ok(frame_id: int, taken: int, duplicates: int, credit: int, rejected: Sequence[Rejection] = ()) -> str:
+    """Everything up to `frame_id` is on disk (or was answered by an `err`). `n` and `dup` count since the last `ok`."""
+    if not rejected:
+        return f'{{"t":"ok","id":{frame_id},"n":{taken},"dup":{duplicates},"credit":{credit}}}'
+    rows = [{"i": r.index, "code": r.code, "message": r.message, "field": r.field} for r in rejected]
+    return _text({"t": "ok", "id": frame_id, "n": taken, "dup": duplicates, "rejected": rows, "credit": credit})
+
+
+def err(code: str, message: str, *, frame_id: int | None = None, retry_ms: int | None = None) -> str:
+    """`retry_ms` is there if it may be tried again."""
+    frame: dict[str, object] = {"t": "err"}
+    if frame_id is not None:
+        frame["id"] = frame_id
+    frame |= {"code": code, "message": message}
+    if retry_ms is not None:
+        frame["retry_ms"] = retry_ms
+    return _text(frame)
+
+
+def frame(t: str, **fields: object) -> str:
+    return _text({"t": t, **fields})
+
+
+def _text(value: Mapping[str, object]) -> str:
+    return _encode(value).decode()

@@ -1,0 +1,39 @@
+"""Is it alive, is it ready, what is it, how is it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from ingress.answers import json_answer
+from ingress.websocket import Doors
+
+Ready = Callable[[], Mapping[str, bool]]
+"""What must hold for us to take events, by name."""
+
+
+def health_routes(doors: Doors, ready: Ready, version: str, registry: CollectorRegistry) -> list[BaseRoute]:
+    async def livez(request: Request) -> Response:
+        """The loop turns; nothing else is touched."""
+        return json_answer({"alive": True})
+
+    async def readyz(request: Request) -> Response:
+        checks = dict(ready()) | {"not_draining": not doors.draining}
+        return json_answer(checks, 200 if all(checks.values()) else 503)
+
+    async def version_of(request: Request) -> Response:
+        return json_answer({"name": "cuebird", "version": version})
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/version", version_of),
+        Route("/metrics", metrics),
+    ]

@@ -1,0 +1,155 @@
+"""Events in over HTTP: our own routes and those that Segment's SDKs call.
+
+Always exactly 200 once the good messages are on disk, with the bad ones listed: SDKs retry or crash on anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from engine.submit import Receipt
+from ingress.acks import counted
+from ingress.answers import accepted, cors, error_answer, json_answer, refused
+from ingress.body import BadBody, read_body
+from ingress.credentials import speaker_of
+from ingress.keys import Denied
+from ingress.rejection import Rejected
+from ingress.taking import Batch
+from ingress.websocket import Doors
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+ROUTES: Final[dict[str, str | None]] = {
+    "/v1/events": None,
+    "/v1/batch": None,
+    "/v1/b": None,
+    "/v1/import": None,
+    "/v1/track": "track",
+    "/v1/t": "track",
+    "/v1/identify": "identify",
+    "/v1/i": "identify",
+    "/v1/page": "page",
+    "/v1/p": "page",
+    "/v1/screen": "screen",
+    "/v1/s": "screen",
+    "/v1/group": "group",
+    "/v1/g": "group",
+    "/v1/alias": "alias",
+    "/v1/a": "alias",
+}
+"""Path -> type of a message that tells none."""
+
+
+def event_routes(doors: Doors) -> list[BaseRoute]:
+    """Each also with a slash at its end, and with OPTIONS."""
+    routes: list[BaseRoute] = []
+    for path, kind in ROUTES.items():
+        routes += _both(path, with_cors(doors, _intake(doors, kind)), "POST")
+    routes += _both("/v1/m", with_cors(doors, _drop), "POST")
+    routes += _both("/v1/projects/{key}/settings", with_cors(doors, _settings), "GET")
+    return routes
+
+
+def with_cors(doors: Doors, endpoint: Endpoint) -> Endpoint:
+    """The endpoint with CORS headers on all it answers, and an answer to OPTIONS."""
+
+    async def answer(request: Request) -> Response:
+        response = Response(status_code=204) if request.method == "OPTIONS" else await endpoint(request)
+        response.headers.update(cors(request.headers.get("origin"), doors.world.keys))
+        return response
+
+    return answer
+
+
+def _both(path: str, endpoint: Endpoint, method: str) -> list[BaseRoute]:
+    return [Route(path + end, endpoint, methods=[method, "OPTIONS"]) for end in ("", "/")]
+
+
+def _intake(doors: Doors, kind: str | None) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        world, now = doors.world, doors.now_ms()
+        if doors.draining:
+            return refused(Receipt(refused="draining"), world.limits.retry_ms)
+        try:
+            body = await read_body(request, world.limits)
+            speaker = speaker_of(world.keys, request.headers, request.query_params, body, now)
+            batch = world.normalizer.batch(
+                body, received_at=now, speaker=speaker, kind=kind, messages_max=world.limits.body_events_max
+            )
+        except BadBody as bad:
+            answer = error_answer(bad.status, bad.code, bad.message)
+            answer.headers["Connection"] = "close"
+            return answer
+        except Denied as denied:
+            return error_answer(denied.status, denied.code, denied.message)
+        except Rejected as error:
+            return error_answer(413 if error.code == "too_long" else 400, error.code, error.message)
+        return await submitted(doors, batch)
+
+    return answer
+
+
+async def submitted(doors: Doors, batch: Batch) -> Response:
+    """The answer to a batch, once it is on disk."""
+    counts = doors.world.counts
+    counts.received["http"] += batch.messages
+    counts.unproven["http"] += batch.unproven
+    for bad in batch.rejected:
+        counts.rejected["http", bad.code] += 1
+    receipt = await _word(doors, batch) if batch.events else Receipt()
+    if receipt.refused is not None:
+        counts.refused["http", receipt.refused] += 1
+        return refused(receipt, doors.world.limits.retry_ms)
+    taken, duplicates = counted(batch.messages, len(batch.events) - batch.messages, receipt)
+    counts.duplicates["http"] += duplicates
+    return accepted(taken, duplicates, batch.rejected)
+
+
+async def _word(doors: Doors, batch: Batch) -> Receipt:
+    word: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+
+    def done(receipt: Receipt) -> None:
+        # The client may have gone meanwhile.
+        if not word.done():
+            word.set_result(receipt)
+
+    doors.requests += 1
+    try:
+        doors.world.submit(batch.events, done)
+        return await word
+    finally:
+        doors.requests -= 1
+
+
+async def _drop(request: Request) -> Response:
+    """SDKs report figures about themselves."""
+    return json_answer({"success": True})
+
+
+async def _settings(request: Request) -> Response:
+    """What analytics-next and the mobile SDKs ask for before they send: everything goes to this server."""
+    key = request.path_params["key"]
+    segment = {
+        "apiKey": key,
+        "apiHost": f"{request.url.netloc}/v1",
+        "protocol": request.url.scheme,
+        "unbundledIntegrations": [],
+        "addBundledMetadata": True,
+    }
+    return json_answer(
+        {
+            "integrations": {"Segment.io": segment},
+            "plan": {"track": {"__default": {"enabled": True, "integrations": {}}}},
+            "edgeFunction": {},
+            "middlewareSettings": {},
+            "enabledMiddleware": {},
+            "metrics": {"sampleRate": 0},
+            "remotePlugins": [],
+        }
+    )

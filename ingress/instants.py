@@ -1,0 +1,59 @@
+"""Times as clients write them, in milliseconds since the epoch, corrected for the client's clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from ingress.rejection import Rejected
+
+SECONDS_BELOW: Final = 1e11
+"""A number below this is seconds since the epoch, from here on milliseconds (1e11 s is the year 5138, 1e11 ms is 1973)."""
+
+INSTANT_MAX: Final = 253_402_300_799_999
+"""End of the year 9999: what lies beyond is no time that somebody meant, but it is clamped, not refused."""
+
+
+def milliseconds(value: str | int | float, field: str) -> int:
+    """ISO 8601 (without a zone: UTC), or a number of seconds or milliseconds, also as text. Raises Rejected."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return _number(_as_number(value, field), field)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        # Half a millisecond more, because 311 ms may be 310.9998 ms in a float of seconds.
+        return int(moment.timestamp() * 1000 + 0.5)
+    return _number(value, field)
+
+
+def occurred(received: int, told: int, sent: int | None, lateness_ms: int) -> int:
+    """Segment's formula: received − (sent − told), which cancels a clock that is wrong by a constant.
+
+    Never after `received`, never more than `lateness_ms` before it, and never 0, which means "not told".
+    """
+    moment = told if sent is None else received - (sent - told)
+    # Comparisons, not max and min: once for every event.
+    if moment > received:
+        return received if received > 0 else 1
+    earliest = received - lateness_ms
+    if moment < earliest:
+        moment = earliest
+    return moment if moment > 0 else 1
+
+
+def _as_number(text: str, field: str) -> float:
+    try:
+        return float(text) if len(text) <= 32 else float("nan")
+    except ValueError:
+        return float("nan")
+
+
+def _number(value: float, field: str) -> int:
+    if value != value or value in (float("inf"), float("-inf")):
+        raise Rejected(
+            "invalid_timestamp", f"{field} is not a time: use ISO 8601, or seconds or milliseconds since 1970", field
+        )
+    scaled = value if abs(value) >= SECONDS_BELOW else value * 1000
+    return int(max(min(round(scaled), INSTANT_MAX), -INSTANT_MAX))

@@ -1,0 +1,64 @@
+"""Every limit of the ways in, with what happens at it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
+    frame_bytes_max: int = 262_144
+    """A larger WebSocket message: close 1009."""
+    batch_events_max: int = 500
+    """Messages in one `ev` frame: `err batch_too_large`."""
+    credit_events: int = 1_000
+    """Events of one connection that are not yet acknowledged: `err over_credit`, then close 4102."""
+    bad_frames_per_minute_max: int = 20
+    """Frames that could not be understood: close 1008."""
+    send_queue_bytes_max: int = 1_048_576
+    """What waits for a client that does not read: close 4101, and what waited is dropped."""
+    connections_max: int = 20_000
+    """Open WebSockets and event streams together: close 4100."""
+    connections_per_address_max: int = 1_000
+    """The same from one network address: close 4029."""
+    sessions_max: int = 50_000
+    """Sessions that could be resumed; the oldest is forgotten."""
+    hello_wait_ms_max: int = 5_000
+    """Without a hello: close 4002."""
+    ping_ms: int = 25_000
+    """A connection that said nothing for so long is asked."""
+    silence_ms_max: int = 75_000
+    """A connection that said nothing for so long is dead: close 4103."""
+    close_wait_ms_max: int = 5_000
+    """A connection that does not take its close frame is cut."""
+    tick_ms: int = 1_000
+    """How often connections are looked at for the waits above."""
+    resume_ms_max: int = 120_000
+    """How long a session outlives its connection."""
+    body_bytes_max: int = 1_048_576
+    """An HTTP body as it comes: 413."""
+    inflated_bytes_max: int = 4_194_304
+    """An HTTP body after gunzip: 413, and no more than this is inflated."""
+    body_events_max: int = 10_000
+    """Messages in one HTTP body: 413."""
+    header_wait_ms_max: int = 10_000
+    """A connection that does not complete its request line and headers is cut."""
+    body_wait_ms_max: int = 30_000
+    """A body that does not arrive: 408, and the connection is closed."""
+    header_bytes_max: int = 65_536
+    """Headers of a request: 431."""
+    heartbeat_ms: int = 15_000
+    """Between comments on a quiet event stream."""
+    pushes_per_user_max: int = 100
+    """Pushes kept for a page that comes back; older ones are gone for it (`recovered: false`)."""
+    push_keep_ms: int = 86_400_000
+    """How long they are kept."""
+    push_users_max: int = 100_000
+    """Users whose pushes are kept; the one longest without a push is forgotten."""
+    drain_ms: int = 3_000
+    """On SIGTERM: how long clients have to leave by themselves."""
+    settle_ms_max: int = 10_000
+    """And then for the engine's word on what it has taken; without it they send it again elsewhere."""
+    drain_jitter_ms: int = 5_000
+    """Over how long they spread their return."""
+    retry_ms: int = 2_000
+    """What a refused client is told to wait if the engine does not say."""

@@ -1,0 +1,79 @@
+"""JSON as people write it by hand, made into a Segment message: flat keys, snake or camel case, GA4's spelling.
+
+`{"user_id": "12345", "product_id": "98765", "event": "add_to_cart"}` is a track of user 12345 with one property.
+What has no meaning of its own becomes a property.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "userId": ("userId", "user_id", "uid"),
+    "anonymousId": ("anonymousId", "anonymous_id", "client_id"),
+    "event": ("event", "event_name", "eventName", "event_type", "eventType"),
+    "messageId": ("messageId", "message_id", "event_id", "eventId"),
+    "timestamp": ("timestamp", "ts"),
+    "originalTimestamp": ("originalTimestamp", "original_timestamp"),
+    "sentAt": ("sentAt", "sent_at"),
+    "previousId": ("previousId", "previous_id"),
+    "groupId": ("groupId", "group_id"),
+}
+"""Segment's field -> the spellings it is known by, the first that is there counts."""
+
+PARTS: Final = ("traits", "context")
+ENVELOPE: Final = frozenset({"writeKey", "write_key", "api_key", "integrations", "channel", "_metadata", "version"})
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def snake(key: str) -> str:
+    """`productId` -> `product_id`."""
+    return _HUMP.sub("_", key).lower() if not key.islower() else key
+
+
+def segment(message: Mapping[str, Any], kinds: frozenset[str]) -> dict[str, Any]:
+    """The same message in Segment's shape. Values are taken as they are: checking them is the normaliser's work."""
+    made: dict[str, Any] = {}
+    used = set(ENVELOPE)
+    for field, spellings in FIELDS.items():
+        for spelling in spellings:
+            used.add(spelling)
+            if field not in made and message.get(spelling) is not None:
+                made[field] = message[spelling]
+    for part in PARTS:
+        used.add(part)
+        if message.get(part) is not None:
+            made[part] = message[part]
+    kind = _kind(message, made, kinds)
+    if kind != "track":
+        # Only these use `name` (of a page) and `category` beside their properties.
+        made |= {key: message[key] for key in ("name", "category") if isinstance(message.get(key), str)}
+    if kind == str(message.get("type")).lower() or "event" not in made:
+        used.add("type")
+    return made | {"type": kind, "properties": _properties(message, used)}
+
+
+def _kind(message: Mapping[str, Any], made: Mapping[str, Any], kinds: frozenset[str]) -> Any:
+    told = message.get("type")
+    if isinstance(told, str) and told.lower() in kinds:
+        return told.lower()
+    if "event" in made:
+        # `{"event": "payment", "type": "card"}`: flat JSON, and `type` is a property.
+        return "track"
+    if told is not None:
+        return told
+    return "identify" if "traits" in made else "track"
+
+
+def _properties(message: Mapping[str, Any], used: set[str]) -> Any:
+    for holder in ("properties", "props", "params"):
+        if message.get(holder) is not None:
+            inner = message[holder]
+            if not isinstance(inner, dict):
+                return inner
+            leftovers = {snake(k): v for k, v in message.items() if k not in used and k != holder}
+            return leftovers | inner
+    return {snake(key): value for key, value in message.items() if key not in used}

@@ -1,0 +1,188 @@
+"""JSON -> Event, or a rejection with its reason: the one function of every way in.
+
+A message takes the short way (typed decode, raw parts untouched) if it is a Segment message; hand-written and older
+shapes are made into one first (`loose.py`). Whatever passes can be decoded and stored by everyone after us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from actors.event import Event, Source
+from actors.names import ALIASES, canonical
+from ingress import scan
+from ingress.rejection import Rejected
+from ingress.speaker import SERVER, Speaker
+from ingress.taking import CONTROL, Batch, Taking
+from ingress.wire import Envelope, RawEnvelope, Wire, rejected
+
+NAME_CHARACTERS_MAX: Final = 200
+NAMES_CACHED_MAX: Final = 4096
+LATENESS_MS: Final = 86_400_000
+
+_Message = TypeVar("_Message")
+
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+_decode_wires = msgspec.json.Decoder(list[Wire]).decode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_raw_envelope = msgspec.json.Decoder(RawEnvelope).decode
+
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class Normalizer:
+    """Makes events of messages for one site. Keeps no state but a cache of names, so it may serve all connections.
+
+    `aliases`: folded name -> canonical name, the defaults of actors/names.py included.
+    """
+
+    def __init__(self, aliases: Mapping[str, str] = ALIASES, lateness_ms: int = LATENESS_MS) -> None:
+        self.aliases = aliases
+        self.lateness_ms = lateness_ms
+        self._names: dict[str, str] = {}
+
+    def message(
+        self,
+        raw: bytes | str,
+        *,
+        received_at: int,
+        source: Source = "server",
+        sent_at: int | None = None,
+        speaker: Speaker | None = None,
+    ) -> list[Event]:
+        """The events of one message as JSON (two of an identify with both ids). Raises Rejected."""
+        data = _bytes(raw)
+        taking = self._taking(
+            received_at, sent_at, speaker or Speaker(source=source), checked=not scan.suspicious(data)
+        )
+        taking.raw(data)
+        return taking.events
+
+    def batch(
+        self,
+        raw: bytes | str,
+        *,
+        received_at: int,
+        speaker: Speaker = SERVER,
+        kind: str | None = None,
+        messages_max: int = 10_000,
+    ) -> Batch:
+        """A request's body: one message, an array, or `{"batch": [...]}`; `kind` is the type of those that tell none.
+
+        Raises Rejected only if the body as a whole is no JSON object or array, or holds too many messages.
+        """
+        data = _bytes(raw).lstrip()
+        if data[:1] not in (b"{", b"["):
+            scan.decode(data)
+            raise Rejected("invalid_json", "the body must be a JSON object or array")
+        taking = self._taking(received_at, None, speaker, not scan.suspicious(data), kind)
+        if data[:1] == b"[":
+            _take_array(taking, data, messages_max)
+        else:
+            _take_object(taking, data, messages_max)
+        return taking.batch()
+
+    def wires(
+        self, wires: Sequence[Wire], *, received_at: int, sent_at: int | None, speaker: Speaker, checked: bool
+    ) -> Batch | None:
+        """Messages that a frame's decoder has typed; `checked`: `scan.suspicious` found nothing in the frame.
+
+        None if one of them is no Segment message: then its raw text is needed, see `raws`.
+        """
+        taking = self._taking(received_at, sent_at, speaker, checked)
+        return taking.batch() if taking.wires(wires) else None
+
+    def raws(
+        self, raws: Sequence[msgspec.Raw], *, received_at: int, sent_at: int | None, speaker: Speaker, checked: bool
+    ) -> Batch:
+        """Messages as they came: a bad one is rejected by itself."""
+        taking = self._taking(received_at, sent_at, speaker, checked)
+        taking.raws(raws)
+        return taking.batch()
+
+    def name(self, told: str) -> str:
+        """The canonical name. Raises Rejected."""
+        known = self._names.get(told)
+        if known is not None:
+            return known
+        if len(told) > NAME_CHARACTERS_MAX:
+            raise Rejected(
+                "too_long", f"event has {len(told)} characters, at most {NAME_CHARACTERS_MAX} are taken", "event"
+            )
+        if CONTROL.search(told):
+            raise Rejected("bad_string", "event holds control characters", "event")
+        name = canonical(told, self.aliases)
+        if not name:
+            raise Rejected("no_event", "event must name what happened", "event")
+        if len(self._names) >= NAMES_CACHED_MAX:
+            self._names.clear()
+        self._names[told] = name
+        return name
+
+    def _taking(
+        self, received: int, sent: int | None, speaker: Speaker, checked: bool, kind: str | None = None
+    ) -> Taking:
+        return Taking(self._names, self.name, self.lateness_ms, received, sent, speaker, kind, checked)
+
+
+def _bytes(raw: bytes | str) -> bytes:
+    """UTF-8, checked. Raises Rejected."""
+    try:
+        if isinstance(raw, str):
+            return raw.encode()
+        raw.decode()
+    except UnicodeError as error:
+        raise Rejected("invalid_json", f"not valid UTF-8: {error}") from None
+    return raw
+
+
+def _take_array(taking: Taking, data: bytes, messages_max: int) -> None:
+    try:
+        wires = _decode_wires(data)
+    except _DECODE_ERRORS:
+        wires = None
+    if wires is None or not taking.wires(_limited(wires, messages_max)):
+        taking.raws(_limited(_raws(data), messages_max))
+
+
+def _take_object(taking: Taking, data: bytes, messages_max: int) -> None:
+    try:
+        body = _decode_envelope(data)
+    except _DECODE_ERRORS:
+        _take_awkward(taking, data, messages_max)
+        return
+    if body.batch is None:
+        taking.raws([msgspec.Raw(data)])
+        return
+    taking.share(body.sent_at, body.context)
+    if not taking.wires(_limited(body.batch, messages_max)):
+        taking.raws(_decode_raw_envelope(data).batch or [])
+
+
+def _take_awkward(taking: Taking, data: bytes, messages_max: int) -> None:
+    """Something in the body has the wrong type; if it is a message, the others are still good."""
+    try:
+        body = _decode_raw_envelope(data)
+    except _DECODE_ERRORS as error:
+        raise rejected(error) from None
+    if body.batch is None:
+        taking.raws([msgspec.Raw(data)])
+        return
+    taking.share(body.sent_at, body.context)
+    taking.raws(_limited(body.batch, messages_max))
+
+
+def _raws(data: bytes) -> list[msgspec.Raw]:
+    try:
+        return _decode_raws(data)
+    except _DECODE_ERRORS as error:
+        raise rejected(error) from None
+
+
+def _limited(messages: list[_Message], messages_max: int) -> list[_Message]:
+    if len(messages) > messages_max:
+        raise Rejected("too_long", f"{len(messages)} messages in one batch, at most {messages_max} are taken", "batch")
+    return messages

@@ -1,0 +1,49 @@
+"""Counters of the ways in: plain integers on the hot path, made into Prometheus families when they are asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+class Counts(Collector):
+    """`source` is the way in: ws, http, sse. No user, e-mail or message id is ever a label."""
+
+    def __init__(self) -> None:
+        self.received: Counter[str] = Counter()
+        self.rejected: Counter[tuple[str, str]] = Counter()
+        """(source, reason)"""
+        self.duplicates: Counter[str] = Counter()
+        self.unproven: Counter[str] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter()
+        """(source, why the engine took nothing)"""
+        self.frames_in = 0
+        self.frames_out = 0
+        self.connections: Counter[str] = Counter()
+        self.closes: Counter[int] = Counter()
+        self.pushes: Counter[str] = Counter()
+
+    def collect(self) -> Iterator[Metric]:
+        yield _family("cuebird_events_received", "Messages taken", ["source"], self.received)
+        yield _family("cuebird_events_rejected", "Messages at fault", ["source", "reason"], self.rejected)
+        yield _family("cuebird_events_duplicate", "Messages that had come before", ["source"], self.duplicates)
+        yield _family("cuebird_events_unproven", "Messages that named a user without proof", ["source"], self.unproven)
+        yield _family("cuebird_events_refused", "Batches the engine did not take", ["source", "reason"], self.refused)
+        yield _family("cuebird_frames", "WebSocket frames", ["dir"], {"in": self.frames_in, "out": self.frames_out})
+        yield _family("cuebird_connection_closes", "Connections that we closed", ["code"], self.closes)
+        yield _family("cuebird_pushes", "Pushes handed to open streams", ["transport"], self.pushes)
+        open_now = GaugeMetricFamily("cuebird_connections", "Open connections", labels=["transport"])
+        for transport in ("ws", "sse"):
+            open_now.add_metric([transport], self.connections[transport])
+        yield open_now
+
+
+def _family(name: str, text: str, labels: list[str], values: object) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    assert isinstance(values, dict)
+    for key, value in values.items():
+        family.add_metric([str(part) for part in key] if isinstance(key, tuple) else [str(key)], value)
+    return family

@@ -1,0 +1,92 @@
+"""uvicorn's two protocols with what a public port needs besides: deadlines and limits before there is a request, and a
+way to cut off a peer that takes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from ingress.limits import IngressLimits
+from ingress.websocket import ABORT
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Cuts connections whose headers do not come in time (slowloris), refuses headers that are too long or name two
+    hosts."""
+
+    limits: ClassVar[IngressLimits] = IngressLimits()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._header_bytes = 0
+        self._header_deadline: asyncio.TimerHandle | None = None
+        self._in_headers = True
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._headers_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._header_deadline is None and self._in_headers:
+            self._expect_headers()
+        if self._in_headers:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        # Checked after parsing: what came may hold whole headers and much body.
+        if self._in_headers and self._header_bytes > self.limits.header_bytes_max and not self.transport.is_closing():
+            self._refuse(b"431 Request Header Fields Too Large", "headers_too_large")
+
+    def on_headers_complete(self) -> None:
+        self._headers_came()
+        self._in_headers = False
+        if sum(1 for name, _ in self.headers if name == b"host") > 1:
+            # Two hosts: what is in front of us may believe the other one.
+            raise ValueError("two Host headers")
+        super().on_headers_complete()
+        if self.cycle is not None:
+            scope: dict[str, Any] = self.cycle.scope  # type: ignore[assignment]  # a key of our own
+            scope[ABORT] = self.transport.abort
+
+    def on_message_complete(self) -> None:
+        self._in_headers = True
+        self._header_bytes = 0
+        super().on_message_complete()
+
+    def _expect_headers(self) -> None:
+        wait = self.limits.header_wait_ms_max / 1000
+        self._header_deadline = self.loop.call_later(wait, self._cut)
+
+    def _headers_came(self) -> None:
+        if self._header_deadline is not None:
+            self._header_deadline.cancel()
+            self._header_deadline = None
+
+    def _cut(self) -> None:
+        self._header_deadline = None
+        self.transport.abort()
+
+    def _refuse(self, status: bytes, code: str) -> None:
+        body = f'{{"success":false,"code":"{code}","message":"at most {self.limits.header_bytes_max} bytes"}}'.encode()
+        head = b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        self.transport.write(head + f"content-length: {len(body)}\r\n\r\n".encode() + body)
+        self.transport.close()
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Tells the application how to cut the connection."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        scope: Any = getattr(self, "scope", None)
+        if scope is not None:
+            scope[ABORT] = self.transport.abort
+
+
+def http_protocol(limits: IngressLimits) -> type[HttpProtocol]:
+    """The protocol with these limits; uvicorn wants a class."""
+    return type("HttpProtocol", (HttpProtocol,), {"limits": limits})

@@ -1,0 +1,441 @@
+"""One connection of `cuebird.v1` as a state machine without I/O: text in, text out, events to the engine.
+
+Rules it keeps:
+
+* Nothing is said of an event before the engine's word on it (`committed`).
+* `ok` is cumulative and in the order of the frames: everything up to its id is on disk or was answered by an `err`.
+* What a session may resume from (`acked`) never passes a frame that was refused.
+* A bad frame is answered and survived; too many of them, or sending past the credit, end the connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Final, Literal
+
+import msgspec
+
+from actors.event import Event
+from engine.submit import Receipt, Submit
+from ingress import frames
+from ingress.acks import Acks, Pending
+from ingress.frames import CLOSES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
+from ingress.instants import milliseconds
+from ingress.keys import Denied, KeyRing
+from ingress.limits import IngressLimits
+from ingress.messages import Normalizer
+from ingress.metrics import Counts
+from ingress.rejection import Code, Rejected
+from ingress.resume import Record, Sessions
+from ingress.scan import suspicious
+from ingress.speaker import Speaker
+from ingress.streams import Item, Push, Streams, iso, push_frame
+from ingress.taking import Batch, identifier, user_identifier
+from ingress.wire import Instant, rejected
+
+State = Literal["new", "open", "draining"]
+
+MINUTE_MS: Final = 60_000
+EXPIRING_MS: Final = 60_000
+"""How long before its end the renewal of a proof is asked for."""
+FEEDBACK_KEPT_MAX: Final = 1_000
+
+TYPES: Final = ("hello", "ev", "ack", "auth", "ping", "pong")
+
+OUT_OF_PLACE: Final[Mapping[State, tuple[str, str]]] = {
+    "new": ("hello_expected", "the first frame must be a hello"),
+    "open": ("already_open", "there was a hello already"),
+    "draining": ("draining", "this server is about to restart: reconnect and send it again"),
+}
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What all connections of a server share."""
+
+    submit: Submit
+    streams: Streams
+    sessions: Sessions
+    keys: KeyRing
+    normalizer: Normalizer
+    counts: Counts
+    limits: IngressLimits = IngressLimits()
+
+
+class Session:
+    """`wake` is called when there is output and nobody is in `receive`. `token`: what the handshake carried."""
+
+    def __init__(
+        self, world: World, now: int, *, token: str = "", origin: str | None = None, wake: Callable[[], None]
+    ) -> None:
+        self.state: State = "new"
+        self.close: tuple[int, str] | None = None
+        """(code, reason) once this side has ended the connection; what is outgoing still goes first."""
+        self.speaker = Speaker(source="client", trusted=False)
+        self.acks = Acks(world.limits.credit_events)
+        self._world = world
+        self._token = token
+        self._origin = origin
+        self._wake = wake
+        self._opened = now
+        self._heard = now
+        self._asked = now
+        self._expiring_told = False
+        self._stream: int | None = None
+        self._record: Record | None = None
+        self._last_id = 0
+        self._data = b""
+        self._checked = False
+        self._bad: deque[int] = deque()
+        self._feedback: set[tuple[int, str]] = set()
+        self._out: list[str] = []
+        self._out_bytes = 0
+
+    # --- in ---------------------------------------------------------------------------------------------------------
+
+    def receive(self, message: str | bytes, now: int) -> None:
+        """One WebSocket message. Never raises, whatever it holds."""
+        if self.close is not None:
+            return
+        self._heard = now
+        self._world.counts.frames_in += 1
+        try:
+            data = message.encode() if isinstance(message, str) else b""
+        except UnicodeEncodeError:
+            data = b""
+        if not data:
+            code: Code = "invalid_json" if isinstance(message, str) else "binary_not_supported"
+            self._bad_frame(Rejected(code, "a frame is a JSON object as text"), None, now)
+            return
+        self._checked = not suspicious(data)
+        if data[:1] != b"[":
+            self._one(data, now)
+            return
+        try:
+            parts = frames.decode_raws(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            self._bad_frame(rejected(error), None, now)
+            return
+        for part in parts:
+            self._one(bytes(part), now)
+
+    def committed(self, pending: Pending, receipt: Receipt) -> None:
+        """The engine's word on an `ev` frame."""
+        self.acks.settle(pending, receipt, self._world.limits.retry_ms)
+        if self._record is not None:
+            self._record.acked = max(self._record.acked, self.acks.acked)
+        if receipt.refused is not None:
+            self._world.counts.refused["ws", receipt.refused] += 1
+        elif receipt.duplicates:
+            self._world.counts.duplicates["ws"] += receipt.duplicates
+        self._wake()
+
+    def push(self, item: Item) -> None:
+        """A push for whom this page belongs to."""
+        if self.close is None:
+            self._world.counts.pushes["ws"] += 1
+            self._send(push_frame(item))
+            self._wake()
+
+    def tick(self, now: int) -> None:
+        """What time alone brings about; to be called every now and then."""
+        limits = self._world.limits
+        silent = now - self._heard
+        if self.close is not None:
+            return
+        if self.state == "new" and now - self._opened >= limits.hello_wait_ms_max:
+            self._end(4002)
+        elif silent >= limits.silence_ms_max:
+            self._end(4103)
+        elif silent >= limits.ping_ms and now - self._asked >= limits.ping_ms:
+            self._asked = now
+            self._send(frames.PING)
+        self._tick_proof(now)
+
+    def drain(self) -> None:
+        """The server is about to leave: the client is asked to go first; new events are refused."""
+        if self.state == "open" and self.close is None:
+            self.state = "draining"
+            limits = self._world.limits
+            self._send(frames.frame("drain", in_ms=limits.drain_ms, jitter_ms=limits.drain_jitter_ms))
+
+    def finish(self) -> None:
+        """The server leaves now."""
+        self._end(4200)
+
+    def refuse(self, close: int, message: str) -> None:
+        """This connection is not wanted: say why, and end it."""
+        retry_ms = self._world.limits.retry_ms if 4100 <= close < 4200 else None
+        self._send(frames.err(CLOSES[close], message, retry_ms=retry_ms))
+        self._end(close)
+
+    def gone(self, now: int) -> None:
+        """The connection is no more. Words of the engine may still come; they count for who resumes the session."""
+        self._leave_stream()
+        if self._record is not None:
+            self._world.sessions.leave(self._record, self._replaced, now)
+        self.close = self.close or (1000, CLOSES[1000])
+        self._out = []
+
+    # --- out --------------------------------------------------------------------------------------------------------
+
+    def outgoing(self) -> list[str]:
+        """The frames to send, in order; they are the caller's now."""
+        said = self.acks.frames()
+        out = self._out
+        if out:
+            said = out + said
+            self._out = []
+            self._out_bytes = 0
+        self._world.counts.frames_out += len(said)
+        return said
+
+    # --- frames -----------------------------------------------------------------------------------------------------
+
+    def _one(self, data: bytes, now: int) -> None:
+        if self.close is not None:
+            return
+        self._data = data
+        try:
+            frame = frames.decode_frame(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            self._awkward(rejected(error), now)
+            return
+        handler = self.TRANSITIONS[self.state].get(frame.__class__)
+        if handler is not None:
+            handler(self, frame, now)
+        else:
+            self._out_of_place(frame.id if isinstance(frame, Ev) else None)
+
+    def _awkward(self, error: Rejected, now: int) -> None:
+        """A frame that does not decode as it should: find out what it was meant to be."""
+        try:
+            head = frames.decode_head(self._data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as deeper:
+            self._bad_frame(rejected(deeper), None, now)
+            return
+        if head.t is not None and head.t not in TYPES:
+            # Perhaps a newer client: told, and not counted against it.
+            self._send(frames.err("unknown_type", f"t {head.t[:50]!r} is none of {', '.join(TYPES)}", frame_id=head.id))
+        elif head.t == "ev" and head.id is not None and head.e is not None:
+            if self.state == "open":
+                self._ev_by_parts(head.id, head, now)
+            else:
+                self._out_of_place(head.id)
+        else:
+            self._bad_frame(error, head.id, now)
+
+    def _out_of_place(self, frame_id: int | None) -> None:
+        code, text = OUT_OF_PLACE[self.state]
+        retry_ms = self._world.limits.retry_ms if self.state == "draining" else None
+        self._send(frames.err(code, text, frame_id=frame_id, retry_ms=retry_ms))
+
+    def _hello(self, hello: Hello, now: int) -> None:
+        world = self._world
+        try:
+            speaker = world.keys.speaker(hello.token or self._token, proof=hello.proof, origin=self._origin, now=now)
+            who = hello.user or frames.Who()
+            user, anonymous = user_identifier(who.user_id), identifier(who.anonymous_id, "anonymousId")
+        except Denied as denied:
+            self.refuse(4003 if denied.status == 403 else 4001, denied.message)
+            return
+        except Rejected as error:
+            self._send(frames.err(error.code, error.message))
+            return
+        self.speaker = msgspec.structs.replace(speaker, user=user, anonymous=anonymous)
+        self.state = "open"
+        owner = f"{speaker.key}\n{self.speaker.actor()}"
+        self._record = world.sessions.open(hello.session, owner, self._replaced, now)
+        self._welcome(self._record, hello, now)
+
+    def _welcome(self, record: Record, hello: Hello, now: int) -> None:
+        streams, limits = self._world.streams, self._world.limits
+        missed: Sequence[Item] = ()
+        recovered, offset = False, streams.offset
+        actor = self.speaker.actor()
+        if "push" in hello.want and actor:
+            self._stream, attached = streams.attach(actor, self.push, hello.since)
+            recovered, offset, missed = attached.recovered, attached.offset, attached.missed
+        welcome = frames.frame(
+            "welcome",
+            session=record.id,
+            epoch=streams.epoch,
+            ping_ms=limits.ping_ms,
+            max_frame=limits.frame_bytes_max,
+            max_batch=limits.batch_events_max,
+            credit=limits.credit_events,
+            acked=record.acked,
+            recovered=recovered,
+            offset=offset,
+            time=iso(now),
+        )
+        self._send(welcome)
+        for item in missed:
+            self.push(item)
+
+    def _ev(self, ev: Ev, now: int) -> None:
+        if not self._admit(ev.id, len(ev.e)):
+            return
+        try:
+            sent = _sent(ev.sent_at)
+        except Rejected as error:
+            self._send(frames.err(error.code, error.message, frame_id=ev.id))
+            return
+        batch = self._world.normalizer.wires(
+            ev.e, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked
+        )
+        if batch is None:
+            self._by_parts(ev.id, frames.decode_head(self._data), now)
+        else:
+            self._submit(ev.id, batch)
+
+    def _ev_by_parts(self, frame_id: int, head: frames.Head, now: int) -> None:
+        if self._admit(frame_id, len(head.e or ())):
+            self._by_parts(frame_id, head, now)
+
+    def _by_parts(self, frame_id: int, head: frames.Head, now: int) -> None:
+        """An `ev` frame of which a message is no Segment message, or is bad: each by itself."""
+        try:
+            sent = _sent(head.sent_at)
+        except Rejected as error:
+            self._send(frames.err(error.code, error.message, frame_id=frame_id))
+            return
+        raws = head.e or []
+        batch = self._world.normalizer.raws(
+            raws, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked
+        )
+        self._submit(frame_id, batch)
+
+    def _admit(self, frame_id: int, messages: int) -> bool:
+        limits = self._world.limits
+        if frame_id <= self._last_id:
+            self._send(frames.err("bad_id", f"ids must grow: the last was {self._last_id}", frame_id=frame_id))
+        elif messages > limits.batch_events_max:
+            self._send(
+                frames.err("batch_too_large", f"at most {limits.batch_events_max} messages a frame", frame_id=frame_id)
+            )
+        elif self.acks.in_flight + messages > limits.credit_events:
+            waiting = f"{self.acks.in_flight} messages wait for their ok, {messages} more are past your credit"
+            self._send(frames.err("over_credit", waiting, frame_id=frame_id, retry_ms=limits.retry_ms))
+            self._end(4102)
+        else:
+            self._last_id = frame_id
+            return True
+        return False
+
+    def _submit(self, frame_id: int, batch: Batch) -> None:
+        counts = self._world.counts
+        counts.received["ws"] += batch.messages
+        counts.unproven["ws"] += batch.unproven
+        for bad in batch.rejected:
+            counts.rejected["ws", bad.code] += 1
+        pending = self.acks.begin(frame_id, batch)
+        if batch.events:
+            self._world.submit(batch.events, partial(self.committed, pending))
+        else:
+            self.committed(pending, Receipt())
+
+    def _ack(self, ack: Ack, now: int) -> None:
+        """What became of a push: an event, once for each push and status."""
+        found = self._world.streams.find(self._stream, ack.offset) if self._stream is not None else None
+        if found is None:
+            self._send(frames.err("unknown_push", f"no push {ack.offset} is kept for this page"))
+            return
+        if (ack.offset, ack.status) in self._feedback:
+            return
+        if len(self._feedback) >= FEEDBACK_KEPT_MAX:
+            self._feedback.clear()
+        self._feedback.add((ack.offset, ack.status))
+        user, push = found
+        self._world.submit([receipt_event(user, push, ack.status)], _nothing_to_say)
+
+    def _auth(self, auth: Auth, now: int) -> None:
+        """A new proof; the stream of pushes moves to whom it names."""
+        try:
+            self.speaker = self._world.keys.proven(self.speaker, auth.token, now)
+        except Denied as denied:
+            self._send(frames.err(denied.code, denied.message))
+            return
+        self._expiring_told = False
+        actor = self.speaker.actor()
+        if self._stream is not None and actor:
+            self._leave_stream()
+            self._stream, _ = self._world.streams.attach(actor, self.push)
+
+    def _ping(self, ping: Ping, now: int) -> None:
+        self._send(frames.PONG)
+
+    def _pong(self, pong: Pong, now: int) -> None:
+        """It was heard: that is all a pong is for."""
+
+    TRANSITIONS: ClassVar[Mapping[State, Mapping[type[Frame], Callable[[Any, Any, int], None]]]] = {
+        "new": {Hello: _hello, Ping: _ping, Pong: _pong},
+        "open": {Ev: _ev, Ack: _ack, Auth: _auth, Ping: _ping, Pong: _pong},
+        "draining": {Ack: _ack, Auth: _auth, Ping: _ping, Pong: _pong},
+    }
+    """What is done with a frame in each state: `_hello` leads from new to open, `drain` from open to draining, and
+    `_end` from anywhere to the end. A frame that is not there is answered from OUT_OF_PLACE."""
+
+    # --- helpers ----------------------------------------------------------------------------------------------------
+
+    def _bad_frame(self, error: Rejected, frame_id: int | None, now: int) -> None:
+        self._send(frames.err(error.code, error.message, frame_id=frame_id))
+        self._bad.append(now)
+        while self._bad[0] <= now - MINUTE_MS:
+            self._bad.popleft()
+        if len(self._bad) >= self._world.limits.bad_frames_per_minute_max:
+            self._end(1008)
+
+    def _tick_proof(self, now: int) -> None:
+        expires = self.speaker.expires_ms
+        if expires is None or self.close is not None:
+            return
+        if now >= expires:
+            self._end(4201)
+        elif now >= expires - EXPIRING_MS and not self._expiring_told:
+            self._expiring_told = True
+            self._send(frames.frame("token_expiring", in_ms=expires - now))
+
+    def _replaced(self) -> None:
+        self._end(4009)
+        self._wake()
+
+    def _leave_stream(self) -> None:
+        if self._stream is not None:
+            self._world.streams.detach(self._stream)
+            self._stream = None
+
+    def _send(self, text: str) -> None:
+        if self.close is not None:
+            return
+        self._out.append(text)
+        self._out_bytes += len(text)
+        if self._out_bytes > self._world.limits.send_queue_bytes_max:
+            self._out = []
+            self._end(4101)
+
+    def _end(self, code: int) -> None:
+        if self.close is None:
+            self.close = (code, CLOSES[code])
+            self._world.counts.closes[code] += 1
+            self._leave_stream()
+
+
+def receipt_event(user: str, push: Push, status: str) -> Event:
+    """`push_seen` and its like; the same push and status make the same event, whoever says it and how often."""
+    return Event(
+        user=user,
+        name=f"push_{status}",
+        message_id=f"{push.id}:{status}",
+        body=msgspec.json.encode({"message": push.id, "channel": "push"} | push.about),
+        source="engine",
+    )
+
+
+def _sent(told: Instant) -> int | None:
+    return milliseconds(told, "sentAt") if told is not None and told != "" else None
+
+
+def _nothing_to_say(receipt: Receipt) -> None:
+    """Receipts of pushes are not acknowledged: a client that lost one has lost a figure."""

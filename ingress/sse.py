@@ -1,0 +1,195 @@
+"""`GET /v1/sse`: pushes as server-sent events, for pages without a WebSocket. Events go in by `POST /v1/events`.
+
+EventSource gives up for good on any status but 200, so "not now" is 200, a `retry:` and the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ingress.answers import cors, error_answer
+from ingress.credentials import speaker_of
+from ingress.keys import Denied
+from ingress.rejection import Rejected
+from ingress.speaker import Speaker
+from ingress.streams import Attached, Item, Since, push_fields
+from ingress.taking import identifier, user_identifier
+from ingress.websocket import ABORT, Doors
+
+RETRY_MS: Final = 2_000
+RETRY_BUSY_MS: Final = 15_000
+RETRY_DRAIN_MS: Final = 1_500
+HEARTBEAT: Final = ": hb\n\n"
+
+
+class EventStreamEndpoint:
+    """The ASGI application of `/v1/sse`. Query: `key`, `proof`, `userId`, `anonymousId`, `last_event_id`."""
+
+    def __init__(self, doors: Doors) -> None:
+        self.doors = doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        doors = self.doors
+        headers, query = Headers(scope=scope), QueryParams(scope["query_string"])
+        allowed = cors(headers.get("origin"), doors.world.keys)
+        if scope["method"] != "GET":
+            await error_answer(405, "method_not_allowed", "GET it")(scope, receive, send)
+            return
+        try:
+            speaker = _speaker(doors, headers, query)
+        except (Denied, Rejected) as error:
+            status = error.status if isinstance(error, Denied) else 400
+            answer = error_answer(status, error.code, error.message)
+            answer.headers.update(allowed)
+            await answer(scope, receive, send)
+            return
+        address = (scope.get("client") or ("", 0))[0]
+        try:
+            if doors.enter(address) or doors.draining:
+                await _not_now(allowed)(scope, receive, send)
+                return
+            since = _since(headers.get("last-event-id") or query.get("last_event_id") or "")
+            await self._stream(scope, receive, send, speaker, since, allowed)
+        finally:
+            doors.leave(address)
+
+    async def _stream(
+        self, scope: Scope, receive: Receive, send: Send, speaker: Speaker, since: Since | None, allowed: dict[str, str]
+    ) -> None:
+        doors, counts = self.doors, self.doors.world.counts
+        reader = Reader(doors.world.limits.send_queue_bytes_max, scope.get(ABORT))
+        stream, attached = doors.world.streams.attach(speaker.actor(), reader.push, since)
+        doors.event_streams.add(reader)
+        counts.connections["sse"] += 1
+        watcher = asyncio.create_task(_until_gone(receive, reader))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _raw(_STREAM_HEADERS | allowed)})
+            await _send(send, _greeting(doors.world.streams.epoch, attached))
+            for item in attached.missed:
+                reader.push(item)
+            await self._write(reader, send)
+        except OSError:
+            return
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+            doors.world.streams.detach(stream)
+            doors.event_streams.discard(reader)
+            counts.connections["sse"] -= 1
+
+    async def _write(self, reader: Reader, send: Send) -> None:
+        epoch, counts = self.doors.world.streams.epoch, self.doors.world.counts
+        heartbeat = self.doors.world.limits.heartbeat_ms / 1000
+        while not reader.ended:
+            items = await reader.next(heartbeat)
+            counts.pushes["sse"] += len(items)
+            await _send(send, "".join(_event(epoch, item) for item in items) or HEARTBEAT)
+        if reader.draining:
+            await _send(send, f"event: drain\nretry: {RETRY_DRAIN_MS}\ndata: {{}}\n\n")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Reader:
+    """What waits for one page. A page that does not read is cut off; it resumes from where it was."""
+
+    def __init__(self, bytes_max: int, abort: object) -> None:
+        self.ended = False
+        self.draining = False
+        self._bytes_max = bytes_max
+        self._abort = abort
+        self._items: deque[Item] = deque()
+        self._bytes = 0
+        self._news = asyncio.Event()
+
+    def push(self, item: Item) -> None:
+        self._items.append(item)
+        self._bytes += len(item.push.data)
+        self._news.set()
+        if self._bytes > self._bytes_max:
+            self._items.clear()
+            self.end()
+            if callable(self._abort):
+                self._abort()
+
+    def drain(self) -> None:
+        self.draining = True
+        self.end()
+
+    def end(self) -> None:
+        self.ended = True
+        self._news.set()
+
+    async def next(self, wait_seconds: float) -> list[Item]:
+        """What came, or nothing if nothing came in that time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_seconds):
+                await self._news.wait()
+        self._news.clear()
+        items = list(self._items)
+        self._items.clear()
+        self._bytes = 0
+        return items
+
+
+_STREAM_HEADERS: Final = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
+
+
+def _speaker(doors: Doors, headers: Headers, query: QueryParams) -> Speaker:
+    """Who listens. Raises Denied, Rejected."""
+    speaker = speaker_of(doors.world.keys, headers, query, b"", doors.now_ms())
+    speaker = msgspec.structs.replace(
+        speaker,
+        user=user_identifier(query.get("userId")),
+        anonymous=identifier(query.get("anonymousId"), "anonymousId"),
+    )
+    if not speaker.actor():
+        raise Rejected("no_id", "say whose pushes: anonymousId, or userId with a proof", "anonymousId")
+    return speaker
+
+
+def _since(told: str) -> Since | None:
+    """`e7:45`; anything else is no place to go on from."""
+    epoch, _, offset = told.rpartition(":")
+    return Since(epoch, int(offset[:18])) if epoch and offset.isascii() and offset.isdecimal() else None
+
+
+def _not_now(allowed: dict[str, str]) -> Response:
+    return Response(f"retry: {RETRY_BUSY_MS}\n\n", headers=_STREAM_HEADERS | allowed)
+
+
+def _greeting(epoch: str, attached: Attached) -> str:
+    state = msgspec.json.encode({"epoch": epoch, "offset": attached.offset, "recovered": attached.recovered}).decode()
+    # No id while pushes are missing: whoever drops off now must come back to where he was.
+    place = "" if attached.missed else f"id: {epoch}:{attached.offset}\n"
+    return f"retry: {RETRY_MS}\n{place}event: open\ndata: {state}\n\n"
+
+
+def _event(epoch: str, item: Item) -> str:
+    return f"id: {epoch}:{item.offset}\nevent: push\ndata: {{{push_fields(item)}}}\n\n"
+
+
+async def _send(send: Send, text: str) -> None:
+    await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+
+async def _until_gone(receive: Receive, reader: Reader) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    reader.end()
+
+
+def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

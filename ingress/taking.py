@@ -1,0 +1,361 @@
+"""One batch of messages on its way to being events: who speaks, when it came, and what came of it so far."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, Event, Kind
+from ingress import commerce, loose, scan
+from ingress.instants import milliseconds, occurred
+from ingress.rejection import Rejected, Rejection, rejection
+from ingress.speaker import Speaker
+from ingress.wire import Id, Instant, Wire, rejected
+
+KINDS: Final[frozenset[str]] = frozenset({"track", "page", "screen", "identify", "group", "alias"})
+
+ID_CHARACTERS_MAX: Final = 256
+REPEAT_MS: Final = 60_000
+"""Two equal messages without an id and without a time are one if they come within the same span of this length."""
+
+RESERVED: Final = (
+    FEEDBACK_ONLY | FEEDBACK_IF_MACHINE | {"email_unsubscribed", "push_seen", "push_clicked", "push_dismissed"}
+)
+"""Feedback about our own messages. A browser may not claim it: its receipts come in by `ack` frames and links."""
+
+UNPROVEN: Final = ANONYMOUS + "unproven."
+"""Begins the actor of an event that names a user without proof, and no anonymous id."""
+
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+_PAGES: Final[Mapping[str, str]] = {"page": "page_viewed", "screen": "screen_viewed"}
+
+_decode_wire = msgspec.json.Decoder(Wire).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Batch(NamedTuple):
+    """What came of a batch. A message makes one event, an identify with both ids two (the alias first)."""
+
+    events: list[Event]
+    rejected: list[Rejection]
+    messages: int
+    """How many messages were taken; the events may be more."""
+    unproven: int = 0
+    """Messages that named a user without proof and were taken as anonymous."""
+
+
+class Taking:
+    """Collects the events of one batch in order."""
+
+    __slots__ = (
+        "checked",
+        "context",
+        "events",
+        "kind",
+        "lateness_ms",
+        "messages",
+        "name",
+        "names",
+        "received",
+        "refusals",
+        "sent",
+        "speaker",
+        "unproven",
+    )
+
+    def __init__(
+        self,
+        names: dict[str, str],
+        name: Callable[[str], str],
+        lateness_ms: int,
+        received: int,
+        sent: int | None,
+        speaker: Speaker,
+        kind: str | None,
+        checked: bool,
+    ) -> None:
+        self.names = names
+        self.name = name
+        self.lateness_ms = lateness_ms
+        self.received = received
+        self.sent = sent
+        self.speaker = speaker
+        self.kind = kind
+        self.checked = checked
+        self.context = b""
+        self.events: list[Event] = []
+        self.refusals: list[Rejection] = []
+        self.messages = 0
+        self.unproven = 0
+
+    def batch(self) -> Batch:
+        return Batch(self.events, self.refusals, self.messages, self.unproven)
+
+    def share(self, sent: Instant, context: msgspec.Raw) -> None:
+        """What the envelope says of all its messages. Raises Rejected."""
+        if sent is not None and sent != "":
+            self.sent = milliseconds(sent, "sentAt")
+        self.context = _object(context, "context", b"")
+
+    # --- messages in their several forms --------------------------------------------------------------------------
+
+    def wires(self, wires: Sequence[Wire]) -> bool:
+        """Typed messages. False, with nothing taken, if one is no Segment message: give their raw text to `raws`."""
+        for wire in wires:
+            if wire.type not in KINDS and (wire.type is not None or self.kind is None):
+                return False
+        take = self.take
+        for index, wire in enumerate(wires):
+            try:
+                take(wire, index)
+            except Rejected as error:
+                self.refusals.append(rejection(index, error))
+        return True
+
+    def raws(self, raws: Sequence[msgspec.Raw]) -> None:
+        for index, raw in enumerate(raws):
+            try:
+                self.raw(bytes(raw), index)
+            except Rejected as error:
+                self.refusals.append(rejection(index, error))
+
+    def raw(self, data: bytes, index: int = 0) -> None:
+        """One message as it came. Raises Rejected."""
+        try:
+            wire = _decode_wire(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            if isinstance(error, msgspec.ValidationError):
+                self.loose(data, index, rejected(error))
+                return
+            raise rejected(error) from None
+        if wire.type in KINDS or (wire.type is None and self.kind is not None):
+            self.take(wire, index)
+        else:
+            self.loose(data, index, None)
+
+    def loose(self, data: bytes, index: int, because: Rejected | None) -> None:
+        """A message in another shape, or (`because`) one whose types are wrong. Raises Rejected."""
+        message = scan.decode(data)
+        if not isinstance(message, dict):
+            raise because or Rejected("type_error", "a message must be a JSON object")
+        scan.walk(message, "")
+        kind = message.get("type")
+        if because is not None and kind in KINDS:
+            raise because
+        try:
+            wire = _decode_wire(_encode(loose.segment(message, KINDS)))
+        except msgspec.ValidationError as error:
+            raise rejected(error) from None
+        self.take(wire, index, checked=True)
+
+    # --- one message ----------------------------------------------------------------------------------------------
+
+    def take(self, wire: Wire, index: int, checked: bool = False) -> None:
+        """One typed message. Raises Rejected."""
+        if not (checked or self.checked):
+            _examine(wire)
+        kind = wire.type or self.kind
+        if kind == "track":
+            told = wire.event
+            if told is None:
+                raise Rejected("no_event", "a track must name its event", "event")
+            name = self.names.get(told) or self.name(told)
+            body = bytes(wire.properties)
+            if body[:1] != b"{":
+                body = _object(body, "properties")
+            if name in RESERVED and not self.speaker.trusted:
+                raise Rejected("reserved_event", f"{name} is feedback that only the engine may report", "event")
+            if commerce.needs_mapping(name, body):
+                body = _unified(name, body)
+            self._event("track", name, self._actor(wire), body, wire, index)
+        elif kind == "page" or kind == "screen":
+            body = _object(wire.properties, "properties")
+            body = _with(body, {"name": wire.name, "category": wire.category})
+            page: Kind = "page" if kind == "page" else "screen"
+            self._event(page, _PAGES[page], self._actor(wire), body, wire, index)
+        elif kind == "identify":
+            self._identify(wire, index)
+        elif kind == "group":
+            body = _with(_object(wire.traits, "traits"), {"group_id": identifier(wire.group_id, "groupId") or None})
+            self._event("group", "", self._actor(wire), self._vouched(body), wire, index)
+        elif kind == "alias":
+            self._alias(wire, index)
+        else:
+            known = ", ".join(sorted(KINDS))
+            raise Rejected("unknown_type", f"type {str(kind)[:50]!r} is none of {known}", "type")
+        self.messages += 1
+
+    def _identify(self, wire: Wire, index: int) -> None:
+        body = _object(wire.traits, "traits")
+        context = bytes(wire.context)
+        if b'"traits"' in context:
+            body = _under(body, context)
+        body = self._vouched(body)
+        actor = self._actor(wire)
+        anonymous = identifier(wire.anonymous_id, "anonymousId") or self.speaker.anonymous
+        if anonymous and not actor.startswith(ANONYMOUS):
+            self._event("alias", "", actor, _encode({"from": ANONYMOUS + anonymous}), wire, index)
+        self._event("identify", "", actor, body, wire, index)
+
+    def _alias(self, wire: Wire, index: int) -> None:
+        previous = identifier(wire.previous_id, "previousId") or identifier(wire.anonymous_id, "anonymousId")
+        if not previous:
+            raise Rejected("no_previous_id", "an alias must say from whom: previousId", "previousId")
+        user = user_identifier(wire.user_id) or self.speaker.user
+        if not user:
+            raise Rejected("no_id", "an alias must say to whom: userId", "userId")
+        if not self.speaker.may_speak_for(user):
+            self.unproven += 1
+            raise Rejected("unproven", "an alias to a user needs proof that this is him", "userId")
+        if not previous.startswith(ANONYMOUS):
+            previous = ANONYMOUS + previous
+        self._event("alias", "", user, _encode({"from": previous}), wire, index)
+
+    def _actor(self, wire: Wire) -> str:
+        """Whose event it is. Raises Rejected."""
+        user = wire.user_id
+        if user is not None and user != "":
+            user = user_identifier(user)
+            if self.speaker.trusted or user == self.speaker.proven:
+                return user
+            self.unproven += 1
+            anonymous = identifier(wire.anonymous_id, "anonymousId") or self.speaker.anonymous
+            return ANONYMOUS + anonymous if anonymous else UNPROVEN + user
+        anonymous = identifier(wire.anonymous_id, "anonymousId")
+        if anonymous:
+            return ANONYMOUS + anonymous
+        actor = self.speaker.actor()
+        if not actor:
+            raise Rejected("no_id", "a message must name its user: userId or anonymousId", "userId")
+        return actor
+
+    def _event(self, kind: Kind, name: str, actor: str, body: bytes, wire: Wire, index: int) -> None:
+        context = bytes(wire.context)
+        if context[:1] != b"{":
+            context = _object(context, "context", self.context)
+        elif self.context:
+            context = _merged(self.context, context)
+        told = wire.timestamp
+        if told is None or told == "":
+            told = wire.original_timestamp
+        if told is None or told == "":
+            moment = 0
+        else:
+            sent = self.sent if wire.sent_at is None or wire.sent_at == "" else milliseconds(wire.sent_at, "sentAt")
+            moment = occurred(self.received, milliseconds(told, "timestamp"), sent, self.lateness_ms)
+        message_id = identifier(wire.message_id, "messageId")
+        if not message_id:
+            when = told if moment else self.received // REPEAT_MS
+            message_id = _hash(f"{kind}\n{name}\n{actor}\n{when}\n{index}\n".encode(), body, context)
+        elif kind == "alias":
+            # Its identify bears the same id, and both go to the same user.
+            message_id += ":alias"
+        self.events.append(
+            Event(
+                user=actor,
+                kind=kind,
+                name=name,
+                message_id=message_id,
+                occurred=moment,
+                body=body,
+                context=context,
+                source=self.speaker.source,
+            )
+        )
+
+    def _vouched(self, traits: bytes) -> bytes:
+        """An address that only a browser vouches for is set as `unverified_email`: else anybody could mail anybody."""
+        if self.speaker.trusted or not (b'"email"' in traits or b"\\" in traits):
+            return traits
+        decoded = _dict(traits, "traits")
+        address = decoded.get("email")
+        if address is None or (isinstance(address, str) and address.casefold() == self.speaker.email.casefold() != ""):
+            return traits
+        del decoded["email"]
+        return _encode(decoded | {"unverified_email": address})
+
+
+# --- leaves -------------------------------------------------------------------------------------------------------
+
+
+def identifier(value: Id, field: str) -> str:
+    """An id as text, "" if there is none. Raises Rejected."""
+    if value.__class__ is str and len(value) <= ID_CHARACTERS_MAX and value.isprintable():
+        return value
+    if not isinstance(value, str):
+        if value is None:
+            return ""
+        value = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if len(value) > ID_CHARACTERS_MAX:
+        raise Rejected("too_long", f"{field} has {len(value)} characters, at most {ID_CHARACTERS_MAX} are taken", field)
+    if not value.isprintable() and CONTROL.search(value):
+        raise Rejected("bad_string", f"{field} holds control characters", field)
+    return value
+
+
+def user_identifier(value: Id) -> str:
+    user = identifier(value, "userId")
+    if user.startswith(ANONYMOUS):
+        raise Rejected("invalid_user_id", f"a userId may not begin with {ANONYMOUS}", "userId")
+    return user
+
+
+def _object(raw: bytes | msgspec.Raw, field: str, otherwise: bytes = b"{}") -> bytes:
+    """The bytes of a raw JSON object; null and absence are `otherwise`. Raises Rejected."""
+    data = bytes(raw)
+    if data[:1] == b"{":
+        return data
+    if data in (b"", b"null"):
+        return otherwise
+    raise Rejected("type_error", f"{field} must be an object, e.g. {{}}", field)
+
+
+def _dict(data: bytes, field: str) -> dict[str, Any]:
+    decoded = scan.decode(data, field)
+    assert isinstance(decoded, dict), f"{field} was seen to begin with a brace"
+    return decoded
+
+
+def _with(body: bytes, fields: Mapping[str, str | None]) -> bytes:
+    """`body` with these fields, unless it has its own (of two equal keys the last counts)."""
+    told = {key: value for key, value in fields.items() if value}
+    if not told:
+        return body
+    rest = body[1:].lstrip()
+    return _encode(told)[:-1] + (b"" if rest == b"}" else b",") + rest
+
+
+def _under(traits: bytes, context: bytes) -> bytes:
+    """Traits with those of `context.traits` under them."""
+    more = _dict(context, "context").get("traits")
+    if not isinstance(more, dict) or not more:
+        return traits
+    return _encode(more | _dict(traits, "traits"))
+
+
+def _merged(shared: bytes, context: bytes) -> bytes:
+    return _encode(_dict(shared, "context") | _dict(context, "context"))
+
+
+def _unified(name: str, body: bytes) -> bytes:
+    return _encode(commerce.unify(name, _dict(body, "properties")))
+
+
+def _examine(wire: Wire) -> None:
+    """Look closely at the raw parts of a message of a suspicious frame. Raises Rejected."""
+    for raw, field in ((wire.properties, "properties"), (wire.traits, "traits"), (wire.context, "context")):
+        data = bytes(raw)
+        if data and scan.suspicious(data, depth=2):
+            scan.examine(data, field, depth=2)
+
+
+def _hash(head: bytes, body: bytes, context: bytes) -> str:
+    digest = blake2b(head, digest_size=16)
+    digest.update(body)
+    digest.update(context)
+    return digest.hexdigest()

@@ -1,0 +1,204 @@
+"""The store in plain Python: for tests and for runs that nothing has to survive.
+
+It keeps the same contract as SQLite, held by the same suite; a commit is durable as soon as it is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Final, TypeVar, get_args
+
+import msgspec
+
+from actors.turn import Decision
+from persistence.interface import (
+    Commit,
+    Entry,
+    Head,
+    Mark,
+    Outboxed,
+    SendState,
+    Snapshot,
+    StoreError,
+    Suppression,
+)
+from persistence.packing import REPLY_CHARACTERS_MAX
+
+ARROWS: Final[Mapping[SendState, frozenset[SendState]]] = {
+    "pending": frozenset({"claimed", "failed"}),
+    "claimed": frozenset({"at_dot", "retry", "failed"}),
+    "at_dot": frozenset({"sent", "retry", "failed", "unknown"}),
+    "retry": frozenset({"claimed", "failed"}),
+    "unknown": frozenset({"retry"}),
+    "sent": frozenset(),
+    "failed": frozenset(),
+}
+"""The same arrows as the trigger in `schema.sql`."""
+
+WAITING: Final = ("pending", "retry")
+
+BATCH_ROWS: Final = 1_000
+
+T = TypeVar("T")
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self._open = False
+        self._journal: list[Entry] = []
+        self._replay_from = 0
+        self._actors: dict[str, Snapshot] = {}
+        self._ledger: dict[tuple[str, int, int], Decision] = {}
+        self._outbox: dict[str, Outboxed] = {}
+        self._names: dict[str, str] = {}
+        self._suppressions: dict[tuple[str, str], Suppression] = {}
+        self._links: dict[tuple[str, int], str] = {}
+        self._programs: dict[str, bytes] = {}
+
+    async def open(self) -> Head:
+        assert not self._open, "the store is open already"
+        self._open = True
+        last = self._journal[-1] if self._journal else None
+        return Head(seq=last.seq if last else 0, at=last.at if last else 0, replay_from=self._replay_from)
+
+    async def close(self) -> None:
+        self._open = False
+
+    def crash(self) -> None:
+        """As if the process had died: it is closed without a word, and holds every commit when it is opened again."""
+        self._open = False
+
+    def _check(self) -> None:
+        if not self._open:
+            raise StoreError("the store is not open")
+
+    async def commit(self, commit: Commit) -> None:
+        self._check()
+        # First what may refuse, so that a refused commit leaves nothing behind.
+        for seq, entry in enumerate(commit.entries, len(self._journal) + 1):
+            assert entry.seq == seq, f"entry {entry.seq} where {seq} is next in the journal"
+        self._journal += commit.entries
+        for decision in commit.decisions:
+            self._ledger.setdefault((decision.user, decision.turn, decision.index), decision)
+        for send in commit.sends:
+            waiting = Outboxed(send=send, state="pending", attempts=0, due=send.at, boot="", reply="")
+            self._outbox.setdefault(send.id, waiting)
+        self._names.update(commit.names)
+        self._actors.update((snapshot.user, snapshot) for snapshot in commit.snapshots)
+        for user in commit.gone:
+            self._actors.pop(user, None)
+        self._replay_from = max(self._replay_from, commit.replayed_from or 0)
+        for mark in commit.marks:
+            self._move(mark)
+        for suppression in commit.suppressions:
+            self._suppressions.setdefault((suppression.address.lower(), suppression.topic), suppression)
+        self._links.update(((link.send, link.index), link.url) for link in commit.links)
+        for name, source, _at in commit.programs:
+            self._programs.setdefault(name, source)
+        # A real commit lets others run before it returns; one that did not would hide what happens meanwhile.
+        await asyncio.sleep(0)
+
+    def _move(self, mark: Mark) -> None:
+        held = self._outbox.get(mark.id)
+        if held is None or mark.state not in ARROWS[held.state]:
+            return
+        claims = mark.state == "claimed"
+        self._outbox[mark.id] = msgspec.structs.replace(
+            held,
+            state=mark.state,
+            attempts=held.attempts + claims,
+            boot=mark.boot if claims else held.boot,
+            due=(mark.at if mark.due is None else mark.due) if mark.state == "retry" else held.due,
+            reply=held.reply if mark.state in ("claimed", "at_dot") else mark.reply[:REPLY_CHARACTERS_MAX],
+        )
+
+    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
+        self._check()
+        return {user: self._actors[user] for user in users if user in self._actors}
+
+    async def resolve(self, names: Sequence[str]) -> dict[str, str]:
+        self._check()
+        return {name: self._names[name] for name in names if name in self._names}
+
+    async def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
+        self._check()
+        due = [(each.user, each.due) for each in self._actors.values() if each.due is not None]
+        for batch in _batches(sorted(due, key=lambda pair: (pair[1], pair[0]))):
+            yield batch
+
+    async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
+        self._check()
+        for batch in _batches(self._journal[after:until]):
+            yield batch
+
+    async def history(self, user: str) -> AsyncIterator[list[Entry]]:
+        self._check()
+        for batch in _batches([entry for entry in self._journal if entry.event.user == user]):
+            yield batch
+
+    async def ledger(
+        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[Decision]:
+        self._check()
+        found = [
+            row
+            for row in reversed(self._ledger.values())
+            if (user is None or row.user == user)
+            and (campaign is None or row.campaign == campaign)
+            and (before is None or row.at < before)
+        ]
+        return sorted(found, key=lambda row: -row.at)[:limit]
+
+    async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
+        self._check()
+        due = [each for each in self._outbox.values() if each.state in WAITING and each.due <= now]
+        return sorted(due, key=lambda each: each.due)[:limit]
+
+    async def next_send_due(self) -> int | None:
+        self._check()
+        return min((each.due for each in self._outbox.values() if each.state in WAITING), default=None)
+
+    async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]:
+        self._check()
+        return {name: self._outbox[name] for name in ids if name in self._outbox}
+
+    async def in_state(self, state: SendState, limit: int = 1000) -> list[Outboxed]:
+        self._check()
+        found = [each for each in self._outbox.values() if each.state == state]
+        return sorted(found, key=lambda each: each.send.at)[:limit]
+
+    async def suppressed(self, addresses: Sequence[str]) -> dict[str, list[Suppression]]:
+        self._check()
+        by_address: dict[str, list[Suppression]] = {}
+        for (folded, _topic), suppression in sorted(self._suppressions.items()):
+            by_address.setdefault(folded, []).append(suppression)
+        return {asked: by_address[asked.lower()] for asked in addresses if asked.lower() in by_address}
+
+    async def link(self, send: str, index: int) -> str | None:
+        self._check()
+        return self._links.get((send, index))
+
+    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
+        self._check()
+        return {name: self._programs[name] for name in hashes if name in self._programs}
+
+    async def counts(self) -> dict[str, int]:
+        self._check()
+        tables: dict[str, int] = {
+            "journal": len(self._journal),
+            "actors": len(self._actors),
+            "ledger": len(self._ledger),
+            "outbox": len(self._outbox),
+            "programs": len(self._programs),
+            "names": len(self._names),
+            "suppressions": len(self._suppressions),
+            "links": len(self._links),
+        }
+        states = [each.state for each in self._outbox.values()]
+        return tables | {f"outbox.{state}": states.count(state) for state in get_args(SendState)}
+
+
+def _batches(rows: Sequence[T]) -> Iterable[list[T]]:
+    for start in range(0, len(rows), BATCH_ROWS):
+        yield list(rows[start : start + BATCH_ROWS])

@@ -1,0 +1,171 @@
+"""The store in one SQLite file, for one process.
+
+| table | row | key and indexes |
+|---|---|---|
+| `journal` | an input: at, user, kind, name, message id, occurred, source, body and context as JSON | `seq`, without gaps; `user` if `index_users` |
+| `actors` | a snapshot: position in the journal, next due time, packed state | `user`; `due` where there is one |
+| `ledger` | a decision | (`user`, `turn`, `idx`); `at`; (`campaign`, `at`) |
+| `outbox` | a send, its state (a trigger keeps the arrows), attempts, due, who claimed it, the last reply | `id`; `due` where it waits; (`state`, `at`) |
+| `programs` | what a program was compiled from | `hash` |
+| `names` | anonymous name -> user | `name` |
+| `suppressions` | an address that gets nothing more, and why | (`address` without regard to case, `topic`) |
+| `links` | target of a tracked link | (`send`, `idx`) |
+| `meta` | one row: from where the journal has to be taken again | |
+
+All writes and checkpoints go through one connection (`writing.py`), all reads through another that cannot write
+(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import aiosqlite
+
+from actors.turn import Decision
+from persistence.faults import Health
+from persistence.interface import (
+    Commit,
+    Entry,
+    Head,
+    Outboxed,
+    SendState,
+    Snapshot,
+    StorageFull,
+    StoreRefused,
+    Suppression,
+)
+from persistence.lock import EngineLock
+from persistence.opening import connect_reader, connect_writer, migrations, prepare_file
+from persistence.reading import Reader
+from persistence.writing import Writer
+
+
+class SqliteStore:
+    """Keeps the contract of `interface.Store` in the file `path`, made with mode 0600 (its directory with 0700) if it is
+    not there.
+
+    `index_users` keeps an index on the journal's users. Without it `history` reads the whole journal (a second for some
+    2.5 million rows) instead of the user's rows; with it a commit takes about twice as long and writes several times
+    the bytes, for the events of a thousand users lie in a thousand places of an index.
+
+    After StorageFailed every method raises it again; only `close` still works. `close` has to be called in any case: the
+    threads of the connections keep the process alive.
+    """
+
+    def __init__(self, path: Path, *, index_users: bool = False) -> None:
+        self._path = path
+        self._index_users = index_users
+        self._lock = EngineLock(path)
+        self._connections: list[aiosqlite.Connection] = []
+        self._health = Health()
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
+
+    async def open(self) -> Head:
+        """Raises StoreRefused (not ours, newer, held by another engine, not accessible), or as `commit` does."""
+        assert not self._connections, "the store is open already"
+        try:
+            return await self._open()
+        except BaseException as error:
+            await self._release()
+            if isinstance(error, OSError):
+                raise StoreRefused(f"cannot open {self._path}: {error.strerror}") from error
+            raise
+
+    async def _open(self) -> Head:
+        steps = migrations()
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock.take()
+        prepare_file(self._path, max(steps))
+        self._health = Health()
+        with self._health.watch(f"open {self._path}"):
+            writing = await connect_writer(self._path, steps, index_users=self._index_users)
+            self._connections.append(writing)
+            reading = await connect_reader(self._path)
+            self._connections.append(reading)
+        self._health.is_open = True
+        self._reader = Reader(reading, self._health, users_indexed=self._index_users)
+        head = await self._reader.head()
+        self._writer = Writer(writing, self._path, self._health, head.seq)
+        await self._writer.set_up()
+        return head
+
+    async def close(self) -> None:
+        """Waits for the commit under way. The file needs no recovery afterwards. Closing twice does nothing."""
+        try:
+            if self._writer is not None:
+                await self._writer.close()
+        except StorageFull:
+            pass  # everything stands in the WAL, where the next start finds it
+        finally:
+            await self._release()
+
+    async def _release(self) -> None:
+        self._health.is_open = False
+        self._writer = None
+        self._reader = None
+        # The reader first: whoever closes last checkpoints, and only the writer may.
+        while self._connections:
+            try:
+                await self._connections.pop().close()
+            except sqlite3.Error:
+                continue  # the failure was told when it happened
+        self._lock.release()
+
+    @property
+    def _read(self) -> Reader:
+        self._health.check()
+        assert self._reader is not None
+        return self._reader
+
+    async def commit(self, commit: Commit) -> None:
+        self._health.check()
+        assert self._writer is not None
+        await self._writer.commit(commit)
+
+    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
+        return await self._read.load(users)
+
+    async def resolve(self, names: Sequence[str]) -> dict[str, str]:
+        return await self._read.resolve(names)
+
+    def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
+        return self._read.dues()
+
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
+        return self._read.tail(after, until)
+
+    def history(self, user: str) -> AsyncIterator[list[Entry]]:
+        return self._read.history(user)
+
+    async def ledger(
+        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[Decision]:
+        return await self._read.ledger(user, campaign, limit, before)
+
+    async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
+        return await self._read.due_sends(now, limit)
+
+    async def next_send_due(self) -> int | None:
+        return await self._read.next_send_due()
+
+    async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]:
+        return await self._read.sends(ids)
+
+    async def in_state(self, state: SendState, limit: int = 1000) -> list[Outboxed]:
+        return await self._read.in_state(state, limit)
+
+    async def suppressed(self, addresses: Sequence[str]) -> dict[str, list[Suppression]]:
+        return await self._read.suppressed(addresses)
+
+    async def link(self, send: str, index: int) -> str | None:
+        return await self._read.link(send, index)
+
+    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
+        return await self._read.programs(hashes)
+
+    async def counts(self) -> dict[str, int]:
+        return await self._read.counts()

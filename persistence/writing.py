@@ -1,0 +1,109 @@
+"""The one connection that writes and checkpoints.
+
+SQLite before 3.51.3, which distributions ship, can corrupt a file that two connections write or checkpoint at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import aiosqlite
+
+from persistence.faults import Health
+from persistence.interface import Commit, StoreError
+from persistence.packing import INSERT, SETUP, pack
+
+CHECKPOINT_PAGES: Final = 4_000
+"""Length of the WAL at which it is copied into the database, between two commits."""
+
+WAL_BYTES_MAX: Final = 64 * 2**20
+"""Size of the WAL's file past which a checkpoint also cuts it."""
+
+_PAGE_BYTES: Final = 4_096
+_WORK_BETWEEN_CHECKPOINTS_MIN: Final = 250
+
+
+class Writer:
+    """Commits, one after the other in the order of the calls, each of them one hop to the connection's thread."""
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path, health: Health, seq: int) -> None:
+        self._connection = connection
+        self._wal = path.with_name(path.name + "-wal")
+        self._health = health
+        self._seq = seq
+        self._turn = asyncio.Lock()
+        self._checkpoint: asyncio.Task[None] | None = None
+        # Rows, and pages that their bytes fill: what was written since the last checkpoint, and how much of it may be.
+        self._work = 0
+        self._work_max = CHECKPOINT_PAGES
+
+    async def set_up(self) -> None:
+        await self._connection.executescript(SETUP)
+
+    async def commit(self, commit: Commit) -> None:
+        """As the contract says. A caller that is cancelled does not stop it: the next commit comes after its end."""
+        running = asyncio.ensure_future(self._commit(commit))
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_look_at)
+            raise
+
+    async def _commit(self, commit: Commit) -> None:
+        async with self._turn:
+            self._health.check()
+            entries = commit.entries
+            assert_follows(self._seq, commit)
+            parameters = pack(commit)
+            with self._health.watch("commit"):
+                await self._connection.execute_fetchall(INSERT, parameters)
+            if entries:
+                self._seq = entries[-1].seq
+            pages = sum(len(each) for each in parameters if isinstance(each, bytes)) // _PAGE_BYTES
+            self._work += 1 + len(entries) + len(commit.snapshots) + pages
+            if self._work >= self._work_max:
+                # Not awaited: it takes its place on the connection's thread, so the next commit waits and not this ack.
+                self._checkpoint = asyncio.ensure_future(self._run_checkpoint())
+
+    async def _run_checkpoint(self) -> None:
+        work, self._work = self._work, 0
+        try:
+            with self._health.watch("checkpoint"):
+                frames = await self._pragma_checkpoint("PASSIVE")
+                if self._wal.stat().st_size > WAL_BYTES_MAX:
+                    await self._pragma_checkpoint("TRUNCATE")
+        except StoreError:
+            # No room: the commits stand in the WAL, and the next one says so when there is none for it either.
+            # Failed: `Health` remembers it, and the next commit says so.
+            return
+        # SQLite tells the length of the WAL only when asked to checkpoint it: so this time says when the next is due.
+        self._work_max = max(_WORK_BETWEEN_CHECKPOINTS_MIN, work * CHECKPOINT_PAGES // max(frames, 1))
+
+    async def _pragma_checkpoint(self, mode: str) -> int:
+        rows = await self._connection.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
+        _busy, frames, _copied = next(iter(rows))
+        return int(frames)
+
+    async def close(self) -> None:
+        """Waits for what is under way. The file is whole without its WAL afterwards, unless the store failed."""
+        async with self._turn:
+            if self._checkpoint is not None:
+                await asyncio.wait([self._checkpoint])
+            if not self._health.failed:
+                with self._health.watch("checkpoint"):
+                    await self._pragma_checkpoint("TRUNCATE")
+
+
+def _look_at(running: asyncio.Future[None]) -> None:
+    """Nobody waits for it any more. What went wrong is remembered by `Health`; asyncio shall not report it as unseen."""
+    if not running.cancelled():
+        running.exception()
+
+
+def assert_follows(seq: int, commit: Commit) -> None:
+    """The journal has no gap and no place twice."""
+    for entry in commit.entries:
+        seq += 1
+        assert entry.seq == seq, f"entry {entry.seq} where {seq} is next in the journal"

@@ -1,0 +1,206 @@
+// The demo shop: everything a visitor does becomes an event, every push becomes a card in the corner.
+import { Cuebird } from "/cuebird.js";
+
+const $ = (id) => document.getElementById(id);
+const money = (n) => `$${n.toFixed(2).replace(/\.00$/, "")}`;
+const products = new Map((await (await fetch("/demo/products.json")).json()).map((p) => [p.product_id, p]));
+const cb = new Cuebird({ writeKey: document.body.dataset.writeKey });
+
+// -- what is kept between pages: the cart and who is signed in
+
+const shop = { cart: {}, cartId: "", name: "", known: [], consent: false, ...JSON.parse(localStorage.getItem("shop") ?? "{}") };
+const keep = () => localStorage.setItem("shop", JSON.stringify(shop));
+const lines = () => Object.entries(shop.cart).map(([id, quantity]) => ({ ...products.get(id), quantity }));
+const total = () => lines().reduce((sum, line) => sum + line.price * line.quantity, 0);
+
+function properties(p) {
+  const { blurb: _, ...known } = p;
+  const at = location.origin;
+  return { ...known, image_url: `${at}/demo/img/${p.product_id}.svg`, url: `${at}/shop?product=${p.product_id}` };
+}
+
+// -- the list of what the engine was told
+
+const sentAt = [];
+function told(text, cls = "") {
+  const row = document.createElement("li");
+  row.className = cls;
+  const what = row.appendChild(document.createElement("span"));
+  const when = row.appendChild(document.createElement("span"));
+  what.textContent = text;
+  when.className = "when";
+  $("told").prepend(row);
+  while ($("told").children.length > 8) $("told").lastChild.remove();
+  return when;
+}
+
+let lastAt = 0;
+function track(event, details) {
+  lastAt = performance.now();
+  sentAt.push([lastAt, told(event)]);
+  cb.track(event, details);
+}
+
+cb.on("ok", ({ pending }) => {
+  while (sentAt.length > pending) {
+    const [at, cell] = sentAt.shift();
+    cell.textContent = `on disk · ${Math.round(performance.now() - at)} ms`;
+  }
+});
+cb.on("open", () => ($("line").textContent = "Connected. Each line below is on disk before it says so."));
+cb.on("close", ({ retryInMs }) => ($("line").textContent = `No connection; trying again in ${Math.ceil(retryInMs / 1000)} s. Events are kept.`));
+cb.on("stopped", ({ code }) => ($("line").textContent = `The server closed the connection for good (${code}).`));
+
+// -- pushes
+
+function toast({ title, body, image, actions = [] }) {
+  const card = document.createElement("article");
+  card.className = image ? "card toast" : "card toast plain";
+  if (image) card.appendChild(Object.assign(new Image(), { src: image, alt: "" }));
+  const text = card.appendChild(document.createElement("div"));
+  text.append(Object.assign(document.createElement("h2"), { textContent: title }));
+  if (body) text.append(Object.assign(document.createElement("p"), { textContent: body, className: "muted small" }));
+  const row = text.appendChild(Object.assign(document.createElement("div"), { className: "do" }));
+  for (const [label, act, cls] of [...actions, ["Dismiss", () => {}, "quiet"]]) {
+    const button = row.appendChild(Object.assign(document.createElement("button"), { type: "button", textContent: label, className: cls }));
+    button.addEventListener("click", () => (act(), card.remove()));
+    if (label === "Dismiss") card.dismissed = button;
+  }
+  // While a dialog is open all outside of it is inert: what is shown then must be inside to be reached.
+  (document.querySelector("dialog[open]") ?? document.body).append($("toasts"));
+  $("toasts").append(card);
+  while ($("toasts").children.length > 3) $("toasts").firstChild.remove();
+  return card;
+}
+
+cb.on("push", (push) => {
+  const { title, body, image, product_id: id } = push.data;
+  told(`push: ${title}`, "came").textContent = `after ${Math.round(performance.now() - lastAt)} ms`;
+  const see = ["Show me", () => (push.clicked(), id && view(id)), "primary"];
+  toast({ title, body, image, actions: [see] }).dismissed.addEventListener("click", push.dismissed);
+  push.seen();
+});
+
+// -- what a visitor can do
+
+function view(id) {
+  const p = products.get(id);
+  if (!p) return;
+  $("product-picture").src = `/demo/img/${id}.svg`;
+  $("product-category").textContent = p.category;
+  $("product-name").textContent = p.name;
+  $("product-blurb").textContent = p.blurb;
+  $("product-price").textContent = money(p.price);
+  $("product-add").onclick = () => (add(id), $("product").close());
+  if (!$("product").open) $("product").showModal();
+  track("Product Viewed", properties(p));
+}
+
+function add(id) {
+  shop.cartId ||= crypto.randomUUID();
+  shop.cart[id] = (shop.cart[id] ?? 0) + 1;
+  track("Product Added", { ...properties(products.get(id)), quantity: 1, cart_id: shop.cartId });
+  draw();
+}
+
+function remove(id) {
+  const quantity = shop.cart[id];
+  delete shop.cart[id];
+  track("Product Removed", { ...properties(products.get(id)), quantity, cart_id: shop.cartId });
+  draw();
+}
+
+function buy() {
+  const order = { order_id: crypto.randomUUID().slice(0, 8), cart_id: shop.cartId, total: total(), currency: "USD" };
+  track("Order Completed", { ...order, products: lines().map((line) => ({ ...properties(line), quantity: line.quantity })) });
+  Object.assign(shop, { cart: {}, cartId: "" });
+  draw();
+  $("cart").close();
+  toast({ title: "Thank you!", body: cb.userId ? "Your receipt is on its way to the inbox." : "Order taken. Sign in before you buy and the receipt comes by e-mail." });
+}
+
+function signIn(name, email, yes) {
+  const user = email.trim().toLowerCase();
+  shop.name = name;
+  shop.consent = yes;
+  cb.identify(user, { email: user, first_name: name, consent: { marketing: yes } });
+  track(shop.known.includes(user) ? "Signed In" : "Signed Up", { method: "email" });
+  if (!shop.known.includes(user)) shop.known.push(user);
+  draw();
+}
+
+function signOut() {
+  Object.assign(shop, { name: "", cart: {}, cartId: "", consent: false });
+  cb.reset();
+  told("Signed Out");
+  draw();
+}
+
+// -- drawing
+
+function line({ product_id: id, name, price, quantity }) {
+  const row = document.createElement("li");
+  row.appendChild(Object.assign(new Image(), { src: `/demo/img/${id}.svg`, alt: "" }));
+  const text = row.appendChild(document.createElement("div"));
+  text.append(Object.assign(document.createElement("strong"), { textContent: name }));
+  text.append(Object.assign(document.createElement("p"), { textContent: `${quantity} × ${money(price)}`, className: "muted small" }));
+  const button = row.appendChild(Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: "Remove" }));
+  button.setAttribute("aria-label", `Remove ${name}`);
+  button.addEventListener("click", () => (remove(id), $("cart-title").focus()));
+  return row;
+}
+
+function draw() {
+  keep();
+  const all = lines();
+  $("cart-count").textContent = all.reduce((sum, { quantity }) => sum + quantity, 0);
+  $("cart-items").replaceChildren(...all.map(line));
+  $("cart-empty").hidden = all.length > 0;
+  $("cart-total").textContent = money(total());
+  $("buy").disabled = !all.length;
+  $("account").textContent = cb.userId ? `Sign out ${shop.name}` : "Sign in";
+  $("consent").checked = shop.consent;
+  $("cart-hint").textContent = cb.userId ? `Receipt and reminders go to ${cb.userId}.` : "Sign in to get a receipt, and a reminder if you leave.";
+}
+
+document.addEventListener("click", (event) => {
+  const doing = event.target.closest("[data-do]");
+  if (!doing) return;
+  const id = doing.closest("[data-id]")?.dataset.id;
+  if (doing.dataset.do === "view" && !event.metaKey && !event.ctrlKey) {
+    event.preventDefault();
+    view(id);
+  } else if (doing.dataset.do === "add") add(id);
+  else if (doing.dataset.do === "close") doing.closest("dialog").close();
+});
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("close", () => document.body.append($("toasts")));
+}
+$("open-cart").addEventListener("click", () => {
+  $("cart").showModal();
+  track("Cart Viewed", { cart_id: shop.cartId, cart_value: total() });
+});
+$("buy").addEventListener("click", buy);
+$("account").addEventListener("click", () => {
+  if (cb.userId) return signOut();
+  $("sign-in-consent").checked = shop.consent;
+  $("sign-in").showModal();
+});
+$("consent").addEventListener("change", (event) => {
+  shop.consent = event.target.checked;
+  keep();
+  cb.consent({ marketing: shop.consent });
+});
+$("sign-in-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  $("sign-in").close();
+  signIn($("name").value, $("email").value, $("sign-in-consent").checked);
+});
+
+cb.connect();
+cb.page("Shop");
+draw();
+const asked = new URLSearchParams(location.search);
+if (products.has(asked.get("product"))) view(asked.get("product"));
+if (asked.has("cart")) $("open-cart").click();

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from persistence.interface import Commit, Snapshot
+from tests.conformance.conftest import Keeper
+from tests.conformance.rows import every
+
+pytestmark = pytest.mark.anyio
+
+EVERY_BYTE = bytes(range(256)) * 3
+
+
+async def test_the_state_of_an_actor_comes_back_byte_for_byte(keeper: Keeper) -> None:
+    ann, bob = Snapshot("ann", 7, 5_000, EVERY_BYTE), Snapshot("~ü 🛒", 8, None, b"")
+    await keeper.store.commit(Commit(snapshots=[ann, bob]))
+    assert await keeper.store.load(["~ü 🛒", "nobody", "ann"]) == {"ann": ann, "~ü 🛒": bob}
+    await keeper.reopen()
+    assert await keeper.store.load(["ann"]) == {"ann": ann}
+    assert await keeper.store.load([]) == {}
+
+
+async def test_a_later_snapshot_takes_the_place_of_the_earlier(keeper: Keeper) -> None:
+    later = Snapshot("ann", 2, None, b"later, and longer than it was")
+    await keeper.store.commit(Commit(snapshots=[Snapshot("ann", 1, 10, b"early")]))
+    await keeper.store.commit(Commit(snapshots=[later]))
+    assert await keeper.store.load(["ann"]) == {"ann": later}
+    assert (await keeper.store.counts())["actors"] == 1
+
+
+async def test_an_actor_that_is_gone_is_gone_after_its_snapshot(keeper: Keeper) -> None:
+    await keeper.store.commit(Commit(snapshots=[Snapshot("~a", 1, 10, b"x"), Snapshot("ann", 1, 10, b"x")]))
+    await keeper.store.commit(Commit(snapshots=[Snapshot("~a", 2, 10, b"y")], gone=["~a", "never there"]))
+    assert list(await keeper.store.load(["~a", "ann"])) == ["ann"]
+
+
+async def test_timers_are_listed_without_the_actors_that_have_none(keeper: Keeper) -> None:
+    snapshots = [Snapshot(f"u{n:04}", 1, 10_000 + n % 5 if n % 10 else None, b"state") for n in range(5_000)]
+    await keeper.store.commit(Commit(snapshots=snapshots))
+    dues = await every(keeper.store.dues())
+    assert sorted(dues) == [(each.user, each.due) for each in snapshots if each.due is not None]
+
+
+async def test_an_anonymous_name_points_to_its_user(keeper: Keeper) -> None:
+    await keeper.store.commit(Commit(names=[("~a", "ann"), ("~b", "bob")]))
+    await keeper.store.commit(Commit(names=[("~b", "ann")]))
+    await keeper.reopen()
+    assert await keeper.store.resolve(["~a", "~b", "~c"]) == {"~a": "ann", "~b": "ann"}
+
+
+async def test_recovery_begins_where_the_last_snapshots_end(keeper: Keeper) -> None:
+    await keeper.store.commit(Commit(replayed_from=40))
+    await keeper.store.commit(Commit(names=[("~a", "ann")]))
+    assert (await keeper.reopen()).replay_from == 40
+    await keeper.store.commit(Commit(replayed_from=30))
+    assert (await keeper.reopen()).replay_from == 40

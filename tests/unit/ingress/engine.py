@@ -1,0 +1,45 @@
+"""A small engine in memory, for tests of the ways in: keeps the contract of engine/submit.py, dedupes by user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from actors.event import Event
+from engine.submit import Receipt, RefusalCode
+
+
+class MemoryEngine:
+    """`hold`: its word comes only with `commit`. `refuse`: it takes nothing."""
+
+    def __init__(self, *, hold: bool = False) -> None:
+        self.hold = hold
+        self.refuse: RefusalCode | None = None
+        self.events: list[Event] = []
+        self._seen: set[tuple[str, str]] = set()
+        self._waiting: list[tuple[Receipt, Callable[[Receipt], None]]] = []
+
+    def submit(self, events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
+        assert events, "nobody submits nothing"
+        if self.refuse is not None:
+            done(Receipt(refused=self.refuse, retry_ms=1_500))
+            return
+        fresh = [event for event in events if (event.user, event.message_id) not in self._seen]
+        self._seen.update((event.user, event.message_id) for event in events)
+        self.events += fresh
+        receipt = Receipt(accepted=len(fresh), duplicates=len(events) - len(fresh))
+        if self.hold:
+            self._waiting.append((receipt, done))
+        else:
+            done(receipt)
+
+    def commit(self, *which: int) -> None:
+        """The word on the waiting batches of these indexes, on all if none is named."""
+        chosen = list(which or range(len(self._waiting)))
+        waiting = [self._waiting[i] for i in chosen]
+        self._waiting = [w for i, w in enumerate(self._waiting) if i not in chosen]
+        for receipt, done in waiting:
+            done(receipt)
+
+    @property
+    def names(self) -> list[str]:
+        return [event.name or event.kind for event in self.events]

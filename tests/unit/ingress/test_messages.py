@@ -1,0 +1,462 @@
+"""What a client sends, and the event or the refusal that comes of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.event import Event
+from ingress.messages import Normalizer
+from ingress.rejection import Rejected
+from ingress.speaker import Speaker
+
+NOW = 1_795_320_000_000  # 2026-11-22T04:00:00Z
+DAY = 86_400_000
+BROWSER = Speaker(source="client", trusted=False)
+ANN = Speaker(source="client", trusted=False, proven="ann", email="ann@example.test")
+
+
+def taken(message: Any, **more: Any) -> list[Event]:
+    raw = message if isinstance(message, bytes | str) else json.dumps(message)
+    return Normalizer().message(raw, received_at=NOW, **more)
+
+
+def one(message: Any, **more: Any) -> Event:
+    (event,) = taken(message, **more)
+    return event
+
+
+def refused(message: Any, **more: Any) -> Rejected:
+    with pytest.raises(Rejected) as info:
+        taken(message, **more)
+    assert info.value.message
+    return info.value
+
+
+def track(**fields: Any) -> dict[str, Any]:
+    return {"type": "track", "event": "Product Viewed", "userId": "u1", "messageId": "m1"} | fields
+
+
+# --- who it is about ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ids", "user"),
+    [
+        ({"userId": "u1"}, "u1"),
+        ({"userId": 12345}, "12345"),
+        ({"userId": 12345.0}, "12345"),
+        ({"userId": "u1", "anonymousId": "a1"}, "u1"),
+        ({"userId": "", "anonymousId": "a1"}, "~a1"),
+        ({"userId": None, "anonymousId": "a1"}, "~a1"),
+        ({"userId": None, "anonymousId": "~a1"}, "~~a1"),
+        ({"userId": "josé 😀"}, "josé 😀"),
+    ],
+)
+def test_a_message_names_its_user_by_either_id(ids: dict[str, Any], user: str) -> None:
+    assert one(track(userId=None) | ids).user == user
+
+
+@pytest.mark.parametrize(
+    ("ids", "code", "field"),
+    [
+        ({}, "no_id", "userId"),
+        ({"userId": ""}, "no_id", "userId"),
+        ({"userId": "~a1"}, "invalid_user_id", "userId"),
+        ({"userId": "u\u0000"}, "bad_string", "userId"),
+        ({"userId": "u\n"}, "bad_string", "userId"),
+        ({"userId": "u\u2028"}, "bad_string", "userId"),
+        ({"anonymousId": "a\u0007"}, "bad_string", "anonymousId"),
+        ({"userId": "u" * 257}, "too_long", "userId"),
+        ({"anonymousId": "a" * 257}, "too_long", "anonymousId"),
+        ({"userId": True}, "type_error", "userId"),
+        ({"userId": {"id": 1}}, "type_error", "userId"),
+        ({"userId": ["u1"]}, "type_error", "userId"),
+    ],
+)
+def test_an_id_that_cannot_be_one_is_refused_by_name(ids: dict[str, Any], code: str, field: str) -> None:
+    error = refused(track(userId=None) | ids)
+    assert (error.code, error.field) == (code, field)
+
+
+def test_an_identify_with_both_ids_joins_them_first() -> None:
+    alias, identify = taken(
+        {"type": "identify", "userId": "u1", "anonymousId": "a1", "messageId": "m", "traits": {"plan": "gold"}}
+    )
+    assert (alias.kind, alias.user, json.loads(alias.body)) == ("alias", "u1", {"from": "~a1"})
+    assert (identify.kind, identify.user, json.loads(identify.body)) == ("identify", "u1", {"plan": "gold"})
+    assert alias.message_id != identify.message_id, "else the second would be a duplicate of the first"
+
+
+def test_an_alias_names_the_visitor_it_was() -> None:
+    alias = one({"type": "alias", "userId": "u1", "previousId": "a1"})
+    assert (alias.kind, alias.user, alias.name, json.loads(alias.body)) == ("alias", "u1", "", {"from": "~a1"})
+
+
+def test_an_alias_without_a_past_or_without_a_user_is_refused() -> None:
+    assert refused({"type": "alias", "userId": "u1"}).code == "no_previous_id"
+    assert refused({"type": "alias", "previousId": "a1"}).code == "no_id"
+
+
+# --- who may say it -----------------------------------------------------------------------------------------------
+
+
+def test_a_browser_without_proof_speaks_for_its_visitor_only() -> None:
+    batch = Normalizer().batch(json.dumps([track(anonymousId="a1"), track()]), received_at=NOW, speaker=BROWSER)
+    assert [event.user for event in batch.events] == ["~a1", "~unproven.u1"]
+    assert batch.unproven == 2
+    assert {event.source for event in batch.events} == {"client"}
+
+
+def test_a_browser_with_proof_speaks_for_that_user_and_no_other() -> None:
+    assert one(track(userId="ann"), speaker=ANN).user == "ann"
+    assert one(track(userId="bob", anonymousId="a1"), speaker=ANN).user == "~a1"
+
+
+def test_a_browser_without_proof_joins_nobody() -> None:
+    event = one({"type": "identify", "userId": "u1", "anonymousId": "a1", "traits": {"x": 1}}, speaker=BROWSER)
+    assert (event.kind, event.user) == ("identify", "~a1")
+    assert refused({"type": "alias", "userId": "u1", "previousId": "a1"}, speaker=BROWSER).code == "unproven"
+
+
+@pytest.mark.parametrize(
+    ("speaker", "address", "expected"),
+    [
+        (BROWSER, "victim@example.test", {"unverified_email": "victim@example.test"}),
+        (ANN, "victim@example.test", {"unverified_email": "victim@example.test"}),
+        (ANN, "Ann@example.test", {"email": "Ann@example.test"}),
+        (Speaker(), "ann@example.test", {"email": "ann@example.test"}),
+        (Speaker(source="client"), "dev@example.test", {"email": "dev@example.test"}),
+    ],
+)
+def test_only_a_server_or_a_proof_sets_an_address(speaker: Speaker, address: str, expected: dict[str, str]) -> None:
+    event = one({"type": "identify", "userId": "ann", "traits": {"email": address}}, speaker=speaker)
+    assert json.loads(event.body) == expected
+
+
+def test_an_address_cannot_be_smuggled_in() -> None:
+    escaped = r'{"type":"identify","anonymousId":"a","traits":{"\u0065mail":"v@example.test"}}'
+    twice = '{"type":"identify","anonymousId":"a","traits":{"email":"v@example.test","email":"w@example.test"}}'
+    context = '{"type":"identify","anonymousId":"a","context":{"traits":{"email":"v@example.test"}}}'
+    for raw in (escaped, twice, context):
+        assert set(json.loads(one(raw, speaker=BROWSER).body)) == {"unverified_email"}
+
+
+def test_a_browser_may_not_report_feedback_on_our_mails() -> None:
+    assert refused(track(event="Email Bounced", anonymousId="a"), speaker=BROWSER).code == "reserved_event"
+    assert one(track(event="Email Bounced")).name == "email_bounced"
+
+
+# --- what happened ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "name", "body"),
+    [
+        (track(event="Product Added", properties={"price": 1}), "product_added", {"price": 1}),
+        (track(event="add_to_cart"), "product_added", {}),
+        (track(properties=None), "product_viewed", {}),
+        ({"type": "page", "userId": "u", "name": "Home", "properties": {"url": "/"}}, "page_viewed", {"name": "Home", "url": "/"}),
+        ({"type": "page", "userId": "u", "name": "Home", "properties": {"name": "own"}}, "page_viewed", {"name": "own"}),
+        ({"type": "page", "userId": "u", "name": "Home", "category": "Docs", "properties": { }}, "page_viewed", {"name": "Home", "category": "Docs"}),
+        ({"type": "screen", "userId": "u"}, "screen_viewed", {}),
+        ({"type": "group", "userId": "u", "groupId": "g1", "traits": {"seats": 3}}, "", {"group_id": "g1", "seats": 3}),
+        ({"type": "identify", "userId": "u", "traits": {"a": 1}, "context": {"traits": {"a": 2, "b": 3}}}, "", {"a": 1, "b": 3}),
+    ],
+)  # fmt: skip
+def test_each_kind_of_message_has_its_name_and_body(message: dict[str, Any], name: str, body: dict[str, Any]) -> None:
+    event = one(message)
+    assert (event.kind, event.name, json.loads(event.body)) == (message["type"], name, body)
+
+
+def test_names_go_through_the_aliases_of_the_site() -> None:
+    normalizer = Normalizer(aliases={"in_den_korb": "product_added"})
+    (event,) = normalizer.message(json.dumps(track(event="In den Korb")), received_at=NOW)
+    assert event.name == "product_added"
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "field"),
+    [
+        (track(event=None), "no_event", "event"),
+        (track(event=""), "no_event", "event"),
+        (track(event="---"), "no_event", "event"),
+        (track(event="x" * 10_000), "too_long", "event"),
+        (track(event="a\u0000b"), "bad_string", "event"),
+        (track(event=5), "type_error", "event"),
+        ({"type": "delete", "userId": "u"}, "unknown_type", "type"),
+        (track(properties=[1]), "type_error", "properties"),
+        (track(properties="x"), "type_error", "properties"),
+        (track(properties=5), "type_error", "properties"),
+        (track(context=[1]), "type_error", "context"),
+        ({"type": "identify", "userId": "u", "traits": "x"}, "type_error", "traits"),
+        (track(messageId="m" * 257), "too_long", "messageId"),
+        (track(messageId=[]), "type_error", "messageId"),
+        (track(timestamp=True), "type_error", "timestamp"),
+        (track(timestamp="NaN"), "invalid_timestamp", "timestamp"),
+        (track(timestamp="yesterday"), "invalid_timestamp", "timestamp"),
+        (track(sentAt="soon", timestamp=NOW), "invalid_timestamp", "sentAt"),
+    ],
+)
+def test_a_message_that_says_nothing_is_refused_by_field(message: dict[str, Any], code: str, field: str) -> None:
+    error = refused(message)
+    assert (error.code, error.field) == (code, field)
+
+
+def test_the_names_that_are_remembered_are_bounded() -> None:
+    normalizer = Normalizer()
+    for i in range(5_000):
+        normalizer.name(f"Event {i}")
+    assert len(normalizer._names) <= 4096
+
+
+# --- JSON that would hurt later -----------------------------------------------------------------------------------
+
+
+def nested(depth: int) -> str:
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ("", "invalid_json"),
+        ("{", "invalid_json"),
+        ("[" * 100_000, "too_deep"),
+        ('{"type":"track","event":"x","userId":"u","properties":' + nested(16) + "}", "too_deep"),
+        ('{"type":"track","event":"x","userId":"u","properties":' + nested(1_100) + "}", "too_deep"),
+        ('{"type":"track","event":"x","userId":"u","properties":' + nested(500) + "}", "too_deep"),
+        ('{"type":"track","event":"x","userId":"u","context":' + nested(16) + "}", "too_deep"),
+        ('{"event":"x","userId":"u","a":' + nested(16) + "}", "too_deep"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":NaN}}', "invalid_json"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":Infinity}}', "invalid_json"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":1e400}}', "out_of_range"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":-1.5E+400}}', "out_of_range"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a": [1e999]}}', "out_of_range"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":9223372036854775808}}', "out_of_range"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":[[18446744073709551616]]}}', "out_of_range"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":' + "9" * 5_000 + "}}", "out_of_range"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":' + "9" * 1_000_000 + "}}", "out_of_range"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":"\\ud800"}}', "invalid_json"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":"\\udc00 and more text"}}', "invalid_json"),
+        ('{"type":"track","event":"x","userId":"u\\ud800xxxxxxxxxxxx"}', "invalid_json"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a\\u0000":1}}', "bad_string"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":1}} x', "invalid_json"),
+        ("\ufeff{}", "invalid_json"),
+        (b'{"type":"track","event":"x","userId":"u","properties":{"a":"\xff"}}', "invalid_json"),
+        (b'{"type":"track","event":"x","userId":"u","properties":{"a":"\xc0\xaf"}}', "invalid_json"),
+        ("[1]", "type_error"),
+        ('"text"', "type_error"),
+    ],
+    ids=lambda value: str(value)[:60],
+)  # fmt: skip
+def test_json_that_would_hurt_later_is_refused_at_the_door(raw: str | bytes, code: str) -> None:
+    assert refused(raw).code == code
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-9223372036854775808",
+        "9223372036854775807",
+        "1e308",
+        "1e-400",
+        "-0",
+        '"12345678901234567890"',
+        '"3e400"',
+        nested(14),
+    ],
+)
+def test_what_is_just_within_the_limits_is_taken_as_it_is(value: str) -> None:
+    event = one('{"type":"track","event":"x","userId":"u","properties":{"a":' + value + "}}")
+    assert event.body == b'{"a":' + value.encode() + b"}"
+    msgspec.json.decode(event.body)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text()
+        | st.sampled_from(["e400", "[{", "\u0000", '"', "1e999"]),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=30,
+    )
+)
+def test_whatever_is_taken_can_be_decoded_and_stored(value: object) -> None:
+    try:
+        events = taken(track(properties={"a": value}, context={"b": value}))
+    except Rejected:
+        return
+    for event in events:
+        again = msgspec.json.decode(event.body)
+        msgspec.msgpack.encode(again)
+        msgspec.json.decode(event.context)
+
+
+@given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_any_bytes_are_an_event_or_a_refusal(raw: bytes) -> None:
+    try:
+        batch = Normalizer().batch(raw, received_at=NOW)
+    except Rejected:
+        return
+    assert len(batch.events) >= batch.messages
+
+
+# --- when ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "occurred"),
+    [
+        ({}, 0),
+        ({"timestamp": ""}, 0),
+        ({"timestamp": NOW - 5_000}, NOW - 5_000),
+        ({"timestamp": (NOW - 5_000) / 1000}, NOW - 5_000),
+        ({"timestamp": str(NOW - 5_000)}, NOW - 5_000),
+        ({"timestamp": "2026-11-22T03:59:55.311Z"}, NOW - 4_689),
+        ({"timestamp": "2026-11-22T03:59:55.311459+00:00"}, NOW - 4_689),
+        ({"timestamp": "2026-11-22T04:59:55+01:00"}, NOW - 5_000),
+        ({"timestamp": "2026-11-22T03:59:55"}, NOW - 5_000),
+        ({"originalTimestamp": "2026-11-22T03:59:55Z"}, NOW - 5_000),
+        # An hour fast, but 5 s between event and sending.
+        ({"timestamp": NOW + 3_600_000 - 5_000, "sentAt": NOW + 3_600_000}, NOW - 5_000),
+        ({"timestamp": NOW + 60_000}, NOW),
+        ({"timestamp": "2099-01-01T00:00:00Z"}, NOW),
+        ({"timestamp": "1970-01-01T00:00:00Z"}, NOW - DAY),
+        ({"timestamp": 0}, NOW - DAY),
+        ({"timestamp": -1e300}, NOW - DAY),
+        ({"timestamp": 1e300}, NOW),
+        ({"timestamp": "9999-12-31T23:59:59-12:00"}, NOW),
+        ({"timestamp": "0001-01-01T00:00:00+12:00"}, NOW - DAY),
+    ],
+)
+def test_when_it_happened_is_told_by_the_client_within_reason(times: dict[str, Any], occurred: int) -> None:
+    assert one(track(**times)).occurred == occurred
+
+
+def test_the_envelope_tells_when_it_was_sent() -> None:
+    body = {"batch": [track(timestamp=NOW - 5_000 - 60_000)], "sentAt": NOW - 60_000}
+    assert Normalizer().batch(json.dumps(body), received_at=NOW).events[0].occurred == NOW - 5_000
+
+
+# --- which message it is ------------------------------------------------------------------------------------------
+
+
+def test_a_blind_retry_of_a_message_without_id_is_the_same_event() -> None:
+    message = track(messageId=None, timestamp=NOW - 5)
+    assert one(message).message_id == one(message | {"sentAt": NOW}).message_id
+    assert one(message).message_id != one(message | {"event": "Product Added"}).message_id
+    assert one(message).message_id != one(message | {"timestamp": NOW - 6}).message_id
+
+
+def test_two_equal_messages_of_one_batch_are_two_events() -> None:
+    flat = {"event": "product_view", "user_id": "u1", "product_id": "1"}
+    first, second = Normalizer().batch(json.dumps([flat, flat]), received_at=NOW).events
+    assert first.message_id != second.message_id
+
+
+def test_the_same_flat_message_a_minute_later_is_a_new_event() -> None:
+    raw = '{"event":"product_view","user_id":"u1"}'
+    (now,) = Normalizer().message(raw, received_at=NOW)
+    (soon,) = Normalizer().message(raw, received_at=NOW + 59_999)
+    (later,) = Normalizer().message(raw, received_at=NOW + 60_000)
+    assert now.message_id == soon.message_id != later.message_id
+
+
+# --- shapes people write ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "user", "name", "body"),
+    [
+        (
+            {"user_id": "12345", "product_id": "98765", "event": "add_to_cart"},
+            "12345", "product_added", {"product_id": "98765"},
+        ),
+        (
+            {"event": "product_view", "productId": "12345", "timestamp": NOW - 5, "anonymousId": "a"},
+            "~a", "product_viewed", {"product_id": "12345"},
+        ),
+        (
+            {"event": "Product Viewed", "userId": "u", "properties": {"productId": 1}, "extra": 2},
+            "u", "product_viewed", {"productId": 1, "extra": 2},
+        ),
+        ({"event": "payment", "type": "card", "uid": 7}, "7", "payment", {"type": "card"}),
+        ({"type": "TRACK", "event": "x", "userId": "u"}, "u", "x", {}),
+        (
+            {"event_name": "purchase", "user_id": "u", "params": {"transaction_id": "t1", "value": 20}},
+            "u", "order_completed", {"transaction_id": "t1", "value": 20, "order_id": "t1", "total": 20},
+        ),
+    ],
+)  # fmt: skip
+def test_json_as_people_write_it_is_understood(
+    message: dict[str, Any], user: str, name: str, body: dict[str, Any]
+) -> None:
+    event = one(message)
+    assert (event.user, event.name, json.loads(event.body)) == (user, name, body)
+
+
+def test_flat_traits_identify() -> None:
+    event = one({"user_id": "u", "traits": {"plan": "gold"}})
+    assert (event.kind, event.user, json.loads(event.body)) == ("identify", "u", {"plan": "gold"})
+
+
+def test_ga4_items_become_products() -> None:
+    item = {
+        "item_id": "p1",
+        "item_name": "Shirt",
+        "item_category": "a",
+        "item_category2": "b",
+        "price": 5,
+        "quantity": 2,
+    }
+    body = json.loads(one(track(event="add_to_cart", properties={"currency": "EUR", "items": [item]})).body)
+    product = {"product_id": "p1", "name": "Shirt", "category": "a/b", "price": 5, "quantity": 2}
+    assert body["products"] == [product]
+    assert body | product == body, "a single item is laid out flat too"
+    order = json.loads(one(track(event="purchase", properties={"items": [item, item]})).body)
+    assert order["total"] == 20
+    assert "product_id" not in order
+
+
+# --- batches ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: {"batch": m}], ids=["array", "batch"])
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        (track(userId=None), "no_id"),
+        (track(userId=True), "type_error"),
+        (track(properties=[]), "type_error"),
+        ({"event": "x"}, "no_id"),
+        ("text", "type_error"),
+        (None, "type_error"),
+        (track(properties={"a": 2**63}), "out_of_range"),
+        (track(properties={"a": "}{[" * 60}), None),
+    ],
+)
+def test_one_bad_message_does_not_spoil_its_batch(wrap: Any, bad: Any, code: str | None) -> None:
+    messages = [track(messageId="a"), bad, track(messageId="c")]
+    batch = Normalizer().batch(json.dumps(wrap(messages)), received_at=NOW)
+    assert [event.message_id for event in batch.events if event.message_id in "ac"] == ["a", "c"]
+    assert [(r.index, r.code) for r in batch.rejected] == ([(1, code)] if code else [])
+
+
+def test_the_envelope_context_lies_under_each_messages_own() -> None:
+    body = {"batch": [track(), track(context={"ip": "2"})], "context": {"ip": "1", "timezone": "UTC"}}
+    contexts = [json.loads(e.context) for e in Normalizer().batch(json.dumps(body), received_at=NOW).events]
+    assert contexts == [{"ip": "1", "timezone": "UTC"}, {"ip": "2", "timezone": "UTC"}]
+
+
+def test_a_batch_that_is_too_long_is_refused_as_a_whole() -> None:
+    with pytest.raises(Rejected, match="3 messages"):
+        Normalizer().batch(json.dumps([track()] * 3), received_at=NOW, messages_max=2)
