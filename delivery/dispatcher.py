@@ -39,8 +39,9 @@ Recheck = Callable[[Send], Awaitable[str | None]]
 """Why a send may no longer go out (no_consent, exited, …), None if it may."""
 
 RESEND_AFTER_MS: Final = 60_000
+STORAGE_RESTS_MS: Final = 1_000
 STORAGE_RETRY_S: Final = 0.5
-DELIVERED_KEPT_MAX: Final = 10_000
+REMEMBERED_MAX: Final = 10_000
 _DOUBT: Final = "in doubt once; "
 """Begins the reply of a row that was resent from `unknown`: it is not resent a second time."""
 
@@ -104,12 +105,16 @@ class Dispatcher:
         self._relay_rests_until = 0
         self._storage_rests_until = 0
         self._delivered_at: OrderedDict[str, int] = OrderedDict()
+        self._published: OrderedDict[str, int] = OrderedDict()
+        """Pushes that this process has published: it publishes none twice."""
         self._stopping = False
         self._failure: BaseException | None = None
 
     def wake(self, sends: Sequence[Send] = ()) -> None:
         """Sends have been committed. Pushes among `sends` go out at once, without a look into the outbox."""
-        self._pushed += [send for send in sends if send.channel == "push"]
+        pushes = [send for send in sends if send.channel == "push" and send.id not in self._held]
+        self._held.update(send.id for send in pushes)
+        self._pushed += pushes
         self._woken.set()
 
     def delivered_at(self, send: str) -> int | None:
@@ -148,14 +153,9 @@ class Dispatcher:
                 await self._settle(row, Unknown("the process ended while the mail was being handed over"))
 
     def _start_pushes(self) -> None:
-        sends = [send for send in self._pushed if send.id not in self._held]
-        self._pushed = []
+        sends, self._pushed = self._pushed, []
         if sends and not self._stopping:
-            self._start_push_batch(sends)
-
-    def _start_push_batch(self, sends: list[Send]) -> None:
-        self._held.update(send.id for send in sends)
-        self._start(self._push(sends), sends)
+            self._start(self._push(sends), sends)
 
     async def _start_mails(self) -> int | None:
         """Starts as many as may be in flight; when to look again, None: when something happens."""
@@ -180,12 +180,11 @@ class Dispatcher:
         self._let_go.clear()
         rows = await self._store.due_sends(now, self._settings.claims_max)
         ours = [row for row in rows if row.send.id not in self._held and row.send.id not in self._let_go]
+        self._held.update(row.send.id for row in ours)
+        self._queue.extend(row for row in ours if row.send.channel == "email")
         pushes = [row.send for row in ours if row.send.channel == "push"]
         if pushes:
-            self._start_push_batch(pushes)
-        mails = [row for row in ours if row.send.channel == "email"]
-        self._held.update(row.send.id for row in mails)
-        self._queue.extend(mails)
+            self._start(self._push(pushes), pushes)
         if any(row.send.id in self._let_go for row in rows):
             # What this query saw of them is old; the next one sees how they stand.
             self._woken.set()
@@ -195,8 +194,7 @@ class Dispatcher:
             try:
                 await work
             except StorageFull:
-                self.counts["storage_full"] += 1
-                self._storage_rests_until = self._clock.now_ms() + 1000
+                self._rest_storage()
             except Exception as error:
                 # The store's failure, above all: nothing is known of what it holds, so nothing more is sent.
                 self._failure = error
@@ -259,11 +257,15 @@ class Dispatcher:
             await self._withdraw(row, withdrawn.reason)
             return
         except StorageFull:
-            self._storage_rests_until = self._clock.now_ms() + 1000
+            self._rest_storage()
             now = self._clock.now_ms()
             await self._stored([Mark(id=send.id, state="retry", at=now, due=now, reply=row.reply)])
             return
         await self._settle(row, self._judged(row, told))
+
+    def _rest_storage(self) -> None:
+        self.counts["storage_full"] += 1
+        self._storage_rests_until = self._clock.now_ms() + STORAGE_RESTS_MS
 
     def _judged(self, row: Outboxed, told: Reply | SmtpFault) -> Outcome:
         now = self._clock.now_ms()
@@ -314,6 +316,10 @@ class Dispatcher:
         now = self._clock.now_ms()
         settled: list[Mark] = []
         for send, message in ready:
+            if send.id in self._published:
+                # Found in the outbox and told by `wake`, the one while the other was already under way.
+                continue
+            _remember(self._published, send.id, now)
             reached = self._publish(send.user, message)
             self.counts["sent"] += 1
             if reached:
@@ -368,9 +374,7 @@ class Dispatcher:
     def _tell(self, row: Outboxed, result: Outcome) -> None:
         send = row.send
         if isinstance(result, Delivered):
-            self._delivered_at[send.id] = self._clock.now_ms()
-            if len(self._delivered_at) > DELIVERED_KEPT_MAX:
-                self._delivered_at.popitem(last=False)
+            _remember(self._delivered_at, send.id, self._clock.now_ms())
             self._feedback.tell("email_delivered", send)
         elif isinstance(result, Retry):
             self._feedback.tell("email_deferred", send, part=str(row.attempts + 1), reply=result.reply)
@@ -390,3 +394,9 @@ class Dispatcher:
                 await asyncio.sleep(STORAGE_RETRY_S)
             else:
                 return
+
+
+def _remember(ids: OrderedDict[str, int], identity: str, at: int) -> None:
+    ids[identity] = at
+    if len(ids) > REMEMBERED_MAX:
+        ids.popitem(last=False)

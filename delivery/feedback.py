@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from actors.event import Event
+from actors.feedback import feedback
 from actors.turn import Send
-from delivery.push import about
 from engine.submit import Receipt, Submit
 
 
@@ -23,15 +21,7 @@ class Feedback:
 
     def tell(self, name: str, send: Send, part: str = "", **properties: str | bool) -> None:
         """Once for each (send, name, part), however often it is told: the engine knows the message id again."""
-        event = Event(
-            user=send.user,
-            kind="track",
-            name=name,
-            message_id=f"{send.id}:{name}{part and ':'}{part}",
-            occurred=self._now_ms(),
-            body=msgspec.json.encode(about(send) | properties),
-            source="engine",
-        )
+        event = feedback(name, send, self._now_ms(), part, **properties)
         self._hand_over([event])
 
     def _hand_over(self, events: Sequence[Event]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from actors.feedback import about
 from actors.turn import Send
 from delivery.render import Templates
 
@@ -34,15 +35,3 @@ def push(send: Send, templates: Templates) -> Push:
     content = templates.push(send)
     kind = content.pop("kind", "push")
     return Push(id=send.id, kind=str(kind), data=msgspec.json.encode(content), expires=send.expires, about=about(send))
-
-
-def about(send: Send) -> dict[str, str]:
-    """What every feedback event says of its message."""
-    return {
-        "message": send.id,
-        "campaign": send.campaign,
-        "run": send.run,
-        "template": send.template,
-        "topic": send.topic,
-        "channel": send.channel,
-    }

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Final, cast
 
 import aiosmtplib
 
 from actors.address import domain_of
 from delivery.outcomes import REPLY_CHARACTERS_MAX, Reply, SmtpFault, Stage
 from delivery.settings import SmtpSettings
+
+SEND_BUFFER_BYTES: Final = 64 * 1024
 
 BeforeDot = Callable[[], Awaitable[None]]
 """Called when all but the final dot is with the server. What it raises stops the mail: without the dot nothing is delivered."""
@@ -47,6 +50,8 @@ class Connection:
         """Connects, greets, secures and logs in as the settings say. Raises SmtpFault; then it is closed."""
         try:
             await self._faultless("connect", self._smtp.connect())
+            # A small buffer: what a stalled server has not taken is felt in the body, where there is no doubt yet.
+            self._smtp.get_transport_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             await self._hello()
             if self._settings.security == "starttls":
                 await self._secure()

@@ -36,7 +36,10 @@ FAULT_RETRY_MS = 60_000
 
 
 class Engine:
-    """`source` is what `program` was compiled from, and `compile_program` compiles such a source again: with them the
+    """`on_sends` is called with sends that have just been committed, each at most once in all lives of the database; also
+    with none, when there may be something in the outbox that is not told by name.
+
+    `source` is what `program` was compiled from, and `compile_program` compiles such a source again: with them the
     programs of the journal are kept, and recovery uses the one that the journal was written under."""
 
     def __init__(
@@ -56,6 +59,8 @@ class Engine:
         self._clock = clock
         self._source = source
         self._compile = compile_program
+        self._on_sends = on_sends
+        self._told_before = 0
         self._alarms = Alarms()
         self._residence = Residence(limits, self._alarms)
         self._committer = Committer(
@@ -63,7 +68,7 @@ class Engine:
             prepare=self._prepare,
             settle=self._settle,
             on_full=self._restore_touched,
-            on_sends=on_sends,
+            on_sends=self._announce,
             retry_ms=limits.refused_retry_ms,
         )
         self._loading = Loading(store, self._residence, self._committer.fail)
@@ -99,6 +104,7 @@ class Engine:
         shard.seq = committer.durable_seq = head.seq
         committer.replayed_from = head.replay_from
         shard.floor = await recovery.floor_of(self._store, head)
+        self._told_before = shard.floor
         self._clock.not_before(head.at)
         current = shard.program
         before, is_new = await self._recorded_program()
@@ -253,6 +259,12 @@ class Engine:
             self._committer.wake()
         self._ringing.look()
 
+    def _announce(self, sends: list[Send]) -> None:
+        """A timer that fired before its actor was read again fires again, and its sends are in the outbox already, perhaps
+        gone: only the outbox knows about those."""
+        told_before = self._told_before
+        self._on_sends([send for send in sends if send.at >= told_before])
+
     async def _snapshot_at_intervals(self) -> None:
         while True:
             await asyncio.sleep(self.limits.snapshot_every_ms / 1000)
@@ -304,4 +316,5 @@ class Engine:
 
     async def _rebuild(self, users: set[str]) -> None:
         after = self._committer.replayed_from
+        self._told_before = self._shard.floor
         await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._shard.program)

@@ -57,7 +57,7 @@ class Hello(_Frame, tag="hello", kw_only=True):
     user: Who | None = None
     session: str = ""
     since: Since | None = None
-    want: list[str] = ["push"]
+    want: tuple[str, ...] = ("push",)
 
 
 class Ev(_Frame, tag="ev", kw_only=True):

@@ -56,7 +56,7 @@ class Normalizer:
         """The events of one message as JSON (two of an identify with both ids). Raises Rejected."""
         data = _bytes(raw)
         taking = self._taking(
-            received_at, sent_at, speaker or Speaker(source=source), checked=not scan.suspicious(data)
+            received_at, sent_at, speaker or Speaker(source=source), not scan.suspicious(data), scan.shallow(data)
         )
         taking.raw(data)
         return taking.events
@@ -78,7 +78,7 @@ class Normalizer:
         if data[:1] not in (b"{", b"["):
             scan.decode(data)
             raise Rejected("invalid_json", "the body must be a JSON object or array")
-        taking = self._taking(received_at, None, speaker, not scan.suspicious(data), kind)
+        taking = self._taking(received_at, None, speaker, not scan.suspicious(data), scan.shallow(data), kind)
         if data[:1] == b"[":
             _take_array(taking, data, messages_max)
         else:
@@ -86,20 +86,34 @@ class Normalizer:
         return taking.batch()
 
     def wires(
-        self, wires: Sequence[Wire], *, received_at: int, sent_at: int | None, speaker: Speaker, checked: bool
+        self,
+        wires: Sequence[Wire],
+        *,
+        received_at: int,
+        sent_at: int | None,
+        speaker: Speaker,
+        checked: bool,
+        shallow: bool,
     ) -> Batch | None:
-        """Messages that a frame's decoder has typed; `checked`: `scan.suspicious` found nothing in the frame.
+        """Messages that a frame's decoder has typed; `checked`, `shallow`: what `scan` says of the whole frame.
 
         None if one of them is no Segment message: then its raw text is needed, see `raws`.
         """
-        taking = self._taking(received_at, sent_at, speaker, checked)
+        taking = self._taking(received_at, sent_at, speaker, checked, shallow)
         return taking.batch() if taking.wires(wires) else None
 
     def raws(
-        self, raws: Sequence[msgspec.Raw], *, received_at: int, sent_at: int | None, speaker: Speaker, checked: bool
+        self,
+        raws: Sequence[msgspec.Raw],
+        *,
+        received_at: int,
+        sent_at: int | None,
+        speaker: Speaker,
+        checked: bool,
+        shallow: bool,
     ) -> Batch:
         """Messages as they came: a bad one is rejected by itself."""
-        taking = self._taking(received_at, sent_at, speaker, checked)
+        taking = self._taking(received_at, sent_at, speaker, checked, shallow)
         taking.raws(raws)
         return taking.batch()
 
@@ -123,9 +137,9 @@ class Normalizer:
         return name
 
     def _taking(
-        self, received: int, sent: int | None, speaker: Speaker, checked: bool, kind: str | None = None
+        self, received: int, sent: int | None, speaker: Speaker, checked: bool, shallow: bool, kind: str | None = None
     ) -> Taking:
-        return Taking(self._names, self.name, self.lateness_ms, received, sent, speaker, kind, checked)
+        return Taking(self._names, self.name, self.lateness_ms, received, sent, speaker, kind, checked, shallow)
 
 
 def _bytes(raw: bytes | str) -> bytes:

@@ -1,8 +1,8 @@
 """Is this JSON safe to keep as raw bytes?
 
 Properties travel undecoded to the journal, and whoever decodes them later must never fail: so what a decoder or a
-64-bit column would choke on is found at the door. `suspicious` looks at a whole frame or batch with a few passes in C
-and errs on the safe side; only what it suspects is decoded and walked by `examine`.
+64-bit column would choke on is found at the door. `suspicious` and `shallow` look at a whole frame with a few passes
+in C and err on the safe side; only what they doubt is decoded and walked by `examine`.
 """
 
 from __future__ import annotations
@@ -25,31 +25,24 @@ _HUGE_EXPONENT = b"0e000"
 _BEFORE_NUMBER = b":,[ \t\r\n"
 _MINUS = ord("-")
 _INSIDE_ID = frozenset(bytes([byte]) for byte in b'abcdefghijklmnopqrstuvwxyz_"')
-_BRACKETS = bytes.maketrans(b"[]", b"{}")
-_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
-
 _decode = msgspec.json.Decoder().decode
 
 
-def suspicious(data: bytes, depth: int = 1) -> bool:
-    """False: no number beyond 64 bits or beyond a double, no escaped code unit, no nesting beyond DEPTH_MAX if it
-    sits at that `depth`.
+def suspicious(data: bytes) -> bool:
+    """False: no number beyond 64 bits or beyond a double, no escaped code unit.
 
-    True says nothing: a long digit string or an unbalanced bracket in a text is suspicious too.
+    True says nothing: such an escape may be harmless, and a long number may be one in a text.
     """
     if b"\\u" in data:
         return True
     digits = data.translate(_DIGITS, b"+")
-    if _has_number(digits, _LONG_NUMBER) or _has_number(digits, _HUGE_EXPONENT):
-        return True
-    nest = data.translate(_BRACKETS, _NOT_BRACKETS)
-    if len(nest) <= 2 * (DEPTH_MAX + 1 - depth):
-        return False
-    for _ in range(DEPTH_MAX + 1 - depth):
-        nest = nest.replace(b"{}", b"")
-        if not nest:
-            return False
-    return True
+    return _has_number(digits, _LONG_NUMBER) or _has_number(digits, _HUGE_EXPONENT)
+
+
+def shallow(data: bytes, depth: int = 1) -> bool:
+    """True: too few brackets to nest beyond DEPTH_MAX, if `data` sits at that `depth`. Those in texts count too: a
+    text can close and open what it likes, so nothing but their number is proof."""
+    return data.count(b"{") + data.count(b"[") <= DEPTH_MAX + 1 - depth
 
 
 def _has_number(digits: bytes, sign: bytes) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 
 from actors.event import Event
 from engine.submit import Receipt, Submit
-from ingress import frames
+from ingress import frames, scan
 from ingress.acks import Acks, Pending
 from ingress.frames import CLOSES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
 from ingress.instants import milliseconds
@@ -29,7 +29,6 @@ from ingress.messages import Normalizer
 from ingress.metrics import Counts
 from ingress.rejection import Code, Rejected
 from ingress.resume import Record, Sessions
-from ingress.scan import suspicious
 from ingress.speaker import Speaker
 from ingress.streams import Item, Push, Streams, iso, push_frame
 from ingress.taking import Batch, identifier, user_identifier
@@ -86,7 +85,7 @@ class Session:
         self._record: Record | None = None
         self._last_id = 0
         self._data = b""
-        self._checked = False
+        self._checked = self._shallow = False
         self._bad: deque[int] = deque()
         self._feedback: set[tuple[int, str]] = set()
         self._out: list[str] = []
@@ -108,7 +107,7 @@ class Session:
             code: Code = "invalid_json" if isinstance(message, str) else "binary_not_supported"
             self._bad_frame(Rejected(code, "a frame is a JSON object as text"), None, now)
             return
-        self._checked = not suspicious(data)
+        self._checked, self._shallow = not scan.suspicious(data), scan.shallow(data)
         if data[:1] != b"[":
             self._one(data, now)
             return
@@ -283,7 +282,7 @@ class Session:
             self._send(frames.err(error.code, error.message, frame_id=ev.id))
             return
         batch = self._world.normalizer.wires(
-            ev.e, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked
+            ev.e, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, shallow=self._shallow
         )
         if batch is None:
             self._by_parts(ev.id, frames.decode_head(self._data), now)
@@ -303,7 +302,7 @@ class Session:
             return
         raws = head.e or []
         batch = self._world.normalizer.raws(
-            raws, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked
+            raws, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, shallow=self._shallow
         )
         self._submit(frame_id, batch)
 

@@ -64,6 +64,7 @@ class Taking:
         "received",
         "refusals",
         "sent",
+        "shallow",
         "speaker",
         "unproven",
     )
@@ -78,6 +79,7 @@ class Taking:
         speaker: Speaker,
         kind: str | None,
         checked: bool,
+        shallow: bool,
     ) -> None:
         self.names = names
         self.name = name
@@ -87,6 +89,8 @@ class Taking:
         self.speaker = speaker
         self.kind = kind
         self.checked = checked
+        """Nothing in the whole of it is `suspicious`."""
+        self.shallow = shallow
         self.context = b""
         self.events: list[Event] = []
         self.refusals: list[Rejection] = []
@@ -101,6 +105,8 @@ class Taking:
         if sent is not None and sent != "":
             self.sent = milliseconds(sent, "sentAt")
         self.context = _object(context, "context", b"")
+        if self.context:
+            scan.examine(self.context, "context", depth=2)
 
     # --- messages in their several forms --------------------------------------------------------------------------
 
@@ -240,6 +246,11 @@ class Taking:
             context = _object(context, "context", self.context)
         elif self.context:
             context = _merged(self.context, context)
+        if not self.shallow:
+            if not scan.shallow(body, depth=2):
+                scan.examine(body, "traits" if name == "" else "properties", depth=2)
+            if not scan.shallow(context, depth=2):
+                scan.examine(context, "context", depth=2)
         told = wire.timestamp
         if told is None or told == "":
             told = wire.original_timestamp
@@ -350,7 +361,7 @@ def _examine(wire: Wire) -> None:
     """Look closely at the raw parts of a message of a suspicious frame. Raises Rejected."""
     for raw, field in ((wire.properties, "properties"), (wire.traits, "traits"), (wire.context, "context")):
         data = bytes(raw)
-        if data and scan.suspicious(data, depth=2):
+        if data and scan.suspicious(data):
             scan.examine(data, field, depth=2)
 
 

@@ -345,9 +345,9 @@ def _reduced(function: str, numbers: list[int | float]) -> object:
         return sum(numbers)
     if not numbers:
         return None
-    return {"avg": lambda: sum(numbers) / len(numbers), "min": lambda: min(numbers), "max": lambda: max(numbers)}[
-        function
-    ]()
+    if function == "avg":
+        return sum(numbers) / len(numbers)
+    return min(numbers) if function == "min" else max(numbers)
 
 
 def _most_frequent(rows: list[list[object]], now: int, half_life: int | None) -> object:

@@ -72,6 +72,7 @@ async def test_a_restart_between_any_two_inputs_gives_the_same_ledger_and_state(
     async with Town(store) as town:
         assert await shop(town, restart_before=moment) == straight
         assert (await town.disk.counts())["outbox"] == len(sends(straight[0]))
+        assert len({send.id for send in town.sent}) == len(town.sent)
 
 
 async def test_a_kill_between_commit_and_ack_is_a_duplicate_when_it_is_sent_again(store: Store) -> None:
@@ -104,6 +105,7 @@ async def test_a_timer_that_fired_and_was_not_snapshotted_fires_again_under_the_
         await town.quiet()
         assert await town.ledger() == before
         assert (await town.disk.counts())["outbox"] == 1
+        assert len(town.sent) == 1
 
 
 async def test_timers_that_came_due_while_the_engine_was_down_fire_once_at_their_time(store: Store) -> None:

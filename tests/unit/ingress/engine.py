@@ -23,8 +23,11 @@ class MemoryEngine:
         if self.refuse is not None:
             done(Receipt(refused=self.refuse, retry_ms=1_500))
             return
-        fresh = [event for event in events if (event.user, event.message_id) not in self._seen]
-        self._seen.update((event.user, event.message_id) for event in events)
+        fresh = []
+        for event in events:
+            if (event.user, event.message_id) not in self._seen:
+                self._seen.add((event.user, event.message_id))
+                fresh.append(event)
         self.events += fresh
         receipt = Receipt(accepted=len(fresh), duplicates=len(events) - len(fresh))
         if self.hold:

@@ -310,6 +310,16 @@ def test_any_bytes_are_an_event_or_a_refusal(raw: bytes) -> None:
     assert len(batch.events) >= batch.messages
 
 
+def test_depth_cannot_hide_behind_brackets_in_texts() -> None:
+    inner = "1"
+    for _ in range(40):
+        inner = '{"x":"}","a":' + inner + ',"z":"{"}'
+    message = '{"type":"track","event":"x","userId":"u","properties":' + inner + "}"
+    for raw in (message, f"[{message}]"):
+        batch = Normalizer().batch(raw, received_at=NOW)
+        assert [r.code for r in batch.rejected] == ["too_deep"]
+
+
 # --- when ---------------------------------------------------------------------------------------------------------
 
 

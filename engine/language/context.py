@@ -1,0 +1,112 @@
+"""What the files of a site share while they are read, and the way from a value in YAML to a tree with checked names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from actors.names import ALIASES
+from engine.language import ast
+from engine.language.decode import Report
+from engine.language.durations import FORMS
+from engine.language.expressions import parse_expression, parse_pattern
+from engine.language.later import LATER_PATTERNS, not_yet
+from engine.language.problems import LanguageError
+from engine.language.resolve import Known, Place, check_names, check_pattern
+from engine.language.shapes import ExpressionText, Patterns
+from engine.language.yaml import Mapping as YamlMapping
+from engine.language.yaml import Scalar, Sequence, Value, kind_of
+
+Tree = TypeVar("Tree", ast.Expression, ast.Pattern)
+
+NULL = ast.Constant(value=None)
+"""Stands for what could not be read; its problem is in the report, so the site is refused."""
+
+
+class Context(msgspec.Struct, kw_only=True):
+    """Of one site. `known` fills while profile.yaml is read, before any campaign."""
+
+    report: Report
+    aliases: Mapping[str, str] = msgspec.field(default_factory=lambda: ALIASES)
+    known: Known = msgspec.field(default_factory=lambda: Known(collections={}, segments=frozenset()))
+    pending: list[Callable[[], None]] = []
+    """Checks of names, put off until all names that the file makes are known."""
+
+    def settle(self) -> None:
+        """Carries out the checks that were put off."""
+        checks, self.pending = self.pending, []
+        for check in checks:
+            check()
+
+    def expression(self, text: ExpressionText | None, place: Place) -> ast.Expression | None:
+        """None if there is none."""
+        if text is None:
+            return None
+        tree = self._value(text.value, place)
+        if text.duration and isinstance(tree, ast.Constant):
+            self._check_duration(text.value, tree)
+        return tree
+
+    def required(self, text: ExpressionText | None, place: Place) -> ast.Expression:
+        return self.expression(text, place) or NULL
+
+    def pairs(self, texts: Mapping[str, ExpressionText], place: Place) -> tuple[tuple[str, ast.Expression], ...]:
+        return tuple((name, self.required(text, place)) for name, text in texts.items())
+
+    def patterns(self, texts: Patterns | None, place: Place) -> tuple[ast.Pattern, ...]:
+        if texts is None:
+            return ()
+        found = (self._pattern(scalar, place) for scalar in texts.items)
+        return tuple(pattern for pattern in found if pattern is not None)
+
+    def _value(self, value: Value, place: Place) -> ast.Expression:
+        match value:
+            case Sequence(items=items):
+                return ast.ListOf(items=tuple(self._value(item, place) for item in items))
+            case YamlMapping():
+                self.report.at(value, f"expected an expression, came {kind_of(value)}")
+                return NULL
+            case Scalar(value=str() as text):
+                return self._parsed(value, text, place)
+            case Scalar(value=constant):
+                return ast.Constant(value=constant)
+        raise AssertionError(f"a value is one of three, not {type(value)}")
+
+    def _parsed(self, scalar: Scalar, text: str, place: Place) -> ast.Expression:
+        try:
+            tree = parse_expression(text, self.aliases, self.known.collections)
+        except LanguageError as error:
+            self.tell(scalar, error.at, str(error))
+            return NULL
+        self.pending.append(lambda: check_names(tree, place, self.known, lambda at, what: self.tell(scalar, at, what)))
+        return tree
+
+    def _pattern(self, scalar: Scalar, place: Place) -> ast.Pattern | None:
+        try:
+            tree = parse_pattern(str(scalar.value), self.aliases, self.known.collections)
+        except LanguageError as error:
+            self.tell(scalar, error.at, str(error))
+            return None
+        later = LATER_PATTERNS.get(type(tree).__name__)
+        if later is not None:
+            self.tell(scalar, 0, not_yet(f"{later} in a pattern"))
+            return None
+        self.pending.append(
+            lambda: check_pattern(tree, place, self.known, lambda at, what: self.tell(scalar, at, what))
+        )
+        return tree
+
+    def _check_duration(self, value: Value, tree: ast.Constant) -> None:
+        """Of a literal: a number alone does not say what it counts."""
+        assert isinstance(value, Scalar)
+        text = str(value.value).strip()
+        if isinstance(tree.value, str | bool) or text.replace(".", "", 1).isdigit():
+            self.report.at(value, f"`{text[:40]}` is no duration: write {FORMS}")
+        elif isinstance(tree.value, int | float) and tree.value < 0:
+            self.report.at(value, f"`{text[:40]}` is less than no time")
+
+    def tell(self, scalar: Scalar, at: int, message: str) -> None:
+        """A problem at an offset of the scalar's text."""
+        self.report.add(scalar.source.problem(scalar.place_within(at), message))

@@ -1,0 +1,107 @@
+"""One campaign file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from engine.language import ast
+from engine.language.context import Context
+from engine.language.decode import decode
+from engine.language.durations import FORMS, duration_ms
+from engine.language.problems import did_you_mean, nearest
+from engine.language.read_steps import Sending, StepReader
+from engine.language.resolve import AUDIENCE, ENTRY, IF, PATTERN
+from engine.language.shapes import CampaignFile, EntryFile, GoalFile, Placed
+from engine.language.yaml import Mapping, Value
+
+RE_ENTRY = ("once", "always", "after")
+
+
+def read_campaign(
+    value: Value, stem: str, file: str, context: Context
+) -> tuple[ast.Campaign | None, Sequence[Sending]]:
+    """The campaign, if enough of it could be read, and its sends; all problems are in the report."""
+    report = context.report
+    found = decode(value, CampaignFile, report, "a campaign")
+    reader = StepReader(context)
+    if found is None:
+        return None, ()
+    identity = found.campaign.text if found.campaign else stem
+    if found.campaign and identity != stem:
+        report.at(found.campaign.value, f"the campaign is called `{identity}`, its file {stem}.yaml: they are the same")
+    if not found.steps and isinstance(value, Mapping) and "steps" in value.values:
+        report.at(value, "`steps` is empty: a campaign does at least one thing")
+    steps = reader.steps(found.steps)
+    context.known.made = frozenset(reader.made)
+    made = ast.Campaign(
+        id=stem,
+        why=found.why.strip(),
+        file=file,
+        status=found.status,
+        purpose=found.purpose,
+        topic=found.topic or stem,
+        priority=found.priority,
+        entry=_entry(found.entry, context),
+        exits=context.patterns(found.exit_when, PATTERN),
+        goal=_goal(found.goal, context),
+        steps=steps,
+    )
+    context.settle()
+    context.known.made = frozenset()
+    _advise(made, value, context)
+    return made, reader.sends
+
+
+def _entry(entry: EntryFile, context: Context) -> ast.Entry:
+    re_entry, after = _re_entry(entry.re_entry, context)
+    return ast.Entry(
+        patterns=context.patterns(entry.event, ENTRY),
+        key=entry.key,
+        condition=context.expression(entry.if_, IF),
+        audience=context.expression(entry.audience, AUDIENCE),
+        re_entry=re_entry,
+        re_entry_after=after,
+        concurrency=entry.concurrency,
+    )
+
+
+def _re_entry(told: Placed | None, context: Context) -> tuple[Literal["once", "always", "after"], float]:
+    """`once`, `always` or `after DURATION`."""
+    if told is None or told.text == "always":
+        return "always", 0.0
+    if told.text == "once":
+        return "once", 0.0
+    word, _, rest = told.text.partition(" ")
+    span = duration_ms(rest.strip())
+    if word == "after" and span is not None:
+        return "after", span / 1000
+    if word == "after":
+        context.report.at(told.value, f"`{rest.strip()[:40]}` is no duration: write {FORMS}")
+    else:
+        hint = did_you_mean(nearest(word, RE_ENTRY))
+        context.report.at(told.value, f"`re_entry` is `once`, `always` or `after 24h`, not `{told.text[:40]}`{hint}")
+    return "always", 0.0
+
+
+def _goal(goal: GoalFile | None, context: Context) -> ast.Goal | None:
+    if goal is None:
+        return None
+    return ast.Goal(
+        patterns=context.patterns(goal.event, PATTERN),
+        within=None if goal.within is None else goal.within.seconds,
+        value=goal.value,
+        go_on=goal.continue_,
+    )
+
+
+def _advise(campaign: ast.Campaign, value: Value, context: Context) -> None:
+    """What is allowed and probably not meant."""
+    goal = campaign.goal
+    if goal is not None and goal.go_on and not _exits_on(campaign, goal):
+        context.report.at(value, "the run goes on after the goal, and no exit ends it then", "advice")
+
+
+def _exits_on(campaign: ast.Campaign, goal: ast.Goal) -> bool:
+    ending = {pattern.event for pattern in campaign.exits if isinstance(pattern, ast.EventPattern)}
+    return all(isinstance(pattern, ast.EventPattern) and pattern.event in ending for pattern in goal.patterns)

@@ -1,0 +1,270 @@
+"""The files of a site as an author writes them: what keys there are, and what stands in each.
+
+From these structs come the strict reading (`decode.py`) and the JSON Schemas for editors (`schema.py`). Field types
+that are no plain ones read themselves and keep their place in the file, for messages about names they use.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from engine.language.decode import Report
+from engine.language.durations import FORMS, duration_ms, seconds
+from engine.language.yaml import Mapping, Scalar, Sequence, Value, kind_of
+
+DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"
+
+
+class ExpressionText(msgspec.Struct):
+    """An expression, not yet parsed: which collections there are is known when all files are read."""
+
+    value: Value
+    duration: bool = False
+
+    schema: ClassVar[dict[str, Any]] = {
+        "type": ["string", "number", "boolean", "null", "array"],
+        "description": "An expression.",
+    }
+
+    @classmethod
+    def read(cls, value: Value, report: Report) -> ExpressionText | None:
+        if isinstance(value, Mapping):
+            report.at(value, "expected an expression, came a mapping")
+            return None
+        return cls(value)
+
+
+class DurationText(ExpressionText):
+    """A duration, or an expression in quotes that gives one."""
+
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "description": f"A duration ({FORMS}), or an expression for one.",
+    }
+
+    @classmethod
+    def read(cls, value: Value, report: Report) -> DurationText | None:
+        if isinstance(value, Scalar) and isinstance(value.value, str):
+            return cls(value, duration=True)
+        report.at(value, f"expected a duration, came {kind_of(value)}: write {FORMS}")
+        return None
+
+
+class Duration(msgspec.Struct):
+    """A duration that is known beforehand, in seconds."""
+
+    seconds: float
+
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": DURATION_PATTERN,
+        "description": f"A duration: {FORMS}.",
+    }
+
+    @classmethod
+    def read(cls, value: Value, report: Report) -> Duration | None:
+        if isinstance(value, Scalar) and isinstance(value.value, str):
+            found = duration_ms(value.value)
+            if found is not None:
+                return cls(seconds(found))
+        report.at(value, f"expected a duration, came {kind_of(value)}: write {FORMS}")
+        return None
+
+
+class Texts(msgspec.Struct):
+    """One text or a list of them, with their places."""
+
+    items: list[Scalar]
+
+    schema: ClassVar[dict[str, Any]] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+
+    @classmethod
+    def read(cls, value: Value, report: Report) -> Texts | None:
+        parts = value.items if isinstance(value, Sequence) else [value]
+        if not parts:
+            report.at(value, "expected at least one, came an empty list")
+            return None
+        found = [part for part in parts if isinstance(part, Scalar) and isinstance(part.value, str)]
+        for part in parts:
+            if part not in found:
+                report.at(part, f"expected a text, came {kind_of(part)}")
+        return cls(found) if len(found) == len(parts) else None
+
+
+class Patterns(Texts):
+    """A pattern or a list of them (any of them)."""
+
+    schema: ClassVar[dict[str, Any]] = Texts.schema | {
+        "description": "A pattern: an event, or `event where condition`; or a list of them."
+    }
+
+
+class Placed(msgspec.Struct):
+    """A text and where it stands."""
+
+    text: str
+    value: Scalar
+
+    schema: ClassVar[dict[str, Any]] = {"type": "string"}
+
+    @classmethod
+    def read(cls, value: Value, report: Report) -> Placed | None:
+        if isinstance(value, Scalar) and isinstance(value.value, str) and value.value.strip():
+            return cls(value.value, value)
+        report.at(value, f"expected a text, came {kind_of(value)}")
+        return None
+
+
+class Step(msgspec.Struct):
+    """One step, read as far as its own file tells."""
+
+    value: Value
+
+    @classmethod
+    def read(cls, value: Value, report: Report) -> Step | None:
+        return cls(value)
+
+    schema: ClassVar[dict[str, Any]] = {"$ref": "#/$defs/StepFile"}
+
+
+class WaitFile(msgspec.Struct, rename={"for_": "for", "as_": "as"}):
+    """Exactly one of `for`, `idle`, `until` and `when`."""
+
+    for_: Annotated[DurationText | None, Meta(description="Wait so long.")] = None
+    idle: Annotated[DurationText | None, Meta(description="Wait until the user has done nothing for so long.")] = None
+    of: Annotated[Texts | None, Meta(description="With `idle`: only these events count.")] = None
+    until: Annotated[Patterns | None, Meta(description="Wait until one of these patterns matches.")] = None
+    when: Annotated[ExpressionText | None, Meta(description="Wait until this is true.")] = None
+    up_to: Annotated[DurationText | None, Meta(description="At most so long.")] = None
+    as_: Annotated[Placed | None, Meta(description="Name that is true if it came, false if time was up.")] = None
+
+
+class SendFile(msgspec.Struct):
+    """Exactly one of `email` and `push`."""
+
+    email: Annotated[Placed | None, Meta(description="Name of an e-mail template.")] = None
+    push: Annotated[Placed | None, Meta(description="Name of a push template.")] = None
+    subject: Annotated[str | None, Meta(description="Instead of the template's subject.")] = None
+    data: Annotated[dict[str, ExpressionText], Meta(description="Values for the template, as expressions.")] = {}
+    expires: Annotated[DurationText | None, Meta(description="Not worth sending after so long.")] = None
+    topic: str | None = None
+    purpose: Literal["marketing", "transactional"] | None = None
+
+
+class EmitFile(msgspec.Struct):
+    """Tells the user's actor an event."""
+
+    event: Placed
+    properties: dict[str, ExpressionText] = {}
+
+
+class CaseFile(msgspec.Struct, rename={"else_": "else"}):
+    """`when` and `do`; the last case may be `else` alone."""
+
+    when: ExpressionText | None = None
+    do: list[Step] | None = None
+    else_: list[Step] | None = None
+
+
+class StepFile(msgspec.Struct):
+    """Exactly one of these."""
+
+    wait: WaitFile | None = None
+    send: SendFile | None = None
+    branch: list[CaseFile] | None = None
+    set: Annotated[dict[str, ExpressionText] | None, Meta(description="User traits, as expressions.")] = None
+    emit: EmitFile | None = None
+    exit: Annotated[Placed | None, Meta(description="Ends the run, with this reason.")] = None
+
+
+class EntryFile(msgspec.Struct, rename={"if_": "if"}):
+    """How a user comes into the campaign."""
+
+    event: Patterns
+    key: Annotated[str | None, Meta(description="One run for each value of this property.")] = None
+    if_: Annotated[ExpressionText | None, Meta(description="Checked once, when the pattern matches.")] = None
+    audience: Annotated[ExpressionText | None, Meta(description="Checked at entry and before every send.")] = None
+    re_entry: Annotated[Placed | None, Meta(description="once, always, or after DURATION.")] = None
+    concurrency: Literal["one_per_user", "one_per_key", "parallel"] = "one_per_key"
+
+
+class GoalFile(msgspec.Struct, rename={"continue_": "continue"}):
+    """What the campaign is for."""
+
+    event: Patterns
+    within: Annotated[Duration | None, Meta(description="Conversion window, from entry.")] = None
+    value: Annotated[str | None, Meta(description="Property that is the conversion's value.")] = None
+    continue_: Annotated[bool, Meta(description="The run goes on after the goal.")] = False
+
+
+class CampaignFile(msgspec.Struct):
+    """A campaign: who enters, what happens, what it is for."""
+
+    why: Annotated[str, Meta(description="Why it is as it is. Changes with its behaviour.")]
+    entry: EntryFile
+    steps: list[Step]
+    campaign: Annotated[Placed | None, Meta(description="Its id: the file's name.")] = None
+    status: Literal["draft", "live", "paused", "archived"] = "live"
+    purpose: Literal["marketing", "transactional"] = "marketing"
+    topic: Annotated[str | None, Meta(description="Family for unsubscribing; default: the campaign's id.")] = None
+    priority: Annotated[int, Meta(description="0 to 100.", ge=0, le=100)] = 50
+    exit_when: Annotated[Patterns | None, Meta(description="Any of these ends the run at once.")] = None
+    goal: GoalFile | None = None
+
+
+class ConsentFile(msgspec.Struct):
+    """opt_in: only with a yes; opt_out: unless a no."""
+
+    marketing: Literal["opt_in", "opt_out"] = "opt_in"
+    tracking: Literal["opt_in", "opt_out"] = "opt_out"
+
+
+class PolicyFile(msgspec.Struct):
+    """Rules over all campaigns."""
+
+    consent: ConsentFile = msgspec.field(default_factory=ConsentFile)
+    unverified_email: Annotated[
+        Literal["allow", "deny"], Meta(description="Marketing to addresses that only a browser vouches for.")
+    ] = "deny"
+    expires: Annotated[Duration | None, Meta(description="A send older than this is not worth sending (24h).")] = None
+    time_zone: Annotated[Placed | None, Meta(description="For users whose zone is not known (UTC).")] = None
+    lateness: Annotated[Duration | None, Meta(description="How late an event may come (24h).")] = None
+
+
+class CollectionFile(msgspec.Struct):
+    """Exactly one of `bag`, `last`, `tally` and `sum`."""
+
+    bag: Annotated[str | None, Meta(description="Event that adds to the bag.")] = None
+    key: str | None = None
+    remove: str | None = None
+    clear: Texts | None = None
+    last: Annotated[int | None, Meta(description="How many of the event are kept.", ge=1, le=100)] = None
+    of: Annotated[str | None, Meta(description="The event of a last, tally or sum.")] = None
+    distinct: str | None = None
+    tally: Annotated[str | None, Meta(description="Property whose values are counted.")] = None
+    half_life: Duration | None = None
+    keep: Annotated[int | None, Meta(ge=1, le=100)] = None
+    sum: Annotated[str | None, Meta(description="Property that is added up.")] = None
+
+
+class Collection(msgspec.Struct):
+    """One entry of `remember`, with its place."""
+
+    value: Value
+
+    schema: ClassVar[dict[str, Any]] = {"$ref": "#/$defs/CollectionFile"}
+
+    @classmethod
+    def read(cls, value: Value, report: Report) -> Collection | None:
+        return cls(value)
+
+
+class ProfileFile(msgspec.Struct):
+    """What is remembered of a user, beside what the campaigns ask for."""
+
+    remember: dict[str, Collection] = {}
+    segments: Annotated[dict[str, ExpressionText], Meta(description="Name: expression.")] = {}
+    aliases: Annotated[dict[str, Placed], Meta(description="Event as it is sent: event that it stands for.")] = {}

@@ -1,0 +1,220 @@
+"""Links of our messages: the open pixel, the redirect of a click, the page to unsubscribe.
+
+    GET  /o/{token}.gif      43 bytes of GIF
+    GET  /c/{token}          302 to the target that was stored when the mail was made
+    GET  /u/{token}          a page with buttons; nothing is changed by looking at it, because scanners look at everything
+    POST /u/{token}          one click of a mail client (RFC 8058), or a button of the page
+
+A token that is not ours, or not for that route, is a 404 that looks like any other. Nothing that the visitor sends decides
+where he is led.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from actors.event import Event
+from actors.feedback import feedback
+from actors.token import Tokens
+from actors.turn import Send
+from engine.submit import Receipt, Submit
+from ingress.visitors import Hit, Recent, is_machine_click, is_machine_open, link_name
+
+PIXEL: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""A transparent GIF of 1 by 1, the smallest that every client shows."""
+
+FORM_BYTES_MAX: Final = 4096
+RESUBMITS_MAX: Final = 5
+RECEIPT_S_MAX: Final = 10.0
+
+_PRIVATE: Final = {
+    "Cache-Control": "no-store, private",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+    "X-Content-Type-Options": "nosniff",
+}
+_PAGE: Final = _PRIVATE | {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+}
+_PAGES: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).parent.parent / "templates" / "pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Tracking:
+    """`link(send id, index)` is the stored target, `send(send id)` the message itself, `delivered_at(send id)` when the
+    receiving server took it (of recent ones); each None if not known."""
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        submit: Submit,
+        link: Callable[[str, int], Awaitable[str | None]],
+        send: Callable[[str], Awaitable[Send | None]],
+        delivered_at: Callable[[str], int | None],
+        now_ms: Callable[[], int],
+        shop_name: str = "",
+    ) -> None:
+        self._tokens = tokens
+        self._submit = submit
+        self._link = link
+        self._send = send
+        self._delivered_at = delivered_at
+        self._now_ms = now_ms
+        self._shop_name = shop_name
+        self._recent = Recent()
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/o/{token}.gif", self.open, methods=["GET"]),
+            Route("/c/{token}", self.click, methods=["GET"]),
+            Route("/u/{token}", self.unsubscribe_page, methods=["GET"]),
+            Route("/u/{token}", self.unsubscribe, methods=["POST"]),
+        ]
+
+    async def open(self, request: Request) -> Response:
+        """The pixel, whatever the token: a broken picture in a mail helps nobody."""
+        found = self._tokens.verify("open", request.path_params["token"])
+        if found is not None and request.method == "GET":
+            send = await self._send(found[0])
+            if send is not None:
+                machine = is_machine_open(self._hit(request, send, 0))
+                # One event for the first person and one for the first machine; the engine drops the others by their id.
+                self._tell("email_opened", send, "machine" if machine else "", machine=machine)
+        return Response(PIXEL, media_type="image/gif", headers=_PRIVATE)
+
+    async def click(self, request: Request) -> Response:
+        found = self._tokens.verify("click", request.path_params["token"])
+        target = await self._link(*found) if found is not None else None
+        if found is None or target is None:
+            raise _not_found()
+        send = await self._send(found[0])
+        if send is not None:
+            hit = self._hit(request, send, found[1])
+            machine = is_machine_click(hit, self._recent)
+            name = link_name(target, found[1])
+            self._tell("email_clicked", send, f"{found[1]}:{hit.at}", machine=machine, link=name, url=target)
+        return RedirectResponse(target, status_code=302, headers=_PRIVATE)
+
+    async def unsubscribe_page(self, request: Request) -> Response:
+        send = await self._unsubscribing(request)
+        return self._page("unsubscribe.html", send)
+
+    async def unsubscribe(self, request: Request) -> Response:
+        """Answers after the wish is on disk: `List-Unsubscribe=One-Click`, or `scope=topic`, `scope=all` of the page."""
+        send = await self._unsubscribing(request)
+        form = await _form(request)
+        one_click = form.get("List-Unsubscribe") == "One-Click"
+        scope = "topic" if one_click else form.get("scope")
+        if scope not in ("topic", "all"):
+            raise HTTPException(400, "Post List-Unsubscribe=One-Click, or use the button of the page.")
+        topic = send.topic if scope == "topic" else ""
+        receipt = await self._stored(feedback("email_unsubscribed", send, self._now_ms(), topic or "*", topic=topic))
+        if receipt is None or receipt.refused is not None:
+            return self._page("try_again.html", send, status=503, headers={"Retry-After": "5"})
+        return self._page("unsubscribed.html", send, all_topics=scope == "all")
+
+    async def _unsubscribing(self, request: Request) -> Send:
+        found = self._tokens.verify("unsubscribe", request.path_params["token"])
+        send = await self._send(found[0]) if found is not None else None
+        if send is None:
+            raise _not_found()
+        return send
+
+    def _page(
+        self,
+        name: str,
+        send: Send,
+        *,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+        all_topics: bool = False,
+    ) -> Response:
+        topic = send.topic.replace("_", " ")
+        html = _PAGES.get_template(name).render(
+            shop=self._shop_name, topic=topic, address=masked(send.to), all_topics=all_topics
+        )
+        return HTMLResponse(html, status, headers=_PAGE | (headers or {}))
+
+    def _hit(self, request: Request, send: Send, index: int) -> Hit:
+        return Hit(
+            send=send.id,
+            index=index,
+            at=self._now_ms(),
+            delivered_at=self._delivered_at(send.id),
+            method=request.method,
+            agent=request.headers.get("user-agent", ""),
+        )
+
+    def _tell(self, name: str, send: Send, part: str, **properties: str | bool) -> None:
+        """Nobody waits for an open or a click to be on disk: his page comes first."""
+        self._hand_over(feedback(name, send, self._now_ms(), part, **properties), RESUBMITS_MAX)
+
+    def _hand_over(self, event: Event, tries: int) -> None:
+        def done(receipt: Receipt) -> None:
+            if receipt.refused in ("overloaded", "storage_full", "too_many_for_user") and tries:
+                loop = asyncio.get_running_loop()
+                loop.call_later(max(receipt.retry_ms, 50) / 1000, self._hand_over, event, tries - 1)
+
+        self._submit([event], done)
+
+    async def _stored(self, event: Event) -> Receipt | None:
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._submit([event], lambda receipt: None if answer.done() else answer.set_result(receipt))
+        try:
+            return await asyncio.wait_for(answer, RECEIPT_S_MAX)
+        except TimeoutError:
+            return None
+
+
+def masked(address: str) -> str:
+    """`a••@example.test`: mails are forwarded, and whoever opens the page need not learn the address."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}••@{domain}"
+
+
+def _not_found() -> HTTPException:
+    return HTTPException(404, "This link is not, or no longer, known here.")
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Fields of a small form, urlencoded or multipart as RFC 8058 allows."""
+    size = 0
+    chunks = []
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > FORM_BYTES_MAX:
+            raise HTTPException(413, f"A form of at most {FORM_BYTES_MAX} bytes, please.")
+        chunks.append(chunk)
+    return form_fields(b"".join(chunks), request.headers.get("content-type", ""))
+
+
+def form_fields(body: bytes, content_type: str) -> dict[str, str]:
+    """The named fields of a posted form; empty if it cannot be read."""
+    if not content_type.lower().startswith("multipart/form-data"):
+        return dict(parse_qsl(body.decode("utf-8", "replace").strip()))
+    head = b"Content-Type: " + content_type.encode("latin-1", "replace").replace(b"\n", b" ") + b"\r\n\r\n"
+    message = message_from_bytes(head + body, policy=policy.HTTP)
+    fields = {}
+    for part in message.iter_parts() if message.is_multipart() else ():
+        name = part.get_param("name", header="content-disposition")
+        payload = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(payload, bytes):
+            fields[name] = payload.decode("utf-8", "replace").strip()
+    return fields

@@ -1,0 +1,272 @@
+"""What happens when somebody, or some machine, follows a link of a mail."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from actors.event import Event
+from actors.turn import Send
+from engine.submit import Receipt, RefusalCode
+from ingress.tracking import Tracking, form_fields
+from tests.unit.delivery.making import NOW, TOKENS, a_send
+
+PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+TARGET = "https://shop.example/cart?utm_content=offer"
+SEND = a_send(to="ann@example.test")
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+class Site:
+    def __init__(self) -> None:
+        self.now = NOW + 3_600_000
+        self.delivered: int | None = NOW
+        self.events: list[dict[str, Any]] = []
+        self.refusals: list[RefusalCode] = []
+        self.links = {
+            (SEND.id, 0): TARGET,
+            (SEND.id, 1): "https://shop.example/?a=1",
+            (SEND.id, 2): "https://x.example/",
+        }
+        tracking = Tracking(
+            tokens=TOKENS,
+            submit=self.submit,
+            link=self.link,
+            send=self.send,
+            delivered_at=lambda send: self.delivered,
+            now_ms=lambda: self.now,
+            shop_name="Shop <&>",
+        )
+        self.client = TestClient(Starlette(routes=tracking.routes()), follow_redirects=False)
+        self.client.headers["user-agent"] = PERSON
+
+    async def link(self, send: str, index: int) -> str | None:
+        return self.links.get((send, index))
+
+    async def send(self, identity: str) -> Send | None:
+        return SEND if identity == SEND.id else None
+
+    def submit(self, events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
+        if self.refusals:
+            done(Receipt(refused=self.refusals.pop(0), retry_ms=1))
+            return
+        self.events += [
+            {"name": event.name, "id": event.message_id, **msgspec.json.decode(event.body)} for event in events
+        ]
+        # As the engine does: the word comes after the commit, not within the call.
+        asyncio.get_running_loop().call_soon(done, Receipt(accepted=len(events)))
+
+    def names(self) -> list[str]:
+        return [event["name"] for event in self.events]
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def url(purpose: str, index: int = 0) -> str:
+    return {
+        "open": f"/o/{TOKENS.sign('open', SEND.id)}.gif",
+        "click": f"/c/{TOKENS.sign('click', SEND.id, index)}",
+        "unsubscribe": f"/u/{TOKENS.sign('unsubscribe', SEND.id)}",
+    }[purpose]
+
+
+def test_a_click_leads_to_the_shop_and_is_told(site: Site) -> None:
+    answer = site.client.get(url("click"))
+    assert (answer.status_code, answer.headers["location"]) == (302, TARGET)
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "no-store" in answer.headers["cache-control"]
+    assert "set-cookie" not in answer.headers
+    event = site.events[0]
+    assert (event["name"], event["machine"], event["link"], event["url"]) == ("email_clicked", False, "offer", TARGET)
+    assert (event["message"], event["campaign"], event["channel"]) == (SEND.id, "abandoned_cart", "email")
+
+
+def test_a_link_without_a_name_goes_by_its_number(site: Site) -> None:
+    site.client.get(url("click", 1))
+    assert site.events[0]["link"] == "1"
+
+
+def test_clicking_again_later_is_another_click(site: Site) -> None:
+    for _ in range(2):
+        site.client.get(url("click"))
+        site.now += 60_000
+    assert len({event["id"] for event in site.events}) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/c/x",
+        "/c/" + "A" * 36,
+        "/c/" + TOKENS.sign("open", SEND.id),
+        "/c/" + TOKENS.sign("unsubscribe", SEND.id),
+        "/c/" + TOKENS.sign("click", SEND.id, 9),
+        "/c/" + TOKENS.sign("click", "f" * 32),
+        "/c/" + TOKENS.sign("click", SEND.id)[:-1] + "_",
+        "/c/https://evil.example",
+        "/c//evil.example",
+        "/c/https:evil.example?url=https://evil.example",
+        "/c/%5C%5Cevil.example",
+        "/c/javascript:alert(1)",
+        "/c/" + "x" * 5000,
+        "/u/" + TOKENS.sign("click", SEND.id),
+        "/u/" + TOKENS.sign("unsubscribe", "f" * 32),
+    ],
+)
+def test_any_other_token_is_simply_not_found_and_leads_nowhere(site: Site, path: str) -> None:
+    for method in ("GET", "HEAD", *(["POST"] if path.startswith("/u/") else [])):
+        answer = site.client.request(method, path)
+        assert answer.status_code == 404
+        assert "location" not in answer.headers
+    assert site.events == []
+
+
+def test_what_the_visitor_adds_does_not_change_where_he_is_led(site: Site) -> None:
+    for extra in ("?url=https://evil.example", "?next=//evil.example", "?"):
+        assert site.client.get(url("click") + extra).headers["location"] == TARGET
+
+
+def test_an_open_is_a_43_byte_picture_that_nobody_keeps(site: Site) -> None:
+    answer = site.client.get(url("open"))
+    assert len(answer.content) == 43
+    assert answer.headers["content-type"] == "image/gif"
+    assert "no-store" in answer.headers["cache-control"]
+    assert [(event["name"], event["machine"]) for event in site.events] == [("email_opened", False)]
+
+
+def test_a_picture_of_no_known_mail_is_still_a_picture(site: Site) -> None:
+    assert len(site.client.get("/o/nonsense.gif").content) == 43
+    assert site.events == []
+
+
+def test_opening_twice_is_one_open(site: Site) -> None:
+    site.client.get(url("open"))
+    site.client.get(url("open"))
+    assert len({event["id"] for event in site.events}) == 1
+
+
+@pytest.mark.parametrize(
+    ("agent", "machine"),
+    [
+        (PERSON, False),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148", False),
+        ("Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)", False),
+        ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", False),
+        ("Mozilla/5.0", True),
+        ("", True),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0", True),
+        ("curl/8.5.0", True),
+    ],
+)  # fmt: skip
+def test_prefetching_machines_are_not_people_but_picture_proxies_are(site: Site, agent: str, machine: bool) -> None:
+    site.client.get(url("open"), headers={"user-agent": agent})
+    assert site.events[0]["machine"] is machine
+
+
+@pytest.mark.parametrize(
+    "agent",
+    ["curl/8.5.0", "python-requests/2.32", "BarracudaCentral/1.0", "Mozilla/5.0 (compatible; ms-office; MSOffice 16)", "Mozilla/5.0", "", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", "x" * 100_000],
+)  # fmt: skip
+def test_a_scanners_click_is_a_machines(site: Site, agent: str) -> None:
+    if len(agent) < 1000:
+        site.client.get(url("click"), headers={"user-agent": agent})
+        assert site.events[0]["machine"] is True
+
+
+def test_a_click_right_after_delivery_a_head_and_a_burst_are_machines(site: Site) -> None:
+    site.delivered = site.now - 4_999
+    site.client.get(url("click"))
+    site.delivered = NOW
+    site.client.head(url("click"))
+    site.now += 10_000
+    for index in range(3):
+        site.client.get(url("click", index))
+    assert [event["machine"] for event in site.events] == [True, True, False, False, True]
+
+
+def test_looking_at_the_unsubscribe_page_changes_nothing(site: Site) -> None:
+    page = site.client.get(url("unsubscribe"))
+    site.client.head(url("unsubscribe"))
+    assert page.status_code == 200
+    assert site.events == []
+    assert "a••@example.test" in page.text
+    assert "ann@" not in page.text
+    assert "Shop &lt;&amp;&gt;" in page.text
+    assert re.findall(r'<button name="scope" value="(\w+)"', page.text) == ["topic", "all"]
+    assert "<script" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "set-cookie" not in page.headers
+
+
+def test_one_click_of_a_mail_client_unsubscribes_from_the_topic(site: Site) -> None:
+    for files in (False, True):
+        body: dict[str, Any] = {"files": {k: (None, v) for k, v in ONE_CLICK.items()}} if files else {"data": ONE_CLICK}
+        answer = site.client.post(url("unsubscribe"), **body)
+        assert answer.status_code == 200
+        assert "location" not in answer.headers
+    assert site.names() == ["email_unsubscribed"] * 2
+    assert {event["topic"] for event in site.events} == {"cart"}
+    assert len({event["id"] for event in site.events}) == 1
+
+
+def test_the_page_offers_this_topic_or_everything(site: Site) -> None:
+    done = site.client.post(url("unsubscribe"), data={"scope": "topic"})
+    assert "about “cart”" in done.text
+    site.client.post(url("unsubscribe"), data={"scope": "all"})
+    assert [event["topic"] for event in site.events] == ["cart", ""]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"data": {"List-Unsubscribe": "Two-Click"}},
+        {"data": {"scope": "everyone"}},
+        {"content": b"\xff\x00" * 100},
+        {"content": b"--x", "headers": {"content-type": "multipart/form-data; boundary=x"}},
+        {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
+        {"content": b'{"scope":"all"}', "headers": {"content-type": "application/json"}},
+    ],
+)
+def test_a_post_without_the_wish_in_it_is_refused(site: Site, request_: dict[str, Any]) -> None:
+    assert site.client.post(url("unsubscribe"), **request_).status_code == 400
+    assert site.events == []
+
+
+def test_a_form_of_any_size_is_read_only_as_far_as_a_form_can_go(site: Site) -> None:
+    assert site.client.post(url("unsubscribe"), content=b"a" * 1_000_000).status_code == 413
+
+
+def test_an_unsubscribe_that_could_not_be_stored_is_not_called_done(site: Site) -> None:
+    site.refusals = ["storage_full"]
+    answer = site.client.post(url("unsubscribe"), data=ONE_CLICK)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert "Done." not in answer.text
+
+
+def test_a_click_is_redirected_even_if_the_engine_is_busy_and_told_later(site: Site) -> None:
+    site.refusals = ["overloaded", "overloaded"]
+    with site.client:
+        assert site.client.get(url("click")).status_code == 302
+        for _ in range(1000):
+            if site.events:
+                break
+            site.client.get("/o/x.gif")
+    assert site.names() == ["email_clicked"]
+
+
+def test_form_fields_of_both_kinds() -> None:
+    assert form_fields(b"List-Unsubscribe=One-Click\r\n", "application/x-www-form-urlencoded") == ONE_CLICK
+    body = b'--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n'
+    assert form_fields(body, "multipart/form-data; boundary=b") == ONE_CLICK
