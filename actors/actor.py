@@ -87,8 +87,22 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         return before
     work = Work(actor, program, at, actor.turn)
     _tell(work, event, occurred)
-    _settle(work)
+    if work.decisions or work.asking or not event.name or _may_have_consequences(actor, program):
+        _settle(work)
+    elif not work.refusals:
+        return before
     return _joined(before, work.done())
+
+
+def _may_have_consequences(actor: Actor, program: Program) -> bool:
+    """Whether a turn without a decision may still move a timer: by a condition, a partial match, a segment, a silence."""
+    if program.segments or program.timed:
+        return True
+    for run in actor.runs:
+        campaign = program.versions.get(run.version)
+        if campaign is None or campaign.conditional or campaign.timed:
+            return True
+    return False
 
 
 def _concerns(actor: Actor, event: Event, program: Program) -> bool:
@@ -180,7 +194,8 @@ def _settle(work: Work) -> None:
         moved = [consider(work, run, _campaign(work, run)) for run in _by_priority(work)]
         if not _regroup(work) and not any(moved) and not work.emitted and not work.asking:
             break
-    actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.at]
+    if any(run.pc == ENDED and run.goal < work.at for run in actor.runs):
+        actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.at]
     actor.due = _next_timer(actor, work.program)[0]
 
 
