@@ -109,7 +109,7 @@ _SAYINGS: Final[dict[str, Callable[[Decision, dict[str, Any]], str]]] = {
     "waiting": lambda d, x: f"Waits{_for(d.step.removeprefix('wait ').strip() if d.step != 'wait' else None)}",
     "matched": lambda d, x: "What it waited for has come",
     "timed_out": lambda d, x: "What it waited for did not come in time",
-    "branched": lambda d, x: f"Took the way{_for(str(x['case']) if 'case' in x else d.reason)}",
+    "branched": lambda d, x: f"Chose way {x['case']} of “{d.step}”" if "case" in x else "Chose a way",
     "assigned": lambda d, x: f"Was given the variant{_for(d.variant)}",
     "sent": lambda d, x: f"Sends the {_message(d)}",
     "held": lambda d, x: f"Holds the {_message(d)}: {words(d.reason or '', SKIPPED)}",

@@ -27,7 +27,7 @@ class Ticker:
         return self._watchers >= self._watchers_max
 
     async def watch(self) -> AsyncIterator[bytes]:
-        """Values from now on, the newest at once. Ends if `make` fails or the ticker is closed."""
+        """Values from now on, the newest at once. Ends if `make` fails or the ticker is ended."""
         self._watchers += 1
         try:
             if self._task is None or self._task.done():
@@ -42,10 +42,10 @@ class Ticker:
         finally:
             self._watchers -= 1
 
-    async def close(self) -> None:
+    def end(self) -> None:
+        """Ends all who watch. A later watcher starts it anew."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         try:

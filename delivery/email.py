@@ -36,6 +36,8 @@ def message_id(send: str, domain: str) -> str:
 def mime(message: EmailMessage, send: Send, smtp: SmtpSettings, settings: DeliverySettings, date_ms: int) -> bytes:
     """The whole mail, 7-bit, lines ending in CRLF. ValueError if a header holds a line end."""
     name, address = message.sender or (smtp.from_name, smtp.from_address)
+    if not address:
+        raise ValueError("nobody to send it from: set smtp.from_address, or `from:` in the template")
     domain = domain_of(address)
     thread = sha256(b"cuebird run " + send.run.encode()).hexdigest()[:32]
     date = datetime.datetime.fromtimestamp(date_ms / 1000, datetime.UTC)

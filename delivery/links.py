@@ -53,11 +53,6 @@ def track(
     return Tracked(rewriter.result(), tuple(rewriter.targets))
 
 
-def link_name(target: str, index: int) -> str:
-    """What a tracked link is called in events: its utm_content (from `data-link` or `id` of the tag), else its number."""
-    return dict(parse_qsl(urlsplit(target).query)).get("utm_content") or str(index)
-
-
 def with_preheader(html: str, preheader: str) -> str:
     """The text that a mailbox shows beside the subject, hidden in the mail itself."""
     hidden = (

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
+
+from actors.address import valid_address
 
 Security = Literal["none", "starttls", "tls"]
 WhenUnknown = Literal["hold", "resend"]
@@ -40,6 +43,16 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     dot_s_max: float = 600.0
     """RFC 5321 §4.5.3.2.6: less than 10 minutes makes doubts out of slow servers."""
 
+    def __post_init__(self) -> None:
+        for name, address in (("from_address", self.from_address), ("return_path", self.return_path)):
+            if address and valid_address(address) != address:
+                raise ValueError(f"{name} {address!r} is not one plain address, such as news@shop.example")
+        for name, text in (("host", self.host), ("helo_name", self.helo_name), ("from_name", self.from_name)):
+            if not text.isprintable():
+                raise ValueError(f"{name} {text!r} holds a character that cannot be printed")
+        if self.connections_max < 1 or self.connection_messages_max < 1:
+            raise ValueError("connections_max and connection_messages_max must be at least 1")
+
 
 class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How messages are made and what is done when it is not known whether one arrived."""
@@ -61,3 +74,13 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """What happens to a mail of which nobody knows whether it arrived (design §4.9). `resend`: once more, same Message-ID."""
     claims_max: int = 256
     """Rows read from the outbox at once."""
+
+    def __post_init__(self) -> None:
+        for name, url in (("public_url", self.public_url), ("site_url", self.site_url)):
+            parts = urlsplit(url)
+            if url and (parts.scheme not in ("http", "https") or not parts.netloc or url.endswith("/")):
+                raise ValueError(f"{name} {url!r} must be like https://t.shop.example, without a slash at the end")
+        if not self.public_url or not self.public_url.isascii() or not self.public_url.isprintable():
+            raise ValueError("public_url must be set, in ASCII: it is in every link of a mail")
+        if self.claims_max < 1:
+            raise ValueError("claims_max must be at least 1")

@@ -57,9 +57,9 @@ class Dashboard:
             client_route(),
         ]
 
-    async def close(self) -> None:
+    def end(self) -> None:
         """Ends the open streams: a server that drains waits for them."""
-        await self._ticker.close()
+        self._ticker.end()
 
     async def _home(self, request: Request) -> Response:
         return self._pages.page("dashboard.html", "/")

@@ -97,8 +97,8 @@ class KeyRing(msgspec.Struct, frozen=True, kw_only=True):
             speaker = Speaker(source="client", key=write.name, trusted=False)
         elif token.count(".") == 2 and not proof:
             # The proof alone: it is signed by the shop itself.
+            speaker = self.proven(Speaker(source="client", key="proof", trusted=False), token, now)
             _check_origin(self.write_keys, origin)
-            proof, speaker = token, Speaker(source="client", key="proof", trusted=False)
         else:
             raise Unauthorized("no key that is known here: send a write key (wk_…) or a server key (sk_…)")
         return self.proven(speaker, proof, now) if proof else speaker

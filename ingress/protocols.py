@@ -32,14 +32,18 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._header_deadline is None and self._in_headers:
-            self._expect_headers()
         if self._in_headers:
+            self._expect_headers()
             self._header_bytes += len(data)
         super().data_received(data)
         # Checked after parsing: what came may hold whole headers and much body.
         if self._in_headers and self._header_bytes > self.limits.header_bytes_max and not self.transport.is_closing():
             self._refuse(b"431 Request Header Fields Too Large", "headers_too_large")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        # It may have come in one piece with the request before it.
+        self._expect_headers()
 
     def on_headers_complete(self) -> None:
         self._headers_came()
@@ -58,8 +62,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _expect_headers(self) -> None:
-        wait = self.limits.header_wait_ms_max / 1000
-        self._header_deadline = self.loop.call_later(wait, self._cut)
+        if self._header_deadline is None:
+            wait = self.limits.header_wait_ms_max / 1000
+            self._header_deadline = self.loop.call_later(wait, self._cut)
 
     def _headers_came(self) -> None:
         if self._header_deadline is not None:

@@ -17,7 +17,7 @@ CREATE TEMP TRIGGER batch_journal INSTEAD OF INSERT ON batch WHEN NEW.journal IS
     WITH r (k, v) AS MATERIALIZED (SELECT key, value FROM json_each(CAST(NEW.journal AS TEXT)))
     SELECT NEW.first_seq + k, v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5, v ->> 6,
            CAST(substr(NEW.raw, v ->> 7, v ->> 8) AS TEXT),
-           CAST(substr(NEW.raw, (v ->> 7) + (v ->> 8), v ->> 9) AS TEXT)
+           CAST(substr(NEW.raw, v ->> 9, v ->> 10) AS TEXT)
     FROM r;
 END;
 

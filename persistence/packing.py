@@ -82,6 +82,7 @@ def _journal(entries: list[Entry], raw: _Raw) -> list[Row]:
                 event.source,
                 place,
                 size,
+                place + size,
                 more,
             )
         )

@@ -19,7 +19,7 @@ from persistence.packing import as_json
 BATCH_ROWS: Final = 2_000
 
 SCAN_ROWS: Final = 50_000
-"""Rows of the journal that one query of `history` looks through if there is no index on users: some 20 ms."""
+"""Rows of the journal that one query of `history` looks through if there is no index on users: some 5 ms if they are cached."""
 
 _ALL_ROWS: Final = 2**62
 

@@ -25,11 +25,16 @@ UNSETTLED: Final = ("pending", "claimed", "at_dot", "retry")
 
 
 class DemoPages(msgspec.Struct, frozen=True):
-    """`routes` for `ingress.app.Deps.extra_routes`; `dashboard.close` and `bell.close` end the open streams."""
+    """`routes` for `ingress.app.Deps.extra_routes`."""
 
     routes: list[Route]
     dashboard: Dashboard
     bell: Bell
+
+    def end(self) -> None:
+        """Ends the open event streams: a server that drains waits for them."""
+        self.dashboard.end()
+        self.bell.close()
 
 
 def demo_pages(

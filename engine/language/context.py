@@ -12,10 +12,10 @@ from engine.language import ast
 from engine.language.decode import Report
 from engine.language.durations import FORMS
 from engine.language.expressions import parse_expression, parse_pattern
+from engine.language.fields import ExpressionText, Patterns
 from engine.language.later import LATER_PATTERNS, not_yet
 from engine.language.problems import LanguageError
 from engine.language.resolve import Known, Place, check_names, check_pattern
-from engine.language.shapes import ExpressionText, Patterns
 from engine.language.yaml import Mapping as YamlMapping
 from engine.language.yaml import Scalar, Sequence, Value, kind_of
 

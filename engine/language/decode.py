@@ -37,6 +37,10 @@ class Report:
         if len(self.problems) < PROBLEMS_MAX and problem not in self.problems:
             self.problems.append(problem)
 
+    def about(self, value: Value) -> bool:
+        """Whether there is a problem on the value's first line already, which says why it is not complete."""
+        return any(problem.file == value.source.file and problem.line == value.line for problem in self.problems)
+
     def at(self, value: Value, message: str, severity: Severity = "error") -> None:
         self.add(value.problem(message, severity))
 
@@ -84,9 +88,9 @@ def _struct(value: Value, shape: type[msgspec.Struct], report: Report, what: str
     missing = False
     for name, field in fields.items():
         there = value.values.get(name)
-        if there is None or (_is_null(there) and not field.required):
+        if there is None or _is_null(there):
             if field.required:
-                report.at(value, f"{what} needs the key `{name}`")
+                report.at(there or value, f"{what} needs `{name}`")
                 missing = _stand_in(found, field.name, hints[field.name]) or missing
             continue
         read = _any(there, hints[field.name], report, f"`{name}`")

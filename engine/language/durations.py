@@ -1,8 +1,9 @@
-"""Durations: `500ms 30s 10m 2h 30d 2w`, also joined: `1h30m`. Everywhere a number of seconds."""
+"""Durations as they are written: `500ms 30s 10m 2h 30d 2w`, also joined: `1h30m`. And instants, by ISO 8601."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -13,6 +14,7 @@ DURATION_MS_MAX: Final = 100 * 366 * 86_400_000
 
 FORMS: Final = "500ms, 30s, 10m, 2h, 30d, 2w, or joined as in 1h30m"
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PART = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(ms|s|m|h|d|w)")
 
 
@@ -41,3 +43,14 @@ def written(milliseconds: int) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return ("-" if milliseconds < 0 else "") + ("".join(parts) or "0s")
+
+
+def instant_ms(text: str) -> int | None:
+    """An ISO 8601 time (without a zone: UTC) in milliseconds since the epoch; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -9,10 +9,11 @@ from engine.language import ast
 from engine.language.context import Context
 from engine.language.decode import decode
 from engine.language.durations import FORMS, duration_ms
+from engine.language.fields import Placed
 from engine.language.problems import did_you_mean, nearest
 from engine.language.read_steps import Sending, StepReader
 from engine.language.resolve import AUDIENCE, ENTRY, IF, PATTERN
-from engine.language.shapes import CampaignFile, EntryFile, GoalFile, Placed
+from engine.language.shapes import CampaignFile, EntryFile, GoalFile
 from engine.language.yaml import Mapping, Value
 
 RE_ENTRY = ("once", "always", "after")

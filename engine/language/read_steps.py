@@ -11,6 +11,7 @@ from actors.names import canonical
 from engine.language import ast, shapes
 from engine.language.context import Context
 from engine.language.decode import decode
+from engine.language.fields import Placed, Step
 from engine.language.problems import one_of
 from engine.language.resolve import PATTERN, STEP
 from engine.language.vocabulary import NAMESPACES, RUN_PARTS, WORDS
@@ -41,7 +42,7 @@ class StepReader:
         self.sends: list[Sending] = []
         self.made: set[str] = set()
 
-    def steps(self, steps: Iterable[shapes.Step], depth: int = 0) -> tuple[ast.AnyStep, ...]:
+    def steps(self, steps: Iterable[Step], depth: int = 0) -> tuple[ast.AnyStep, ...]:
         found: list[ast.AnyStep] = []
         for step in steps:
             if found and isinstance(found[-1], ast.Exit):
@@ -56,13 +57,12 @@ class StepReader:
         if self._count > STEPS_MAX or depth > BRANCH_DEPTH_MAX:
             self._report.at(value, f"at most {STEPS_MAX} steps, and branches {BRANCH_DEPTH_MAX} deep")
             return None
-        failed = len(self._report.problems)
         found = decode(value, shapes.StepFile, self._report, "a step")
         if found is None:
             return None
         said = [name for name in _STEPS if getattr(found, name) is not None]
         if len(said) != 1:
-            if len(self._report.problems) == failed:
+            if not self._report.about(value):
                 self._report.at(value, f"a step is one of {one_of(_STEPS)}")
             return None
         read: Callable[[shapes.StepFile, Value, int], ast.AnyStep | None] = getattr(self, f"_{said[0]}")
@@ -75,7 +75,8 @@ class StepReader:
         assert wait is not None
         forms = [form for form in _WAITS if getattr(wait, form) is not None]
         if len(forms) != 1:
-            self._report.at(value, "a wait is one of `for`, `idle`, `until` and `when`")
+            if not self._report.about(value):
+                self._report.at(value, "a wait is one of `for`, `idle`, `until` and `when`")
             return None
         (form,) = forms
         for name in ("of", "up_to", "as_"):
@@ -94,7 +95,7 @@ class StepReader:
             return ast.WaitUntil(line=line, patterns=patterns, up_to=up_to, name=made)
         return ast.WaitWhen(line=line, condition=context.required(wait.when, STEP), up_to=up_to, name=made)
 
-    def _made(self, name: shapes.Placed | None) -> str | None:
+    def _made(self, name: Placed | None) -> str | None:
         if name is None:
             return None
         taken = WORDS | NAMESPACES | {"true", "false", "null", *RUN_PARTS, *self._context.known.collections}
@@ -109,10 +110,9 @@ class StepReader:
     def _send(self, step: shapes.StepFile, value: Value, depth: int) -> ast.AnyStep | None:
         send = step.send
         assert send is not None
-        failed = len(self._report.problems)
         named = send.email or send.push
         if named is None or (send.email and send.push):
-            if len(self._report.problems) == failed:
+            if not self._report.about(value):
                 self._report.at(value, "a send is one of `email` and `push`")
             return None
         made = ast.SendStep(

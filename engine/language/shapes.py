@@ -1,133 +1,16 @@
 """The files of a site as an author writes them: what keys there are, and what stands in each.
 
-From these structs come the strict reading (`decode.py`) and the JSON Schemas for editors (`schema.py`). Field types
-that are no plain ones read themselves and keep their place in the file, for messages about names they use.
+From these structs come the strict reading (`decode.py`) and the JSON Schemas for editors (`schema.py`).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from engine.language.decode import Report
-from engine.language.durations import FORMS, duration_ms, seconds
-from engine.language.yaml import Mapping, Scalar, Sequence, Value, kind_of
-
-DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"
-
-
-class ExpressionText(msgspec.Struct):
-    """An expression, not yet parsed: which collections there are is known when all files are read."""
-
-    value: Value
-    duration: bool = False
-
-    schema: ClassVar[dict[str, Any]] = {
-        "type": ["string", "number", "boolean", "null", "array"],
-        "description": "An expression.",
-    }
-
-    @classmethod
-    def read(cls, value: Value, report: Report) -> ExpressionText | None:
-        if isinstance(value, Mapping):
-            report.at(value, "expected an expression, came a mapping")
-            return None
-        return cls(value)
-
-
-class DurationText(ExpressionText):
-    """A duration, or an expression in quotes that gives one."""
-
-    schema: ClassVar[dict[str, Any]] = {
-        "type": "string",
-        "description": f"A duration ({FORMS}), or an expression for one.",
-    }
-
-    @classmethod
-    def read(cls, value: Value, report: Report) -> DurationText | None:
-        if isinstance(value, Scalar) and isinstance(value.value, str):
-            return cls(value, duration=True)
-        report.at(value, f"expected a duration, came {kind_of(value)}: write {FORMS}")
-        return None
-
-
-class Duration(msgspec.Struct):
-    """A duration that is known beforehand, in seconds."""
-
-    seconds: float
-
-    schema: ClassVar[dict[str, Any]] = {
-        "type": "string",
-        "pattern": DURATION_PATTERN,
-        "description": f"A duration: {FORMS}.",
-    }
-
-    @classmethod
-    def read(cls, value: Value, report: Report) -> Duration | None:
-        if isinstance(value, Scalar) and isinstance(value.value, str):
-            found = duration_ms(value.value)
-            if found is not None:
-                return cls(seconds(found))
-        report.at(value, f"expected a duration, came {kind_of(value)}: write {FORMS}")
-        return None
-
-
-class Texts(msgspec.Struct):
-    """One text or a list of them, with their places."""
-
-    items: list[Scalar]
-
-    schema: ClassVar[dict[str, Any]] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-
-    @classmethod
-    def read(cls, value: Value, report: Report) -> Texts | None:
-        parts = value.items if isinstance(value, Sequence) else [value]
-        if not parts:
-            report.at(value, "expected at least one, came an empty list")
-            return None
-        found = [part for part in parts if isinstance(part, Scalar) and isinstance(part.value, str)]
-        for part in parts:
-            if part not in found:
-                report.at(part, f"expected a text, came {kind_of(part)}")
-        return cls(found) if len(found) == len(parts) else None
-
-
-class Patterns(Texts):
-    """A pattern or a list of them (any of them)."""
-
-    schema: ClassVar[dict[str, Any]] = Texts.schema | {
-        "description": "A pattern: an event, or `event where condition`; or a list of them."
-    }
-
-
-class Placed(msgspec.Struct):
-    """A text and where it stands."""
-
-    text: str
-    value: Scalar
-
-    schema: ClassVar[dict[str, Any]] = {"type": "string"}
-
-    @classmethod
-    def read(cls, value: Value, report: Report) -> Placed | None:
-        if isinstance(value, Scalar) and isinstance(value.value, str) and value.value.strip():
-            return cls(value.value, value)
-        report.at(value, f"expected a text, came {kind_of(value)}")
-        return None
-
-
-class Step(msgspec.Struct):
-    """One step, read as far as its own file tells."""
-
-    value: Value
-
-    @classmethod
-    def read(cls, value: Value, report: Report) -> Step | None:
-        return cls(value)
-
-    schema: ClassVar[dict[str, Any]] = {"$ref": "#/$defs/StepFile"}
+from engine.language.fields import Collection, Duration, DurationText, ExpressionText, Patterns, Placed, Step, Texts
 
 
 class WaitFile(msgspec.Struct, rename={"for_": "for", "as_": "as"}):
@@ -241,25 +124,13 @@ class CollectionFile(msgspec.Struct):
     key: str | None = None
     remove: str | None = None
     clear: Texts | None = None
-    last: Annotated[int | None, Meta(description="How many of the event are kept.", ge=1, le=100)] = None
+    last: Annotated[int, Meta(description="How many of the event are kept.", ge=1, le=100)] | None = None
     of: Annotated[str | None, Meta(description="The event of a last, tally or sum.")] = None
     distinct: str | None = None
     tally: Annotated[str | None, Meta(description="Property whose values are counted.")] = None
     half_life: Duration | None = None
-    keep: Annotated[int | None, Meta(ge=1, le=100)] = None
+    keep: Annotated[int, Meta(ge=1, le=100)] | None = None
     sum: Annotated[str | None, Meta(description="Property that is added up.")] = None
-
-
-class Collection(msgspec.Struct):
-    """One entry of `remember`, with its place."""
-
-    value: Value
-
-    schema: ClassVar[dict[str, Any]] = {"$ref": "#/$defs/CollectionFile"}
-
-    @classmethod
-    def read(cls, value: Value, report: Report) -> Collection | None:
-        return cls(value)
 
 
 class ProfileFile(msgspec.Struct):

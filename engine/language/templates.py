@@ -15,6 +15,7 @@ from engine.language.ast import TemplateInfo
 from engine.language.context import Context
 from engine.language.later import LATER_TEMPLATES, not_yet
 from engine.language.problems import SourceText, did_you_mean, nearest, one_of
+from engine.language.vocabulary import LATER
 from engine.language.yaml import Mapping as YamlMapping
 from engine.language.yaml import Scalar, Sequence, Value, YamlError, kind_of, load_yaml
 
@@ -174,7 +175,7 @@ class _Reader:
             what = "function" if name in called else "name"
             candidates = FUNCTIONS if name in called else known - FUNCTIONS
             hint = did_you_mean(nearest(name, candidates)) or self._hint(name, name in called)
-            self._tell(place(line, name), f"there is no {what} `{name}`{hint}")
+            self._tell(place(line, name), LATER.get(name) or f"there is no {what} `{name}`{hint}")
 
     def _hint(self, name: str, called: bool) -> str:
         if called:

@@ -22,6 +22,25 @@ from tests.unit.ingress.site import KEYS, SERVER, SHOP, WRITE, ev, proof, push, 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """For the module, so that one server may serve its tests."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[RealSite]:
+    async with running() as site:
+        yield site
+
+
+@pytest.fixture
+def site(server: RealSite) -> RealSite:
+    """A server with all defaults, shared; its engine is new."""
+    server.engine.reset()
+    return server
+
+
 async def test_an_event_is_stored_and_acknowledged_and_a_push_comes_back() -> None:
     async with running() as site:
         page = await site.page(protocols=["cuebird.v1.json"])
@@ -60,12 +79,11 @@ async def test_a_visitor_who_signs_in_keeps_the_page_that_is_open() -> None:
         assert (await page.hear())["t"] == "push"
 
 
-async def test_a_browser_may_carry_its_token_in_the_sub_protocol() -> None:
+async def test_a_browser_may_carry_its_token_in_the_sub_protocol(site: RealSite) -> None:
     token = base64.urlsafe_b64encode(WRITE.encode()).decode().rstrip("=")
-    async with running() as site:
-        page = await site.page(protocols=["cuebird.v1.json", f"cuebird.bearer.{token}"])
-        await page.say({"t": "hello"})
-        assert (await page.hear())["t"] == "welcome"
+    page = await site.page(protocols=["cuebird.v1.json", f"cuebird.bearer.{token}"])
+    await page.say({"t": "hello"})
+    assert (await page.hear())["t"] == "welcome"
 
 
 @pytest.mark.parametrize(
@@ -78,22 +96,20 @@ async def test_a_browser_may_carry_its_token_in_the_sub_protocol() -> None:
     ],
 )
 async def test_who_may_not_come_in_is_told_after_the_handshake(
-    token: str, origin: str | None, code: str, close: int
+    site: RealSite, token: str, origin: str | None, code: str, close: int
 ) -> None:
-    async with running() as site:
-        page = await site.page(origin=origin)
-        await page.say({"t": "hello", "token": token})
-        answer = await page.hear()
-        assert (answer["t"], answer["code"]) == ("err", code)
-        assert (await page.closed())[0] == close
-        await site.still_works()
+    page = await site.page(origin=origin)
+    await page.say({"t": "hello", "token": token})
+    answer = await page.hear()
+    assert (answer["t"], answer["code"]) == ("err", code)
+    assert (await page.closed())[0] == close
+    await site.still_works()
 
 
-async def test_an_unknown_protocol_version_is_told_and_closed() -> None:
-    async with running() as site:
-        page = await site.page(protocols=["cuebird.v9.json"])
-        assert (await page.hear())["code"] == "unsupported_version"
-        assert await page.closed() == (4006, "unsupported_version")
+async def test_an_unknown_protocol_version_is_told_and_closed(site: RealSite) -> None:
+    page = await site.page(protocols=["cuebird.v9.json"])
+    assert (await page.hear())["code"] == "unsupported_version"
+    assert await page.closed() == (4006, "unsupported_version")
 
 
 async def test_a_client_that_says_nothing_is_closed() -> None:
@@ -114,17 +130,18 @@ async def test_a_client_that_says_nothing_is_closed() -> None:
     ],
     ids=lambda value: repr(value)[:30],
 )
-async def test_a_bad_frame_is_answered_and_the_connection_stays(frame: str | bytes, code: str | None) -> None:
-    async with running() as site:
-        page = await site.open_page()
-        await page.say(frame)
-        answer = await page.hear()
-        if code is None:
-            assert (answer["t"], answer["rejected"][0]["code"]) == ("ok", "no_event")
-        else:
-            assert (answer["t"], answer["code"]) == ("err", code)
-        await page.say(ev(2))
-        assert (await page.hear())["t"] == "ok"
+async def test_a_bad_frame_is_answered_and_the_connection_stays(
+    site: RealSite, frame: str | bytes, code: str | None
+) -> None:
+    page = await site.open_page()
+    await page.say(frame)
+    answer = await page.hear()
+    if code is None:
+        assert (answer["t"], answer["rejected"][0]["code"]) == ("ok", "no_event")
+    else:
+        assert (answer["t"], answer["code"]) == ("err", code)
+    await page.say(ev(2))
+    assert (await page.hear())["t"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -138,35 +155,34 @@ async def test_a_bad_frame_is_answered_and_the_connection_stays(frame: str | byt
         (track(timestamp="NaN"), "invalid_timestamp"),
     ],
 )
-async def test_a_bad_message_is_listed_beside_the_good_ones(message: dict[str, object], code: str) -> None:
-    async with running() as site:
-        page = await site.open_page()
-        await page.say({"t": "ev", "id": 1, "e": [track(1), message, track(3)]})
-        answer = await page.hear()
-        assert (answer["n"], [(r["i"], r["code"]) for r in answer["rejected"]]) == (2, [(1, code)])
+async def test_a_bad_message_is_listed_beside_the_good_ones(
+    site: RealSite, message: dict[str, object], code: str
+) -> None:
+    page = await site.open_page()
+    await page.say({"t": "ev", "id": 1, "e": [track(1), message, track(3)]})
+    answer = await page.hear()
+    assert (answer["n"], [(r["i"], r["code"]) for r in answer["rejected"]]) == (2, [(1, code)])
 
 
 @pytest.mark.parametrize(("year", "late"), [("1970", True), ("2099", False)])
-async def test_a_time_that_cannot_be_is_brought_within_reason(year: str, late: bool) -> None:
-    async with running() as site:
-        page = await site.open_page()
-        await page.say(ev(1, track(1, timestamp=f"{year}-01-01T00:00:00Z")))
-        assert (await page.hear())["n"] == 1
-        age = site.doors.now_ms() - site.engine.events[0].occurred
-        assert age >= 86_400_000 if late else 0 <= age < 5_000
+async def test_a_time_that_cannot_be_is_brought_within_reason(site: RealSite, year: str, late: bool) -> None:
+    page = await site.open_page()
+    await page.say(ev(1, track(1, timestamp=f"{year}-01-01T00:00:00Z")))
+    assert (await page.hear())["n"] == 1
+    age = site.doors.now_ms() - site.engine.events[0].occurred
+    assert age >= 86_400_000 if late else 0 <= age < 5_000
 
 
-async def test_a_frame_of_ten_megabytes_is_not_read() -> None:
-    async with running() as site:
-        page = await site.open_page()
-        with suppress(ConnectionClosed):
-            await page.say("x" * 10_000_000)
-        assert (await page.closed())[0] == 1009
-        await site.still_works()
+async def test_a_frame_of_ten_megabytes_is_not_read(site: RealSite) -> None:
+    page = await site.open_page()
+    with suppress(ConnectionClosed):
+        await page.say("x" * 10_000_000)
+    assert (await page.closed())[0] == 1009
+    await site.still_works()
 
 
-async def test_a_message_without_end_in_fragments_is_stopped_at_the_limit() -> None:
-    async with running() as site, raw_socket(site) as (reader, writer):
+async def test_a_message_without_end_in_fragments_is_stopped_at_the_limit(site: RealSite) -> None:
+    async with raw_socket(site) as (reader, writer):
         piece = Frame(Opcode.TEXT, b"x" * 60_000, fin=False).serialize(mask=True)
         more = Frame(Opcode.CONT, b"x" * 60_000, fin=False).serialize(mask=True)
         writer.write(piece + more * 10)
@@ -185,8 +201,10 @@ async def test_a_message_without_end_in_fragments_is_stopped_at_the_limit() -> N
     ],
     ids=["a header of 2^63", "not masked", "compressed without being asked", "unknown opcode", "not UTF-8"],
 )
-async def test_bytes_that_are_no_websocket_close_that_connection_only(bytes_sent: bytes, close: int) -> None:
-    async with running() as site, raw_socket(site) as (reader, writer):
+async def test_bytes_that_are_no_websocket_close_that_connection_only(
+    site: RealSite, bytes_sent: bytes, close: int
+) -> None:
+    async with raw_socket(site) as (reader, writer):
         writer.write(bytes_sent)
         assert await close_code(reader) == close
         await site.still_works()

@@ -67,7 +67,7 @@ async def test_one_value_is_made_for_all_who_watch_and_none_when_nobody_does() -
     made = make.count
     async with aclosing(watching(ticker)) as late:
         assert await anext(late) == str(made + 1).encode()
-    await ticker.close()
+    ticker.end()
 
 
 @pytest.mark.anyio
@@ -79,7 +79,7 @@ async def test_a_slow_watcher_gets_the_newest_value() -> None:
         while int(await anext(fast)) < 5:
             pass
         assert int(await anext(slow)) >= 5
-    await ticker.close()
+    ticker.end()
 
 
 @pytest.mark.anyio
@@ -90,7 +90,7 @@ async def test_watchers_are_counted_and_closing_ends_them() -> None:
         assert ticker.full
         waiting = asyncio.ensure_future(anext(watcher, None))
         await asyncio.sleep(0)
-        await ticker.close()
+        ticker.end()
         assert await asyncio.wait_for(waiting, 5) is None
     assert not ticker.full
 

@@ -13,6 +13,9 @@ class MemoryEngine:
 
     def __init__(self, *, hold: bool = False) -> None:
         self.hold = hold
+        self.reset()
+
+    def reset(self) -> None:
         self.refuse: RefusalCode | None = None
         self.events: list[Event] = []
         self._seen: set[tuple[str, str]] = set()

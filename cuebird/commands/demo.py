@@ -1,0 +1,63 @@
+"""`cuebird demo`: a shop, its inbox and the dashboard around a real engine, on one loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import click
+
+from cuebird.demo.pages import spoken
+from cuebird.demo.run import DemoSettings, open_demo
+from persistence.interface import StorageFailed, StoreRefused
+
+EXIT_STORAGE = 74
+"""EX_IOERR of sysexits.h: the disk failed, start again and recovery reads it."""
+
+
+@click.command(name="demo")
+@click.option("--port", default=8700, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option(
+    "--speed",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 3600),
+    help="60: a minute of campaigns a second.",
+)
+@click.option("--shoppers", default=0, show_default=True, type=click.IntRange(0, 500), help="Synthetic visitors.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the database here; otherwise it is temporary.",
+)
+def command(port: int, speed: float, shoppers: int, data: Path | None) -> None:
+    """Shop, inbox and dashboard on one local port; nothing to set up, nothing leaves this machine."""
+    try:
+        if data is not None:
+            asyncio.run(_serve(DemoSettings(data=data, port=port, speed=speed, shoppers=shoppers)))
+            return
+        with tempfile.TemporaryDirectory(prefix="cuebird-demo-") as folder:
+            asyncio.run(_serve(DemoSettings(data=Path(folder), port=port, speed=speed, shoppers=shoppers)))
+    except KeyboardInterrupt:
+        return
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on port {port}: {error.strerror}. Try --port 0.") from None
+    except StoreRefused as error:
+        raise click.ClickException(str(error)) from None
+    except StorageFailed as error:
+        click.echo(f"The disk failed: {error}. Start again; nothing acknowledged is lost.", err=True)
+        raise SystemExit(EXIT_STORAGE) from None
+
+
+async def _serve(settings: DemoSettings) -> None:
+    async with open_demo(settings) as demo:
+        click.echo(f"Cuebird demo, {settings.speed:g} times as fast as life. Everything stays on this machine.\n")
+        for name, path in (("Shop", "/shop"), ("Inbox", "/inbox"), ("Dashboard", "/")):
+            click.echo(f"  {name:<10} {demo.base}{path}")
+        wait = spoken(1800 / settings.speed)
+        click.echo(
+            f"\nSign in with a yes to reminders, put more than $50 in the cart and leave it: the letter comes in {wait}."
+        )
+        click.echo("Ctrl-C ends it.")
+        await demo.ended
