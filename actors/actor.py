@@ -10,16 +10,19 @@ import msgspec
 
 from actors import history
 from actors.compiled_patterns import Absence, Silence
+from actors.entry import enter
 from actors.event import CONTROL, Event
 from actors.memory import Happening, remember
 from actors.patterns import Found, passed, told
 from actors.patterns import due as pattern_due
+from actors.patterns import merged as merged_partials
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
-from actors.run import consider, earliest, end, enter, hear, meet, ring, run_due
+from actors.run import consider, hear, meet, ring, run_due
 from actors.sending import decide
 from actors.shared import shared, shared_parts
 from actors.state import ENDED, IDS_MAX, Actor, Run
+from actors.steps import earliest, end
 from actors.turn import NOTHING, UNTRACKED, Turn
 from actors.work import Work
 
@@ -365,7 +368,7 @@ def _merge(work: Work, source: Actor) -> None:
     into.assigned = {**source.assigned, **into.assigned}
     into.sent = sorted(into.sent + source.sent)
     into.last_entered = max(into.last_entered, source.last_entered)
-    into.partials = merged(into.partials, source.partials)
+    into.partials = merged_partials(into.partials, source.partials)
     for name, entered in source.entries.items():
         into.entries[name] = max(entered, into.entries.get(name, 0))
     _merge_runs(work, source)

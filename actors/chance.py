@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from actors.program import Variant
+from actors.state import Actor
 
 
 def share(subject: str, user: str) -> float:
@@ -20,3 +21,13 @@ def choose(subject: str, user: str, variants: tuple[Variant, ...]) -> str:
         if point < 0:
             return variant.name
     return variants[-1].name
+
+
+def assign(actor: Actor, experiment: str, variants: tuple[Variant, ...]) -> str:
+    """The user's variant, kept from then on whatever becomes of the weights, as long as it exists."""
+    known = actor.assigned.get(experiment)
+    if known is not None and any(variant.name == known for variant in variants):
+        return known
+    chosen = choose(experiment, actor.user, variants)
+    actor.assigned[experiment] = chosen
+    return chosen

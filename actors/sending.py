@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from actors.frequency import note_send
+from actors.ids import identity
 from actors.policy import address, objections
 from actors.program import Campaign, SendMessage
-from actors.run import go_on, identity, instructions, milliseconds
 from actors.state import ENDED, Run
+from actors.steps import go_on, instructions, milliseconds
 from actors.turn import Send
 from actors.work import Work
 
