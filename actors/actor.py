@@ -9,17 +9,28 @@ from __future__ import annotations
 import msgspec
 
 from actors import history
+from actors.compiled_patterns import Absence, Silence
+from actors.entry import enter
 from actors.event import CONTROL, Event
 from actors.memory import Happening, remember
+from actors.patterns import Found, passed, told
+from actors.patterns import due as pattern_due
+from actors.patterns import merged as merged_partials
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
-from actors.run import consider, earliest, end, enter, hear, ring
+from actors.run import consider, hear, meet, ring, run_due
+from actors.sending import decide
 from actors.shared import shared, shared_parts
 from actors.state import ENDED, IDS_MAX, Actor, Run
+from actors.steps import earliest, end
 from actors.turn import NOTHING, UNTRACKED, Turn
 from actors.work import Work
 
 __all__ = ["Actor", "fire", "join", "new_actor", "pack", "standing", "take", "unpack"]
+
+
+ROUNDS_MAX = 16
+"""Rounds of consequences in one turn: segments that two campaigns push to and fro end here, until the next turn."""
 
 
 def new_actor(user: str) -> Actor:
@@ -74,19 +85,33 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         occurred = at
     elif occurred < at - program.policy.lateness:
         occurred = at - program.policy.lateness
-    if not _concerns(actor, event, program):
+    if not _concerns(actor, event, program) and (actor.due or not program.timed):
         history.notice(actor, event, occurred, event.source != "engine")
         return before
     work = Work(actor, program, at, actor.turn)
     _tell(work, event, occurred)
-    _settle(work)
+    if work.decisions or work.asking or not event.name or _may_have_consequences(actor, program):
+        _settle(work)
+    elif not work.refusals:
+        return before
     return _joined(before, work.done())
+
+
+def _may_have_consequences(actor: Actor, program: Program) -> bool:
+    """Whether a turn without a decision may still move a timer: by a condition, a partial match, a segment, a silence."""
+    if program.segments or program.timed:
+        return True
+    for run in actor.runs:
+        campaign = program.versions.get(run.version)
+        if campaign is None or campaign.conditional or campaign.timed:
+            return True
+    return False
 
 
 def _concerns(actor: Actor, event: Event, program: Program) -> bool:
     """Whether anybody cares: the usual event costs this look-up and no more."""
     name = event.name
-    if not name or name in program.interests:
+    if not name or name in program.interests or program.every_turn:
         return True
     for run in actor.runs:
         campaign = program.versions.get(run.version)
@@ -135,13 +160,14 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
 def _enrol(work: Work) -> None:
     """One event gives at most one entry into a campaign, whichever of its patterns matched first."""
     assert work.event is not None
-    scope = work.scope
-    matched: set[str] = set()
-    for campaign, match in work.program.interests[work.event.name].entries:
-        scope.run = None
-        if campaign.id not in matched and (match.where is None or match.where(scope)):
-            matched.add(campaign.id)
-            enter(work, campaign)
+    matched: dict[str, tuple[Campaign, Found]] = {}
+    for campaign, pattern in work.program.interests[work.event.name].entries:
+        work.scope.run = None
+        found = told(work, pattern, work.actor.partials, None)
+        if found is not None:
+            matched.setdefault(campaign.id, (campaign, found))
+    for campaign, found in matched.values():
+        enter(work, campaign, found)
 
 
 def _by_priority(work: Work) -> list[Run]:
@@ -161,17 +187,52 @@ def _leave_topic(work: Work, topic: object) -> None:
 
 
 def _settle(work: Work) -> None:
-    """After the event at hand: events that steps emitted, conditions that became true, until nothing moves."""
+    """After the event at hand: events that steps emitted, conditions and segments that changed, until nothing moves."""
     actor = work.actor
-    while True:
+    for _ in range(ROUNDS_MAX):
         while work.emitted:
             actor.turn += 1
             _tell(work, work.emitted.popleft(), work.at)
+        _decide_sends(work)
         moved = [consider(work, run, _campaign(work, run)) for run in _by_priority(work)]
-        if not any(moved) and not work.emitted:
+        if not _regroup(work) and not any(moved) and not work.emitted and not work.asking:
             break
-    actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.at]
-    actor.due = earliest(*(run.wake for run in actor.runs)) if actor.runs else 0
+    if any(run.pc == ENDED and run.goal < work.at for run in actor.runs):
+        actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.at]
+    actor.due = _next_timer(actor, work.program)[0]
+
+
+def _decide_sends(work: Work) -> None:
+    """Sends due in one turn: the higher priority first, then the older run, so that a cap admits those."""
+    while work.asking:
+        order = [(-_campaign(work, run).priority, work.actor.runs.index(run)) for run in work.asking]
+        run = work.asking.pop(order.index(min(order)))
+        decide(work, run, _campaign(work, run))
+
+
+def _regroup(work: Work) -> bool:
+    """Which of the watched segments the user is in now; patterns that waited for the change. True if any changed."""
+    actor, scope = work.actor, work.scope
+    if not work.program.segments:
+        return False
+    scope.run = None
+    now = tuple(segment.name for segment in work.program.segments if segment.member(scope))
+    actor.watch = earliest(*(segment.horizon(scope) for segment in work.program.segments))
+    before, actor.segments = actor.segments, now
+    work.changes = frozenset(
+        [(name, True) for name in now if name not in before] + [(name, False) for name in before if name not in now]
+    )
+    if not work.changes:
+        return False
+    for run in _by_priority(work):
+        meet(work, run, _campaign(work, run), set(), by_event=False)
+    entered = set()
+    for campaign, pattern in work.program.memberships:
+        if (pattern.segment, pattern.entered) in work.changes and campaign.id not in entered:
+            entered.add(campaign.id)
+            body = work.event.body if work.event is not None else b"{}"
+            enter(work, campaign, Found(body, work.occurred, work.ordinal))
+    return True
 
 
 def _campaign(work: Work, run: Run) -> Campaign:
@@ -210,26 +271,55 @@ def fire(actor: Actor, now: int, program: Program) -> Turn:
     """All timers due at or before `now`, in order of due time, then of the run's age. Rows carry the due time."""
     turn = NOTHING
     while 0 < actor.due <= now:
-        run = min((run for run in actor.runs if run.wake), key=lambda run: run.wake, default=None)
-        if run is None or run.wake > now:
-            actor.due = run.wake if run is not None else 0
+        due, timer = _next_timer(actor, program)
+        if not 0 < due <= now:
+            actor.due = due
             break
-        turn = _joined(turn, _ring(actor, run, program))
+        turn = _joined(turn, _ring(actor, due, timer, program))
     return turn
 
 
-def _ring(actor: Actor, run: Run, program: Program) -> Turn:
-    work = Work(actor, program, run.wake, actor.turn + 1)
-    campaign = _campaign(work, run)
-    if campaign.code:
-        ring(work, run, campaign)
-    else:
-        end(work, run, campaign, "archived")
-    if work.decisions:
+Timer = Run | tuple[Campaign, Absence | Silence] | None
+"""A run that has to be looked at, an entry pattern that time may complete, or (None) the watched segments."""
+
+
+def _next_timer(actor: Actor, program: Program) -> tuple[int, Timer]:
+    """The timer that is due next: at one instant runs by age, then entries by priority, then segments. 0: none."""
+    best, timer = 0, None  # type: tuple[int, Timer]
+    for run in actor.runs:
+        campaign = program.versions.get(run.version)
+        due = run.wake if campaign is None else run_due(actor, run, campaign)
+        if due and (not best or due < best):
+            best, timer = due, run
+    for entry in program.timed:
+        due = pattern_due(entry[1], actor.partials, actor, 0)
+        if due and (not best or due < best):
+            best, timer = due, entry
+    if actor.watch and program.segments and (not best or actor.watch < best):
+        return actor.watch, None
+    return best, timer
+
+
+def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
+    work = Work(actor, program, due, actor.turn + 1)
+    if isinstance(timer, Run):
+        campaign = _campaign(work, timer)
+        if campaign.code:
+            ring(work, timer, campaign)
+        else:
+            end(work, timer, campaign, "archived")
+    elif timer is not None:
+        campaign, pattern = timer
+        found = passed(work, pattern, actor.partials, 0)
+        if found is not None:
+            enter(work, campaign, found)
+    elif _regroup(work):
+        work.scope.run = None
+    if work.decisions or work.refusals or work.asking:
         actor.turn += 1
         _settle(work)
     else:
-        actor.due = earliest(*(other.wake for other in actor.runs))
+        actor.due = _next_timer(actor, program)[0]
     return work.done()
 
 
@@ -256,6 +346,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     _settle(work)
     source.moved_to = into.user
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, {}
+    source.partials, source.segments, source.watch = {}, (), 0
     source.due = 0
     return _joined(before, work.done())
 
@@ -274,6 +365,10 @@ def _merge(work: Work, source: Actor) -> None:
         merged = slot.merged(into.memory.get(slot.key), source.memory.get(slot.key))
         if merged is not None:
             into.memory[slot.key] = merged
+    into.assigned = {**source.assigned, **into.assigned}
+    into.sent = sorted(into.sent + source.sent)
+    into.last_entered = max(into.last_entered, source.last_entered)
+    into.partials = merged_partials(into.partials, source.partials)
     for name, entered in source.entries.items():
         into.entries[name] = max(entered, into.entries.get(name, 0))
     _merge_runs(work, source)

@@ -59,6 +59,8 @@ def notice(actor: Actor, event: Event, occurred: int, active: bool) -> None:
     if not actor.first_seen:
         actor.first_seen = occurred
     if active:
+        if event.name in FEEDBACK_IF_MACHINE:
+            actor.ignored = 0
         if occurred - actor.last_seen >= SESSION_MS:
             actor.session_start = occurred
             actor.session_events = 1

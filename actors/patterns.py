@@ -1,20 +1,219 @@
-"""What has just matched: the event at hand against event patterns."""
+"""What has just matched: patterns over time, with their partial matches (language.md §3).
+
+The rules: each occurrence of the first event starts a partial match of its own; an event advances every partial match
+that waits for it; it completes at most one, the oldest; and what a match used is used up: partial matches that share an
+event with it go back to before that event. Order and distances are those of the history, (occurred, ordinal).
+
+Partial matches live in a dict by the pattern's key: the actor's for entry patterns, the run's for those inside a run.
+"""
 
 from __future__ import annotations
 
-from actors.program import Match
-from actors.state import Run
+from typing import Any, Final
+
+import msgspec
+
+from actors.compiled_patterns import Absence, AllOf, EventPattern, Match, Sequence, Silence
+from actors.shared import shared
+from actors.state import Actor, Run
 from actors.work import Work
 
+PARTIALS_MAX: Final = 32
+"""Partial matches of one pattern; past it the oldest is dropped."""
 
-def matched(work: Work, matches: tuple[Match, ...], run: Run | None) -> Match | None:
-    """The first of `matches` that the event at hand fits; `entry.x` in a condition is the run's."""
+Partials = dict[int, Any]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A match: the event that it ended with, whose properties are `entry.x` of a run it starts."""
+
+    body: bytes
+    occurred: int
+    ordinal: int
+
+
+def fits(work: Work, match: Match, run: Run | None) -> bool:
+    """Whether the event at hand is the one of a simple pattern; `entry.x` in its condition is the run's."""
     event = work.event
-    if event is None:
-        return None
-    scope = work.scope
-    scope.run = run
-    for match in matches:
-        if match.event == event.name and (match.where is None or match.where(scope)):
-            return match
+    if event is None or match.event != event.name:
+        return False
+    if match.where is None:
+        return True
+    work.scope.run = run
+    return bool(match.where(work.scope))
+
+
+def told(work: Work, pattern: EventPattern, partials: Partials, run: Run | None) -> Found | None:
+    """Let the pattern take in the event at hand; the match it completes now, if it does."""
+    match pattern:
+        case Match():
+            return _at_hand(work) if fits(work, pattern, run) else None
+        case Sequence():
+            return _told_sequence(work, pattern, partials, run)
+        case AllOf():
+            return _told_all(work, pattern, partials, run)
+        case Absence():
+            _told_absence(work, pattern, partials, run)
+            return None
+
+
+def _at_hand(work: Work) -> Found:
+    assert work.event is not None
+    return Found(work.event.body, work.occurred, work.ordinal)
+
+
+# --- a then b then c: partials `[[occurred, ordinal], …]`, one place for each step taken, oldest partial first -----------
+
+
+def _told_sequence(work: Work, pattern: Sequence, partials: Partials, run: Run | None) -> Found | None:
+    place = [work.occurred, work.ordinal]
+    kept = [one for one in partials.get(pattern.key, ()) if place[0] - one[0][0] <= pattern.within]
+    used: list[list[int]] | None = None
+    fitting = [fits(work, step, run) for step in pattern.steps]
+    last = len(pattern.steps) - 1
+    for one in kept:
+        if len(one) == last and fitting[last] and one[-1] < place:
+            used = [*one, place]
+            break
+    if used is None:
+        for one in kept:
+            if len(one) < last and fitting[len(one)] and one[-1] < place:
+                one.append(place)
+        if fitting[0]:
+            kept.append([place])
+    else:
+        kept = [rest for one in kept if (rest := _before_used(one, used))]
+    _store(partials, pattern.key, kept)
+    return _at_hand(work) if used is not None else None
+
+
+def _before_used(one: list[list[int]], used: list[list[int]]) -> list[list[int]]:
+    """The part of a partial match that shares no event with a match."""
+    for step, place in enumerate(one):
+        if place in used:
+            return one[:step]
+    return one
+
+
+def _store(partials: Partials, key: int, kept: list[Any]) -> None:
+    if kept:
+        partials[key] = kept[-PARTIALS_MAX:]
+    else:
+        partials.pop(key, None)
+
+
+# --- all(a, b): partials `[step, occurred, ordinal]`, oldest first -----------------------------------------------------
+
+
+def _told_all(work: Work, pattern: AllOf, partials: Partials, run: Run | None) -> Found | None:
+    kept = [one for one in partials.get(pattern.key, ()) if work.occurred - one[1] <= pattern.within]
+    fitting = [step for step, match in enumerate(pattern.matches) if fits(work, match, run)]
+    for step in fitting:
+        chosen = _companions(work, pattern, kept, step)
+        if chosen is not None:
+            _store(partials, pattern.key, [one for one in kept if [one[1], one[2]] not in chosen])
+            return _at_hand(work)
+    kept += [[step, work.occurred, work.ordinal] for step in fitting]
+    kept.sort(key=lambda one: (one[1], one[2]))
+    _store(partials, pattern.key, kept)
     return None
+
+
+def _companions(work: Work, pattern: AllOf, kept: list[Any], step: int) -> list[list[int]] | None:
+    """The newest different event for each of the other steps, all within the window of the event at hand."""
+    chosen: list[list[int]] = []
+    for other in range(len(pattern.matches)):
+        if other == step:
+            continue
+        found = next(
+            (
+                [one[1], one[2]]
+                for one in reversed(kept)
+                if one[0] == other and abs(work.occurred - one[1]) <= pattern.within and [one[1], one[2]] not in chosen
+            ),
+            None,
+        )
+        if found is None:
+            return None
+        chosen.append(found)
+    times = [work.occurred, *(place[0] for place in chosen)]
+    return chosen if max(times) - min(times) <= pattern.within else None
+
+
+# --- a then no b: partials `[deadline or 0, [[occurred, ordinal], …], raw properties of the last]` ----------------------
+
+
+def _told_absence(work: Work, pattern: Absence, partials: Partials, run: Run | None) -> None:
+    place = [work.occurred, work.ordinal]
+    kept = list(partials.get(pattern.key, ()))
+    if fits(work, pattern.absent, run):
+        kept = [
+            one for one in kept if not (one[0] and one[1][-1] < place and place[0] <= one[1][-1][0] + pattern.within)
+        ]
+    kept = [one for one in kept if one[0] or place[0] - one[1][0][0] <= pattern.within]
+    fitting = [fits(work, step, run) for step in pattern.steps]
+    advanced = [one for one in kept if not one[0] and fitting[len(one[1])] and one[1][-1] < place]
+    chains = [[*one[1], place] for one in advanced] + ([[place]] if fitting[0] else [])
+    kept = [one for one in kept if one not in advanced]
+    for chain in chains:
+        if len(chain) < len(pattern.steps):
+            kept.append([0, chain, b"{}"])
+        elif not _answered(work.actor, pattern, place):
+            assert work.event is not None
+            kept.append([max(place[0] + pattern.within, work.at), chain, shared(work.event.body)])
+    _store(partials, pattern.key, kept)
+
+
+def _answered(actor: Actor, pattern: Absence, place: list[int]) -> bool:
+    """Whether the absent event is known to have come after `place` already: it was told before its first."""
+    state = actor.memory.get(pattern.last_absent) or ()
+    return any(place < [row[0], row[1]] and row[0] <= place[0] + pattern.within for row in state)
+
+
+# --- by time ----------------------------------------------------------------------------------------------------------
+
+
+def due(pattern: Absence | Silence, partials: Partials, actor: Actor, since: int) -> int:
+    """When time alone may complete the pattern next, in ms; 0 if it cannot. `since`: nothing before it counts."""
+    if isinstance(pattern, Absence):
+        return min((one[0] for one in partials.get(pattern.key, ()) if one[0]), default=0)
+    last = _last(pattern, actor, since)
+    return 0 if not last or partials.get(pattern.key) == last else last + pattern.span
+
+
+def _last(pattern: Silence, actor: Actor, since: int) -> int:
+    """When the silence began: with the last such event, else with first sight."""
+    if pattern.last is None:
+        found = actor.last_seen
+    else:
+        state = actor.memory.get(pattern.last)
+        found = state[-1][0] if state else 0
+    return max(found or actor.first_seen, since)
+
+
+def passed(work: Work, pattern: Absence | Silence, partials: Partials, since: int) -> Found | None:
+    """The match that is complete because it is `work.at` now; it is used up."""
+    moment = due(pattern, partials, work.actor, since)
+    if not moment or moment > work.at:
+        return None
+    if isinstance(pattern, Silence):
+        partials[pattern.key] = _last(pattern, work.actor, since)
+        return Found(b"{}", work.at, work.ordinal)
+    kept = partials[pattern.key]
+    ripe = next(one for one in kept if one[0] == moment)
+    _store(partials, pattern.key, [one for one in kept if one is not ripe])
+    return Found(ripe[2], work.at, work.ordinal)
+
+
+def merged(ours: Partials, theirs: Partials) -> Partials:
+    """Partial matches of one user who was known as two."""
+    joined: Partials = dict(ours)
+    for key, state in theirs.items():
+        known = joined.get(key)
+        if known is None:
+            joined[key] = state
+        elif isinstance(known, list) and isinstance(state, list):
+            joined[key] = (state + known)[-PARTIALS_MAX:]
+        else:
+            joined[key] = max(known, state)
+    return joined

@@ -1,14 +1,25 @@
-"""May we send? Consent, suppression, address: the checks before each send, in the order of language.md §6."""
+"""May we send? The checks before each send, in the order of language.md §6, and again right before it leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from actors.address import valid_address
-from actors.program import Campaign, Program
+from actors.frequency import capped_until, cooling_until, quiet_until
+from actors.local import time_zone
+from actors.program import Campaign, Program, SendMessage
 from actors.scope import Scope
-from actors.state import Actor
-from actors.turn import Channel, Purpose, Send
+from actors.state import Actor, Run
+from actors.turn import Purpose, Send
+
+
+class Objection(msgspec.Struct, frozen=True):
+    """One reason against a send. `until`: when it may be gone (then the send is held); 0: it is skipped."""
+
+    reason: str
+    until: int = 0
 
 
 def consents(actor: Actor, purpose: Purpose, topic: str, program: Program) -> bool:
@@ -41,19 +52,39 @@ def address(actor: Actor, program: Program) -> str | None:
     return valid_address(told) if isinstance(told, str) else None
 
 
-def objections(scope: Scope, campaign: Campaign, channel: Channel, purpose: Purpose, topic: str) -> Iterator[str]:
-    """Every reason against a send now, in order; the first is the one that counts."""
+def objections(scope: Scope, run: Run, campaign: Campaign, send: SendMessage) -> Iterator[Objection]:
+    """Every objection to a send now, in order; the first is the one that counts."""
     actor, program = scope.actor, scope.program
     if campaign.audience is not None and not campaign.audience(scope):
-        yield "audience"
-    if not consents(actor, purpose, topic, program):
-        yield "no_consent"
-    if channel == "email":
+        yield Objection("audience")
+    if not consents(actor, send.purpose, send.topic, program):
+        yield Objection("no_consent")
+    if send.channel == "email":
         to = address(actor, program)
         if to is None:
-            yield "no_address"
+            yield Objection("no_address")
         elif to in actor.suppressed:
-            yield "suppressed"
+            yield Objection("suppressed")
+    if run.variant == "holdout":
+        yield Objection("holdout")
+    if send.purpose == "marketing":
+        yield from _timely(scope, send)
+
+
+def _timely(scope: Scope, send: SendMessage) -> Iterator[Objection]:
+    """What only speaks against a send at this time."""
+    actor, policy, now = scope.actor, scope.program.policy, scope.now
+    zone = time_zone(actor, scope.program)
+    capped = capped_until(actor, now, send.channel, send.topic, policy, zone)
+    if capped:
+        yield Objection("capped", capped if policy.holds_capped else 0)
+    cooling = cooling_until(actor, now, send.topic, policy)
+    if cooling:
+        yield Objection("cooldown", cooling if policy.holds_capped else 0)
+    quiet = quiet_until(now, policy, zone)
+    if quiet:
+        assert policy.quiet is not None
+        yield Objection("quiet_hours", quiet if policy.quiet.hold else 0)
 
 
 def standing(actor: Actor, send: Send, now: int, program: Program) -> str | None:
@@ -64,4 +95,6 @@ def standing(actor: Actor, send: Send, now: int, program: Program) -> str | None
         return "no_consent"
     if send.channel == "email" and send.to in actor.suppressed:
         return "suppressed"
+    if send.purpose == "marketing" and quiet_until(now, program.policy, time_zone(actor, program)):
+        return "quiet_hours"
     return None

@@ -5,24 +5,16 @@ Made by `engine/language/compile.py`; the actors only read it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
+from actors.compiled_patterns import Absence, AllOf, EventPattern, Membership, Pattern, Segment, Sequence, Silence
 from actors.event import CONTROL
 from actors.memory import Slot
 from actors.scope import Evaluate, Horizon
 from actors.turn import Channel, Purpose
-
-
-class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """An event pattern: that event, if `where` holds."""
-
-    event: str
-    where: Evaluate | None
-    text: str
-
 
 # --- instructions: `step` is how the ledger names it --------------------------------------------------------------
 
@@ -42,7 +34,7 @@ class WaitIdle(Instruction, frozen=True, kw_only=True):
 
 
 class WaitUntil(Instruction, frozen=True, kw_only=True):
-    matches: tuple[Match, ...]
+    patterns: tuple[Pattern, ...]
     up_to: Evaluate | None
     name: str | None
 
@@ -64,6 +56,28 @@ class SendMessage(Instruction, frozen=True, kw_only=True):
     purpose: Purpose
     collections: tuple[tuple[str, Evaluate], ...]
     """The remembered collections that the template looks at."""
+
+
+class WaitAt(Instruction, frozen=True, kw_only=True):
+    """Until it is that time of day, on one of the days (ISO, 1 to 7; None: any)."""
+
+    minute: int
+    days: frozenset[int] | None
+    time_zone: str
+    """`user`, or an IANA zone for all."""
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    weight: float
+
+
+class Split(Instruction, frozen=True, kw_only=True):
+    """One way for each variant; `to` are the ways' first instructions."""
+
+    id: str
+    variants: tuple[Variant, ...]
+    to: tuple[int, ...]
 
 
 class JumpUnless(Instruction, frozen=True, kw_only=True):
@@ -99,7 +113,7 @@ class Finish(Instruction, frozen=True, kw_only=True):
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    matches: tuple[Match, ...]
+    patterns: tuple[Pattern, ...]
     within: int | None
     """Milliseconds from entry."""
     value: str | None
@@ -115,7 +129,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Purpose
     topic: str
     priority: int
-    entries: tuple[Match, ...]
+    entries: tuple[Pattern, ...]
     key: str | None
     condition: Evaluate | None
     audience: Evaluate | None
@@ -123,21 +137,57 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     re_entry_after: int
     """Milliseconds."""
     concurrency: Literal["one_per_user", "one_per_key", "parallel"]
-    exits: tuple[Match, ...]
+    exits: tuple[Pattern, ...]
     goal: Goal | None
     code: tuple[Instruction, ...]
+    """Of the first variant, if there is an experiment."""
+    codes: Mapping[str, tuple[Instruction, ...]] = {}
+    """By variant: alike in shape, different in values."""
+    experiment: str = ""
+    variants: tuple[Variant, ...] = ()
+    holdout: float = 0.0
+    """Part of the users, 0 to 1, who are enrolled and measured but sent nothing."""
+    shadow: bool = False
+    """Decides everything, sends nothing."""
+    canary: float = 1.0
+    """Part of the users, 0 to 1, who may enter."""
     listens: frozenset[str]
     """Names of the events that concern a run of it: of its exits, its goal and its waits."""
     conditional: bool
     """Whether a run of it may wait for a condition, which any turn may make true."""
+    partial: tuple[Sequence | Absence | AllOf, ...] = ()
+    """Patterns inside a run that keep partial matches, of its exits, its goal and its waits."""
+    timed: tuple[Absence | Silence, ...] = ()
+    """Patterns inside a run that match by time."""
 
 
 class Interest(msgspec.Struct, frozen=True, kw_only=True):
     """Who cares about an event name."""
 
     slots: tuple[Slot, ...] = ()
-    entries: tuple[tuple[Campaign, Match], ...] = ()
+    entries: tuple[tuple[Campaign, EventPattern], ...] = ()
     """By priority (highest first), then campaign id."""
+
+
+class Cap(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `limit` sends in `span` ms, of one topic or channel if named."""
+
+    limit: int
+    span: int
+    by_day: bool
+    """Calendar days in the user's zone; `span` is then a day."""
+    topic: str | None = None
+    channel: Channel | None = None
+
+
+class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
+    """From `start` to `end` (not included), minutes of the day; over midnight if `end` is not later."""
+
+    start: int
+    end: int
+    time_zone: str
+    """`user`, or an IANA zone for all."""
+    hold: bool
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +199,23 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
     lateness: int
     """Milliseconds."""
+    caps: tuple[Cap, ...] = ()
+    cooldown: int = 0
+    """Milliseconds after a send in which nothing more of its topic goes out; 0: none."""
+    fatigue_after: int = 0
+    """Sends in a row without a human open or click after which the caps are multiplied by `fatigue_factor`; 0: never."""
+    fatigue_factor: float = 1.0
+    quiet: QuietHours | None = None
+    holds_capped: bool = True
+    """Whether what a cap refuses waits for the next free slot, or is skipped."""
+    default_campaign: str | None = None
+
+    @property
+    def longest(self) -> int:
+        """How far back caps and cooldown may look, in ms."""
+        spans = [cap.span * 2 if cap.by_day else cap.span for cap in self.caps]
+        stretch = 1 if not self.fatigue_after else max(1.0, 1 / max(self.fatigue_factor, 0.001))
+        return int(max([*spans, self.cooldown], default=0) * stretch)
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +229,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     aliases: Mapping[str, str]
     """Folded event name -> canonical name: the built-in ones and the site's."""
+    segments: tuple[Segment, ...] = ()
+    """Those that patterns watch."""
+    timed: tuple[tuple[Campaign, Absence | Silence], ...] = ()
+    """Entry patterns that match by time."""
+    memberships: tuple[tuple[Campaign, Membership], ...] = ()
+    """Entry patterns that match when a segment is entered or left."""
+    every_turn: bool = False
+    """Whether any event at all may change a watched segment."""
     tells_all: bool = False
     """Whether turns hold the rows `not_entered` too (simulate, test), or only count them (live)."""
 
@@ -179,12 +254,18 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def by_priority(campaigns: Iterable[Campaign]) -> list[Campaign]:
+    return sorted(campaigns, key=lambda campaign: (-campaign.priority, campaign.id))
+
+
 def index(campaigns: tuple[Campaign, ...], slots: tuple[Slot, ...]) -> dict[str, Interest]:
     """Event name -> who cares about it."""
-    entries: dict[str, list[tuple[Campaign, Match]]] = {}
-    for campaign in sorted(campaigns, key=lambda campaign: (-campaign.priority, campaign.id)):
-        for match in campaign.entries:
-            entries.setdefault(match.event, []).append((campaign, match))
+    entries: dict[str, list[tuple[Campaign, EventPattern]]] = {}
+    for campaign in by_priority(campaigns):
+        for pattern in campaign.entries:
+            if not isinstance(pattern, Silence | Membership):
+                for event in pattern.events:
+                    entries.setdefault(event, []).append((campaign, pattern))
     remembered: dict[str, list[Slot]] = {}
     for slot in slots:
         for event in slot.events:

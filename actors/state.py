@@ -44,6 +44,12 @@ class Run(msgspec.Struct, array_like=True):
     """Last moment (occurred) at which its goal counts, in ms; 0: while it lasts; -1: reached, or it has none."""
     names: dict[str, bool] | None = None
     """What `as:` named: true, it came; false, time was up."""
+    partials: dict[int, Any] | None = None
+    """Partial matches of its patterns (`patterns.py`)."""
+    variant: str = ""
+    """Its variant of the campaign's experiment, or `holdout`."""
+    asked: int = 0
+    """When the send at `pc` was first due, while it is held; 0 else."""
 
 
 class Actor(msgspec.Struct, array_like=True):
@@ -83,3 +89,17 @@ class Actor(msgspec.Struct, array_like=True):
     """Addresses that bounced for good or complained."""
     unsubscribed: tuple[str, ...] = ()
     """Topics the user does not want mail about."""
+    partials: dict[int, Any] = {}
+    """Partial matches of entry patterns (`patterns.py`)."""
+    segments: tuple[str, ...] = ()
+    """Those of the watched segments that the user is in."""
+    watch: int = 0
+    """When a watched segment may change by time alone, in ms; 0 if it cannot."""
+    sent: list[list[Any]] = []
+    """Marketing sends that caps and cooldown look at: `[at, channel, topic, campaign]`, oldest first."""
+    ignored: int = 0
+    """Marketing sends since the user last opened or clicked one."""
+    assigned: dict[str, str] = {}
+    """experiment or split -> variant: changing weights keeps who was assigned."""
+    last_entered: int = 0
+    """`at` of the last entry into any campaign."""

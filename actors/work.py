@@ -25,7 +25,9 @@ class Work:
 
     __slots__ = (
         "actor",
+        "asking",
         "at",
+        "changes",
         "decisions",
         "emits",
         "emitted",
@@ -53,6 +55,10 @@ class Work:
         self.refusals: list[tuple[str, str]] = []
         self.emitted: deque[Event] = deque()
         self.emits = 0
+        self.asking: list[Run] = []
+        """Runs that have come to a send: decided when all have moved, by priority."""
+        self.changes: frozenset[tuple[str, bool]] = frozenset()
+        """Segments that were just entered (True) or left."""
 
     def look_at(self, event: Event, occurred: int, ordinal: int) -> None:
         """Make `event` the event at hand; (occurred, ordinal) is its place in the user's history."""
@@ -76,6 +82,7 @@ class Work:
         reason: str | None = None,
         channel: Channel | None = None,
         template: str | None = None,
+        variant: str | None = None,
         message: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
@@ -94,6 +101,7 @@ class Work:
                 reason=reason,
                 channel=channel,
                 template=template,
+                variant=variant or (run.variant if run is not None and run.variant else None),
                 message=message,
                 detail=_encode(detail) if detail else b"{}",
             )

@@ -50,3 +50,20 @@ def next_hour(at: int) -> int:
     """The next instant at which `hour(now)` can change: zones are offset by quarters of an hour at the finest."""
     quarter = HOUR_MS // 4
     return (at // quarter + 1) * quarter
+
+
+def next_time(at: int, minute: int, name: str, days: frozenset[int] | None = None) -> int:
+    """The first instant not before `at` at which it is `minute` of the day there, on one of `days` (ISO, 1 to 7).
+
+    A time that a change to summer time leaves out comes when the clock has passed it; one that comes twice counts the
+    first time.
+    """
+    start = local(at, name)
+    for ahead in range(9):
+        day = (start.replace(tzinfo=None) + timedelta(days=ahead)).replace(
+            hour=minute // 60, minute=minute % 60, second=0, microsecond=0
+        )
+        moment = int(day.replace(tzinfo=start.tzinfo, fold=0).timestamp() * 1000)
+        if moment >= at and (days is None or day.isoweekday() in days):
+            return moment
+    raise AssertionError(f"no day of {days} within nine days")

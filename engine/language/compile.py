@@ -7,14 +7,16 @@ from hashlib import sha256
 
 import msgspec
 
+from actors import compiled_patterns as shapes
 from actors import program as compiled
 from actors.names import ALIASES
 from actors.scope import Evaluate
 from engine.language import ast
 from engine.language.compile_expressions import CompileError, Expressions
-from engine.language.compile_horizon import compile_horizon
+from engine.language.compile_horizon import changes_with_any_event, compile_horizon
 from engine.language.compile_memory import Plan, plain
 from engine.language.compile_names import bag_object, collection_value
+from engine.language.compile_patterns import Patterns
 
 __all__ = ["CompileError", "compile_site", "version_of"]
 
@@ -41,6 +43,7 @@ class _Compiler:
         self._segments = dict(site.profile.segments)
         self._plan = Plan(self._collections)
         self._expressions = Expressions(self._collections, self._segments, self._plan)
+        self._patterns = Patterns(self._expressions, self._plan)
         self._templates = {(info.channel, info.name): info.names for info in site.templates or ()}
 
     def program(self, only: Sequence[str] | None) -> compiled.Program:
@@ -50,6 +53,8 @@ class _Compiler:
             if campaign.status in ("live", "paused") and (only is None or campaign.id in only)
         )
         policy = self._site.policy
+        ordered = compiled.by_priority(campaigns)
+        segments = self._watched(campaigns)
         return compiled.Program(
             hash=sha256(msgspec.json.encode([self._site.sources, only])).hexdigest(),
             campaigns=campaigns,
@@ -65,6 +70,43 @@ class _Compiler:
                 lateness=round(policy.lateness * 1000),
             ),
             aliases={**ALIASES, **dict(self._site.profile.aliases)},
+            segments=segments,
+            timed=tuple(
+                (campaign, pattern)
+                for campaign in ordered
+                for pattern in campaign.entries
+                if isinstance(pattern, shapes.Absence | shapes.Silence)
+            ),
+            memberships=tuple(
+                (campaign, pattern)
+                for campaign in ordered
+                for pattern in campaign.entries
+                if isinstance(pattern, shapes.Membership)
+            ),
+            every_turn=any(segment.any_turn for segment in segments),
+        )
+
+    def _watched(self, campaigns: Iterable[compiled.Campaign]) -> tuple[shapes.Segment, ...]:
+        """The segments that patterns of the campaigns look at."""
+        names = {
+            pattern.segment
+            for campaign in campaigns
+            for pattern in (
+                *campaign.entries,
+                *campaign.exits,
+                *(campaign.goal.patterns if campaign.goal else ()),
+                *(p for one in campaign.code if isinstance(one, compiled.WaitUntil) for p in one.patterns),
+            )
+            if isinstance(pattern, shapes.Membership)
+        }
+        return tuple(
+            shapes.Segment(
+                name=name,
+                member=self._expressions.segment(name),
+                horizon=compile_horizon(self._segments[name], self._expressions, self._segments),
+                any_turn=changes_with_any_event(self._segments[name], self._segments),
+            )
+            for name in sorted(names)
         )
 
     def _campaign(self, campaign: ast.Campaign) -> compiled.Campaign:
@@ -72,9 +114,12 @@ class _Compiler:
         code.steps(campaign.steps)
         code.add(compiled.Finish(step="finish"))
         entry = campaign.entry
-        exits = self.matches(campaign.exits, in_run=True)
-        goal = self._goal(campaign.goal)
-        waits = [match for one in code.instructions if isinstance(one, compiled.WaitUntil) for match in one.matches]
+        exits = self.patterns(campaign.exits, campaign, in_run=True)
+        goal = self._goal(campaign)
+        waits = [
+            pattern for one in code.instructions if isinstance(one, compiled.WaitUntil) for pattern in one.patterns
+        ]
+        inside = [*exits, *waits, *(goal.patterns if goal else ())]
         return compiled.Campaign(
             id=campaign.id,
             version=version_of(campaign, self._site.profile),
@@ -82,7 +127,7 @@ class _Compiler:
             purpose=campaign.purpose,
             topic=campaign.topic or campaign.id,
             priority=campaign.priority,
-            entries=self.matches(entry.patterns, in_run=False),
+            entries=self.patterns(entry.patterns, campaign, in_run=False),
             key=entry.key,
             condition=self.optional(entry.condition, in_run=False),
             audience=self.optional(entry.audience, in_run=False),
@@ -92,29 +137,27 @@ class _Compiler:
             exits=exits,
             goal=goal,
             code=tuple(code.instructions),
-            listens=frozenset(match.event for match in (*exits, *waits, *(goal.matches if goal else ()))),
+            listens=frozenset(event for pattern in inside for event in pattern.events),
             conditional=any(isinstance(one, compiled.WaitWhen) for one in code.instructions),
+            partial=tuple(p for p in inside if isinstance(p, shapes.Sequence | shapes.Absence | shapes.AllOf)),
+            timed=tuple(p for p in inside if isinstance(p, shapes.Absence | shapes.Silence)),
         )
 
-    def _goal(self, goal: ast.Goal | None) -> compiled.Goal | None:
+    def _goal(self, campaign: ast.Campaign) -> compiled.Goal | None:
+        goal = campaign.goal
         if goal is None:
             return None
         return compiled.Goal(
-            matches=self.matches(goal.patterns, in_run=True),
+            patterns=self.patterns(goal.patterns, campaign, in_run=True),
             within=None if goal.within is None else round(goal.within * 1000),
             value=goal.value,
             go_on=goal.go_on,
         )
 
-    def matches(self, patterns: Iterable[ast.Pattern], *, in_run: bool) -> tuple[compiled.Match, ...]:
-        return tuple(self._match(pattern, in_run) for pattern in patterns)
-
-    def _match(self, pattern: ast.Pattern, in_run: bool) -> compiled.Match:
-        if not isinstance(pattern, ast.EventPattern):
-            raise CompileError(f"the pattern `{pattern.text}` is not in this version: use the name of an event")
-        where = pattern.where
-        test = None if where is None else self._expressions.compile(where, in_run=in_run, in_where=True)
-        return compiled.Match(event=pattern.event, where=test, text=pattern.text or pattern.event)
+    def patterns(
+        self, patterns: Iterable[ast.Pattern], campaign: ast.Campaign, *, in_run: bool
+    ) -> tuple[shapes.Pattern, ...]:
+        return tuple(self._patterns.compile(pattern, campaign.id, in_run=in_run) for pattern in patterns)
 
     def expression(self, node: ast.Expression, *, in_run: bool) -> Evaluate:
         return self._expressions.compile(node, in_run=in_run)
@@ -206,7 +249,7 @@ class _Code:
             case ast.WaitUntil(patterns=patterns, up_to=up_to, name=name):
                 return compiled.WaitUntil(
                     step="wait until",
-                    matches=compiler.matches(patterns, in_run=True),
+                    patterns=compiler.patterns(patterns, self._campaign, in_run=True),
                     up_to=compiler.optional(up_to, in_run=True),
                     name=name,
                 )

@@ -7,6 +7,7 @@ from typing import Final
 
 from actors import values, zone
 from actors.collections import decayed, tally_ranking
+from actors.local import time_zone
 from actors.memory import LOG_KEEP, rows_after
 from actors.scope import Evaluate, Scope
 from engine.language import ast
@@ -183,7 +184,7 @@ class Expressions:
             key = self._plan.log(window.event, None, None, keep=1)
             return lambda scope: _last_place(scope, key)
         if kind == "today":
-            return lambda scope: (zone.midnight(scope.now, time_zone(scope)) - 1, _END)
+            return lambda scope: (zone.midnight(scope.now, time_zone(scope.actor, scope.program)) - 1, _END)
         return lambda scope: ALWAYS
 
     def rows(
@@ -286,16 +287,6 @@ class Expressions:
         return lambda scope: _most_frequent(rows(scope), scope.now, span)
 
 
-def time_zone(scope: Scope) -> str:
-    """The user's: the trait `time_zone`, else what the device told, else the policy's."""
-    told = scope.actor.traits.get("time_zone")
-    if isinstance(told, str) and zone.zone(told) is not None:
-        return told
-    if scope.actor.zone and zone.zone(scope.actor.zone) is not None:
-        return scope.actor.zone
-    return scope.program.policy.time_zone
-
-
 def _is_null(node: ast.Expression) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
@@ -326,7 +317,7 @@ def _local(scope: Scope, moment: object, read: Callable[[int, str], int]) -> obj
     seconds = values.number(moment)
     if seconds is None or not 0 <= seconds < 1e11:
         return None
-    return read(round(seconds * 1000), time_zone(scope))
+    return read(round(seconds * 1000), time_zone(scope.actor, scope.program))
 
 
 def _last_place(scope: Scope, key: int) -> tuple[int, int]:

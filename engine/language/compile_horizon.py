@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from actors import values, zone
+from actors.local import time_zone
 from actors.scope import SESSION_MS, Evaluate, Horizon, Scope
 from actors.state import Run
 from engine.language import ast
-from engine.language.compile_expressions import Expressions, time_zone
+from engine.language.compile_expressions import Expressions
 from engine.language.compile_names import CONTINUOUS
 
 FAR_MS: Final = 10 * 366 * 86_400_000
@@ -61,11 +62,11 @@ def _own(node: ast.Node, expressions: Expressions, in_run: bool) -> Iterator[Hor
         case ast.Top(event=event, window=ast.Window(kind="last") as window):
             yield _leaving(expressions, event, None, window, in_run)
         case ast.Window(kind="today"):
-            yield lambda scope: zone.next_midnight(scope.now, time_zone(scope))
+            yield lambda scope: zone.next_midnight(scope.now, time_zone(scope.actor, scope.program))
         case ast.Call(function="hour"):
             yield lambda scope: zone.next_hour(scope.now)
         case ast.Call(function="weekday"):
-            yield lambda scope: zone.next_midnight(scope.now, time_zone(scope))
+            yield lambda scope: zone.next_midnight(scope.now, time_zone(scope.actor, scope.program))
         case ast.Name(parts=("session", _)):
             yield lambda scope: scope.actor.last_seen + SESSION_MS
         case _:
@@ -145,3 +146,23 @@ def _crossing(order: Callable[[Scope], tuple[bool, bool]]) -> Horizon:
 def _at(scope: Scope, run: Run | None, now: int, order: Callable[[Scope], tuple[bool, bool]]) -> tuple[bool, bool]:
     scope.now, scope.run = now, run
     return order(scope)
+
+
+_ANY_EVENT: Final = frozenset({("idle",), ("signed_in",), ("user", "first_seen"), ("user", "last_seen")})
+
+
+def changes_with_any_event(node: Any, segments: dict[str, ast.Expression]) -> bool:
+    """Whether an event that nobody else cares about may change it: it looks at the session or the last activity."""
+    if isinstance(node, tuple):
+        return any(changes_with_any_event(part, segments) for part in node)
+    if isinstance(node, ast.Name):
+        return node.parts in _ANY_EVENT or node.parts[0] == "session"
+    if isinstance(node, ast.Did) and node.event == "activity":
+        return True
+    if isinstance(node, ast.Call) and node.function == "segment":
+        (name,) = node.arguments
+        assert isinstance(name, ast.Constant)
+        return changes_with_any_event(segments[str(name.value)], segments)
+    return isinstance(node, ast.Node) and any(
+        changes_with_any_event(getattr(node, field), segments) for field in node.__struct_fields__
+    )

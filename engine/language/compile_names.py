@@ -40,7 +40,7 @@ RUN: Final[dict[str, Evaluate]] = {
     "id": lambda scope: scope.run.id if scope.run else None,
     "entered_at": lambda scope: scope.run.entered / 1000 if scope.run else None,
     "sent": lambda scope: scope.run.sent if scope.run else 0,
-    "variant": lambda scope: None,
+    "variant": lambda scope: (scope.run.variant or None) if scope.run else None,
 }
 
 NAMESPACES: Final = frozenset({"event", "entry", "user", "run", "session"})

@@ -1,0 +1,33 @@
+"""Chance that is none: assignments by hash, the same for one user today, after a restart and in a simulation."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from actors.program import Variant
+from actors.state import Actor
+
+
+def share(subject: str, user: str) -> float:
+    """A number in [0, 1) that is a function of (subject, user), spread evenly over users."""
+    return int.from_bytes(blake2b(f"{subject}\x1f{user}".encode(), digest_size=7).digest(), "big") / (1 << 56)
+
+
+def choose(subject: str, user: str, variants: tuple[Variant, ...]) -> str:
+    """A variant by weight."""
+    point = share(subject, user) * sum(variant.weight for variant in variants)
+    for variant in variants:
+        point -= variant.weight
+        if point < 0:
+            return variant.name
+    return variants[-1].name
+
+
+def assign(actor: Actor, experiment: str, variants: tuple[Variant, ...]) -> str:
+    """The user's variant, kept from then on whatever becomes of the weights, as long as it exists."""
+    known = actor.assigned.get(experiment)
+    if known is not None and any(variant.name == known for variant in variants):
+        return known
+    chosen = choose(experiment, actor.user, variants)
+    actor.assigned[experiment] = chosen
+    return chosen

@@ -1,0 +1,122 @@
+"""How a user comes into a campaign: the entry rules, in the order of language.md §2."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from actors.chance import assign, share
+from actors.ids import identity
+from actors.patterns import Found
+from actors.program import Campaign
+from actors.shared import shared
+from actors.state import ENDED, RUNS_MAX, Actor, Run
+from actors.steps import advance
+from actors.work import Work
+
+ENTRIES_MAX: Final = 256
+"""Last entries of one user (by campaign and key) that are remembered for `re_entry`; the oldest is forgotten past it."""
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def enter(work: Work, campaign: Campaign, found: Found) -> None:
+    """The entry rules after the pattern has matched, in the order of language.md §2; then the first steps."""
+    scope = work.scope
+    scope.run = None
+    if work.event is None:
+        scope.take_up(found.body)
+    key = "" if campaign.key is None else _key(scope.properties.get(campaign.key))
+    reason = _refusal(work, campaign, key)
+    if reason is not None:
+        _note_refusal(work.actor, campaign.id, work.at, reason)
+        work.refusals.append((campaign.id, reason))
+        if work.program.tells_all:
+            work.write(campaign, None, "not_entered", reason=reason, detail={"key": key} if key else None)
+        return
+    if campaign.re_entry != "always":
+        _note_entry(work.actor, entry_name(campaign.id, key), work.at)
+    run = Run(
+        id=identity(campaign.id, campaign.version, work.actor.user, work.ordinal, key, size=8),
+        campaign=campaign.id,
+        version=campaign.version,
+        entered=work.at,
+        occurred=found.occurred,
+        ordinal=found.ordinal,
+        key=key,
+        entry=shared(found.body),
+        goal=_goal_until(campaign, found.occurred),
+    )
+    work.actor.runs.append(run)
+    work.actor.last_entered = work.at
+    work.write(campaign, run, "entered", detail={"key": key} if key else None)
+    _assign_run(work, run, campaign)
+    advance(work, run, campaign)
+
+
+def _assign_run(work: Work, run: Run, campaign: Campaign) -> None:
+    """Holdout, else the variant of the experiment: by hash, and as it was before for who was assigned before."""
+    if campaign.holdout and share(f"{campaign.id}/holdout", work.actor.user) < campaign.holdout:
+        run.variant = "holdout"
+    elif campaign.experiment:
+        run.variant = assign(work.actor, campaign.experiment, campaign.variants)
+    else:
+        return
+    work.write(campaign, run, "assigned", detail={"experiment": campaign.experiment or campaign.id})
+
+
+def entry_name(campaign: str, key: str) -> str:
+    """How an entry is remembered in `Actor.entries`."""
+    return f"{campaign}\x1f{key}" if key else campaign
+
+
+def _note_entry(actor: Actor, name: str, at: int) -> None:
+    entries = actor.entries
+    entries.pop(name, None)
+    entries[name] = at
+    if len(entries) > ENTRIES_MAX:
+        del entries[next(iter(entries))]
+
+
+def _note_refusal(actor: Actor, campaign: str, at: int, reason: str) -> None:
+    refused = actor.refused
+    for place in range(0, len(refused), 3):
+        if refused[place] == campaign:
+            refused[place + 1], refused[place + 2] = at, reason
+            return
+    refused += [campaign, at, reason]
+
+
+def _key(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else _encode(value).decode()
+
+
+def _goal_until(campaign: Campaign, occurred: int) -> int:
+    if campaign.goal is None:
+        return -1
+    return 0 if campaign.goal.within is None else occurred + campaign.goal.within
+
+
+def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
+    """The first entry rule that fails, None if none does."""
+    scope, actor = work.scope, work.actor
+    if campaign.status == "paused":
+        return "paused"
+    if campaign.canary < 1 and share(f"{campaign.id}/canary", actor.user) >= campaign.canary:
+        return "canary"
+    if campaign.condition is not None and not campaign.condition(scope):
+        return "condition"
+    if campaign.audience is not None and not campaign.audience(scope):
+        return "audience"
+    last = actor.entries.get(entry_name(campaign.id, key))
+    if last is not None and (campaign.re_entry == "once" or work.at - last < campaign.re_entry_after):
+        return "re_entry"
+    active = [run for run in actor.runs if run.pc != ENDED]
+    if len(active) >= RUNS_MAX:
+        return "concurrency"
+    if campaign.concurrency != "parallel" and any(
+        run.campaign == campaign.id and (campaign.concurrency == "one_per_user" or run.key == key) for run in active
+    ):
+        return "concurrency"
+    return None
