@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from actors.actor import pack
+from actors.compiled_patterns import Match
 from actors.event import Event, Kind
 from actors.names import ALIASES
 from actors.program import (
     Campaign,
     Finish,
     Instruction,
-    Match,
     Policy,
     Program,
     SendMessage,
