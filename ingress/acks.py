@@ -39,6 +39,8 @@ class Acks:
         self.acked = 0
         """Everything up to this id is stored. It stops before a frame that was refused: a client that lost our `err`
         and resumed behind it would never send that frame again."""
+        self.said_bytes = 0
+        """What waits in `frames`, in characters."""
         self._credit_max = credit_max
         self._pending: deque[Pending] = deque()
         self._refused = False
@@ -61,9 +63,7 @@ class Acks:
             self._refused = True
             self._say_ok()
             text = f"nothing of this frame was stored: {receipt.refused}"
-            self._said.append(
-                frames.err(receipt.refused, text, frame_id=pending.id, retry_ms=receipt.retry_ms or retry_ms)
-            )
+            self._say(frames.err(receipt.refused, text, frame_id=pending.id, retry_ms=receipt.retry_ms or retry_ms))
         waiting = self._pending
         while waiting and (spoken := waiting[0].receipt) is not None:
             self._pass(waiting.popleft(), spoken)
@@ -74,6 +74,7 @@ class Acks:
         said = self._said
         if said:
             self._said = []
+            self.said_bytes = 0
         return said
 
     def _pass(self, pending: Pending, receipt: Receipt) -> None:
@@ -92,5 +93,9 @@ class Acks:
     def _say_ok(self, rejected: Sequence[Rejection] = ()) -> None:
         if self._id:
             credit = self._credit_max - self.in_flight
-            self._said.append(frames.ok(self._id, self._taken, self._duplicates, credit, rejected))
+            self._say(frames.ok(self._id, self._taken, self._duplicates, credit, rejected))
             self._id = self._taken = self._duplicates = 0
+
+    def _say(self, text: str) -> None:
+        self._said.append(text)
+        self.said_bytes += len(text)

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
+from websockets.protocol import OPEN
 
 from ingress.limits import IngressLimits
-from ingress.websocket import ABORT
+from ingress.websocket import ABORT, LINE, Listener
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -83,13 +84,63 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Tells the application how to cut the connection."""
+    """Hands frames to whoever listens without a queue and a task between: those cost more than a frame itself.
+
+    Until there is a listener, and for all but text and binary messages, it is uvicorn's.
+    """
+
+    listener: Listener | None = None
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
-            scope[ABORT] = self.transport.abort
+            scope[LINE] = self
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.listener is not None:
+            # After all frames of a burst, so that they are answered with one message.
+            self.listener.flush()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.listener is None:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type != "text":
+            self.listener.heard_binary()
+            return
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        self.listener.heard(data)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.listener is not None:
+            self.listener.flush()
+
+    def may_say(self) -> bool:
+        """False while the peer takes nothing: then keep it."""
+        return self.writable.is_set()
+
+    def say(self, text: str) -> None:
+        """One text message; nothing if the connection is closing."""
+        if self.disconnected or self.close_sent or self.conn.state is not OPEN:
+            return
+        self.conn.send_text(text.encode())
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def abort(self) -> None:
+        """Cut it, without a word."""
+        self.transport.abort()
 
 
 def http_protocol(limits: IngressLimits) -> type[HttpProtocol]:

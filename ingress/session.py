@@ -27,7 +27,7 @@ from ingress.keys import Denied, KeyRing
 from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
 from ingress.metrics import Counts
-from ingress.rejection import Code, Rejected
+from ingress.rejection import Rejected
 from ingress.resume import Record, Sessions
 from ingress.speaker import Speaker
 from ingress.streams import Item, Push, Streams, iso, push_frame
@@ -93,20 +93,12 @@ class Session:
 
     # --- in ---------------------------------------------------------------------------------------------------------
 
-    def receive(self, message: str | bytes, now: int) -> None:
-        """One WebSocket message. Never raises, whatever it holds."""
+    def receive_text(self, data: bytes, now: int) -> None:
+        """One text message, valid UTF-8. Never raises, whatever it holds."""
         if self.close is not None:
             return
         self._heard = now
         self._world.counts.frames_in += 1
-        try:
-            data = message.encode() if isinstance(message, str) else b""
-        except UnicodeEncodeError:
-            data = b""
-        if not data:
-            code: Code = "invalid_json" if isinstance(message, str) else "binary_not_supported"
-            self._bad_frame(Rejected(code, "a frame is a JSON object as text"), None, now)
-            return
         self._checked, self._shallow = not scan.suspicious(data), scan.shallow(data)
         if data[:1] != b"[":
             self._one(data, now)
@@ -119,11 +111,20 @@ class Session:
         for part in parts:
             self._one(bytes(part), now)
 
+    def receive_binary(self, now: int) -> None:
+        """A binary message: none is known."""
+        if self.close is None:
+            self._heard = now
+            self._world.counts.frames_in += 1
+            self._bad_frame(Rejected("binary_not_supported", "a frame is a JSON object as text"), None, now)
+
     def committed(self, pending: Pending, receipt: Receipt) -> None:
         """The engine's word on an `ev` frame."""
         self.acks.settle(pending, receipt, self._world.limits.retry_ms)
         if self._record is not None:
             self._record.acked = max(self._record.acked, self.acks.acked)
+        if self.acks.said_bytes + self._out_bytes > self._world.limits.send_queue_bytes_max:
+            self._end(4101)
         if receipt.refused is not None:
             self._world.counts.refused["ws", receipt.refused] += 1
         elif receipt.duplicates:
@@ -410,8 +411,7 @@ class Session:
             return
         self._out.append(text)
         self._out_bytes += len(text)
-        if self._out_bytes > self._world.limits.send_queue_bytes_max:
-            self._out = []
+        if self._out_bytes + self.acks.said_bytes > self._world.limits.send_queue_bytes_max:
             self._end(4101)
 
     def _end(self, code: int) -> None:
@@ -419,6 +419,10 @@ class Session:
             self.close = (code, CLOSES[code])
             self._world.counts.closes[code] += 1
             self._leave_stream()
+            if code == 4101:
+                # It does not read: what waits for it is only in the way.
+                self._out = []
+                self.acks.frames()
 
 
 def receipt_event(user: str, push: Push, status: str) -> Event:

@@ -1,7 +1,7 @@
 """`WS /v1/ws`: carries text between a socket and a session, nothing else.
 
-A raw ASGI application, because one task switch and one dictionary a frame are what a frame costs here. The reader is
-the task that the server gave us; a writer of its own sends what comes later, as one message however many frames.
+An ASGI application for the handshake and the end. In between its frames go by a line of their own, past the server's
+queue and task switches (measured: 12 of 30 µs a frame), and however many answers there are go as one message.
 """
 
 from __future__ import annotations
@@ -23,7 +23,30 @@ ABORT = "cuebird.abort"
 """Key in the ASGI scope, put there by our protocol classes: cuts the connection without a word."""
 
 
-Abort = Callable[[], None] | None
+LINE = "cuebird.line"
+"""Key in the ASGI scope of a WebSocket: its protocol object (`ingress.protocols.WebSocketProtocol`)."""
+
+
+class Listener(Protocol):
+    """Who hears what comes on a line."""
+
+    def heard(self, data: bytes) -> None:
+        """A text message, valid UTF-8."""
+
+    def heard_binary(self) -> None: ...
+
+    def flush(self) -> None:
+        """A burst is over, or the peer takes again: say what there is to say."""
+
+
+class Line(Protocol):
+    """One WebSocket, for a listener: words are written at once, without a task between."""
+
+    listener: Listener | None
+
+    def may_say(self) -> bool: ...
+    def say(self, text: str) -> None: ...
+    def abort(self) -> None: ...
 
 
 class Drainable(Protocol):
@@ -92,62 +115,46 @@ class Doors:
 
 
 class Connection:
-    """One socket and its session."""
+    """One socket and its session. It listens to the line; the task that the server gave us only waits for the end."""
 
-    def __init__(self, session_of: Callable[[Callable[[], None]], Session], send: Send, abort: Abort) -> None:
+    def __init__(
+        self, session_of: Callable[[Callable[[], None]], Session], line: Line, now_ms: Callable[[], int]
+    ) -> None:
         self.session = session_of(self.wake)
-        self._send = send
-        self._abort = abort
-        self._output = asyncio.Event()
-        self._sending = False
+        self._line = line
+        self._now_ms = now_ms
+        self._loop = asyncio.get_running_loop()
+        self._flush_is_due = False
         self._cut_at: int | None = None
+        self.closing = asyncio.Event()
+
+    def heard(self, data: bytes) -> None:
+        self.session.receive_text(data, self._now_ms())
+
+    def heard_binary(self) -> None:
+        self.session.receive_binary(self._now_ms())
 
     def wake(self) -> None:
-        """There may be something to send."""
-        self._output.set()
+        """There may be something to send: soon, so that the words on all frames of a commit go together."""
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self.flush)
 
-    async def read(self, receive: Receive, now_ms: Callable[[], int]) -> None:
-        """Until the peer is gone."""
+    def flush(self) -> None:
+        self._flush_is_due = False
         session = self.session
-        while True:
-            message = await receive()
-            kind = message["type"]
-            if kind == "websocket.receive":
-                text = message.get("text")
-                session.receive(text if text is not None else message["bytes"], now_ms())
-                if not self._sending and session.close is None:
-                    # What is known already goes at once; only later words need the writer's task.
-                    self._output.clear()
-                    await self._flush()
-                    if session.close is None:
-                        continue
-                self.wake()
-            elif kind == "websocket.disconnect":
-                return
+        if self._line.may_say() and (said := session.outgoing()):
+            self._line.say(said[0] if len(said) == 1 else f"[{','.join(said)}]")
+        if session.close is not None:
+            self.closing.set()
 
-    async def write(self) -> None:
-        """Until this side closes."""
-        session = self.session
-        while True:
-            await self._output.wait()
-            self._output.clear()
-            if self._sending:
-                # The reader is at it and looks again when it is done.
-                continue
-            await self._flush()
-            if session.close is not None:
-                code, reason = session.close
-                await self._send({"type": "websocket.close", "code": code, "reason": reason})
-                return
-
-    async def _flush(self) -> None:
-        self._sending = True
-        try:
-            while said := self.session.outgoing():
-                text = said[0] if len(said) == 1 else f"[{','.join(said)}]"
-                await self._send({"type": "websocket.send", "text": text})
-        finally:
-            self._sending = False
+    async def hang_up(self, send: Send) -> None:
+        """Send the close frame once this side has ended the session."""
+        await self.closing.wait()
+        assert self.session.close is not None
+        code, reason = self.session.close
+        with suppress(OSError):
+            await send({"type": "websocket.close", "code": code, "reason": reason})
 
     def cut_if_stuck(self, now: int, wait_ms: int) -> None:
         """A peer that does not take its close frame is cut off: else its buffers stay for ever."""
@@ -155,8 +162,8 @@ class Connection:
             return
         if self._cut_at is None:
             self._cut_at = now + wait_ms
-        elif now >= self._cut_at and self._abort is not None:
-            self._abort()
+        elif now >= self._cut_at:
+            self._line.abort()
 
 
 class WebSocketEndpoint:
@@ -179,7 +186,8 @@ class WebSocketEndpoint:
             origin, token = headers.get(b"origin"), token_of(headers, offered)
             return Session(world, doors.now_ms(), token=token, origin=origin, wake=wake)
 
-        connection = Connection(session_of, send, scope.get(ABORT))
+        line: Line = scope[LINE]
+        connection = Connection(session_of, line, doors.now_ms)
         address = (scope.get("client") or ("", 0))[0]
         too_many = doors.enter(address)
         if too_many:
@@ -188,27 +196,32 @@ class WebSocketEndpoint:
             connection.session.refuse(4006, f"sub-protocols known here: {', '.join(PROTOCOLS)}")
         elif doors.draining:
             connection.session.refuse(4200, "this server is about to restart")
-        await self._carry(connection, receive, address)
+        await self._carry(connection, line, receive, send)
+        doors.leave(address)
 
-    async def _carry(self, connection: Connection, receive: Receive, address: str) -> None:
+    async def _carry(self, connection: Connection, line: Line, receive: Receive, send: Send) -> None:
         doors = self.doors
         doors.connections.add(connection)
         doors.world.counts.connections["ws"] += 1
-        connection.wake()
-        writer = asyncio.create_task(connection.write())
+        closer = asyncio.create_task(connection.hang_up(send))
         try:
-            await connection.read(receive, doors.now_ms)
-        except OSError:
-            # The server's way of saying that the peer is gone while we were sending.
-            return
+            line.listener = connection
+            connection.flush()
+            # What came before there was a listener, and in the end the news that the peer is gone.
+            while (message := await receive())["type"] == "websocket.receive":
+                if (text := message.get("text")) is not None:
+                    connection.heard(text.encode())
+                else:
+                    connection.heard_binary()
+                connection.flush()
         finally:
-            writer.cancel()
-            with suppress(asyncio.CancelledError, OSError):
-                await writer
+            line.listener = None
+            closer.cancel()
+            with suppress(asyncio.CancelledError):
+                await closer
             connection.session.gone(doors.now_ms())
             doors.connections.discard(connection)
             doors.world.counts.connections["ws"] -= 1
-            doors.leave(address)
 
 
 def choose(offered: Sequence[str]) -> tuple[str | None, bool]:

@@ -34,6 +34,10 @@ def proof(user: str, *, expires_ms: int = NOW + 3_600_000, secret: str = SECRET,
     return jwt.encode({"sub": user, "exp": expires_ms / 1000, "aud": "cuebird"} | claims, secret, algorithm="HS256")
 
 
+BINARY = object()
+"""Stands for a binary message."""
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = NOW
@@ -76,10 +80,13 @@ class Page:
         self.woken += 1
 
     def say(self, *frames: Any) -> list[Any]:
-        """Each frame as a message of its own (text and bytes as they are); what is answered to all of them."""
+        """Each frame as a message of its own (text as it is); what is answered to all of them."""
         for frame in frames:
-            message = frame if isinstance(frame, str | bytes) else msgspec.json.encode(frame).decode()
-            self.session.receive(message, self.site.clock.now)
+            if frame is BINARY:
+                self.session.receive_binary(self.site.clock.now)
+            else:
+                data = frame.encode() if isinstance(frame, str) else msgspec.json.encode(frame)
+                self.session.receive_text(data, self.site.clock.now)
         return self.hear()
 
     def hear(self) -> list[Any]:
