@@ -1,0 +1,285 @@
+"""Everything put together: the only place that knows all the parts.
+
+    ways in (ingress) -> engine -> store -> outbox -> ways out (delivery) -> feedback -> engine
+
+Delivery is *given* `submit`, ingress is given `submit` and the streams: the way of an event is a loop, the imports are not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+import msgspec
+from starlette.routing import BaseRoute
+
+from actors.program import Program
+from actors.token import SECRET_BYTES_MIN, Tokens
+from actors.turn import Send
+from analytics.figures import Figures, read_figures
+from analytics.watched import watched
+from cuebird.config import Settings
+from delivery.dispatcher import Dispatcher
+from delivery.push import Push as Rendered
+from delivery.render import Templates
+from engine.clock import SystemClock
+from engine.engine import Engine
+from engine.language.compile import compile_site
+from engine.language.load import load_site, read_site
+from ingress.app import Deps, build_app, new_streams
+from ingress.messages import Normalizer
+from ingress.server import Server, build_server
+from ingress.streams import Push, Streams
+from ingress.tracking import Tracking
+from persistence.interface import Commit, Store
+from persistence.sqlite import SqliteStore
+
+T = TypeVar("T")
+
+GC_THRESHOLDS: Final = (50_000, 20, 100)
+"""Actors are many and live long: looking through them as often as Python does by default costs a third of the time."""
+
+
+class App(msgspec.Struct, frozen=True):
+    """A Cuebird that runs. `ended` ends when the server does, after a signal; it raises StorageFailed when the store has
+    failed (then nothing more was acknowledged, and the process has to end with 74)."""
+
+    settings: Settings
+    clock: SystemClock
+    store: Store
+    engine: Engine
+    figures: Figures
+    streams: Streams
+    dispatcher: Dispatcher
+    server: Server
+    url: str
+    ended: asyncio.Task[None]
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What more routes may be made of: the demo's pages, the dashboard."""
+
+    clock: SystemClock
+    store: Store
+    engine: Engine
+    figures: Figures
+    dispatcher: Dispatcher
+
+
+class MoreRoutes(msgspec.Struct, frozen=True):
+    """`end` ends their open streams: a server that drains waits for them."""
+
+    routes: Sequence[BaseRoute] = ()
+    end: Callable[[], None] = lambda: None
+
+
+def no_more_routes(parts: Parts) -> MoreRoutes:
+    return MoreRoutes()
+
+
+def compile_source(source: bytes) -> Program:
+    """The program of a site's stored sources (`source_of`). Raises SiteErrors."""
+    files: dict[str, str] = dict(msgspec.json.decode(source, type=list[tuple[str, str]]))
+    return compile_site(read_site({name: text.encode() for name, text in files.items()}).site)
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    site_path: Path,
+    *,
+    clock: SystemClock | None = None,
+    listening: socket.socket | None = None,
+    more_routes: Callable[[Parts], MoreRoutes] = no_more_routes,
+    shop_name: str = "",
+) -> AsyncIterator[App]:
+    """Serves the site until it is left, or a signal has ended `App.ended`; all that was taken is on disk then.
+
+    `listening`: a socket to serve on instead of the address of the settings. Raises SiteErrors, TemplatesInvalid,
+    StoreRefused, StoreError, OSError if the address is taken.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        if listening is None:
+            listening = socket.create_server((settings.server.host, settings.server.port), backlog=2048)
+        stack.enter_context(listening)
+        url = _url(settings, listening)
+        delivery = msgspec.structs.replace(settings.delivery, public_url=url) if _unset(settings) else settings.delivery
+        path = site_path / settings.store.path
+        tokens = Tokens(settings.secrets() if settings.server.secret else [own_secret(path.parent)])
+        templates = Templates.load(site_path / "templates", delivery, tokens)
+        site = load_site(site_path)
+
+        committed, decided = Later[Commit](), Later[Sequence[Send]]()
+        store = watched(SqliteStore(path, index_users=settings.store.index_users), committed)
+        engine = Engine(
+            store,
+            compile_site(site),
+            clock=clock,
+            limits=settings.engine,
+            source=msgspec.json.encode(site.sources),
+            compile_program=compile_source,
+            on_sends=decided,
+        )
+        stack.push_async_callback(store.close)
+        head = await engine.open()
+        figures = await read_figures(store, head=head.seq)
+        committed.to = figures.take
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+
+        boot = f"{head.seq}-{clock.now_ms()}-{secrets.token_hex(4)}"
+        streams = new_streams(boot, clock.now_ms, settings.ingress)
+        dispatcher = Dispatcher(
+            store=store,
+            write=engine.write,
+            submit=engine.submit,
+            recheck=engine.recheck,
+            publish=publishing(streams),
+            templates=templates,
+            smtp=settings.smtp,
+            settings=delivery,
+            clock=clock,
+            boot=boot,
+        )
+        decided.to = dispatcher.wake
+        more = more_routes(Parts(clock, store, engine, figures, dispatcher))
+        app = build_app(
+            Deps(
+                submit=engine.submit,
+                now_ms=clock.now_ms,
+                streams=streams,
+                keys=settings.key_ring(),
+                normalizer=Normalizer(aliases=engine.program.aliases, lateness_ms=engine.program.policy.lateness),
+                limits=settings.ingress,
+                ready=lambda: readiness(engine),
+                version=version("cuebird"),
+                extra_routes=[*_tracking(engine, store, dispatcher, tokens, clock, shop_name).routes(), *more.routes],
+            )
+        )
+        server = build_server(app, host=settings.server.host, port=0)
+        app.state.doors.event_streams.add(_Ending(more, app.state.doors))
+        async with _running(engine, dispatcher, server, listening) as ended:
+            yield App(settings, clock, store, engine, figures, streams, dispatcher, server, url, ended)
+
+
+class Later(Generic[T]):
+    """A listener that is known only after what it listens to was made."""
+
+    def __init__(self) -> None:
+        self.to: Callable[[T], None] | None = None
+
+    def __call__(self, told: T) -> None:
+        if self.to is not None:
+            self.to(told)
+
+
+class _Ending:
+    """Stands among the event streams of a server, so that those of `MoreRoutes` end when it drains."""
+
+    def __init__(self, more: MoreRoutes, doors: object) -> None:
+        self._more = more
+        self._streams: set[object] = doors.event_streams  # type: ignore[attr-defined]  # the doors are ingress's own
+
+    def drain(self) -> None:
+        self._more.end()
+        self._streams.discard(self)
+
+
+def _unset(settings: Settings) -> bool:
+    """Whether nobody said how recipients reach us, so that it is where we listen."""
+    return not settings.server.public_url and settings.delivery.public_url == settings.server.url
+
+
+def _url(settings: Settings, listening: socket.socket) -> str:
+    if settings.server.public_url:
+        return settings.server.url
+    server = msgspec.structs.replace(settings.server, port=listening.getsockname()[1])
+    return server.url
+
+
+def own_secret(folder: Path) -> bytes:
+    """What links are signed with where the settings name no secret (development): made once, beside the database, so
+    that the links of an earlier run still lead somewhere."""
+    path = folder / "link-secret"
+    if not path.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(SECRET_BYTES_MIN))
+    return path.read_bytes()
+
+
+def publishing(streams: Streams) -> Callable[[str, Rendered], int]:
+    """Delivery's pushes into ingress's streams: neither knows the other's struct."""
+
+    def publish(user: str, push: Rendered) -> int:
+        same = {name: getattr(push, name) for name in ("id", "data", "kind", "expires", "about")}
+        return streams.publish(user, Push(**same))
+
+    return publish
+
+
+def readiness(engine: Engine) -> dict[str, bool]:
+    """What /readyz asks: each must be true."""
+    statistics = engine.statistics()
+    return {
+        "storage": statistics.storage == "good",
+        "clock": not statistics.clock_held,
+        "taking_events": not statistics.draining,
+    }
+
+
+def _tracking(
+    engine: Engine, store: Store, dispatcher: Dispatcher, tokens: Tokens, clock: SystemClock, shop_name: str
+) -> Tracking:
+    async def send_of(send: str) -> Send | None:
+        found = (await store.sends([send])).get(send)
+        return found.send if found is not None else None
+
+    return Tracking(
+        tokens=tokens,
+        submit=engine.submit,
+        link=store.link,
+        send=send_of,
+        delivered_at=dispatcher.delivered_at,
+        now_ms=clock.now_ms,
+        shop_name=shop_name,
+    )
+
+
+@asynccontextmanager
+async def _running(
+    engine: Engine, dispatcher: Dispatcher, server: Server, listening: socket.socket
+) -> AsyncIterator[asyncio.Task[None]]:
+    """All that runs, and its end in the right order: ways in, ways out, engine."""
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    working = [asyncio.create_task(engine.run()), asyncio.create_task(dispatcher.run())]
+    ended = asyncio.create_task(_first_end([serving, *working]))
+    try:
+        yield ended
+    finally:
+        if engine.failed.is_set():
+            server.force_exit = server.should_exit = True
+        else:
+            server.begin_drain()
+        await asyncio.gather(serving, return_exceptions=True)
+        await dispatcher.stop()
+        if not engine.failed.is_set():
+            await engine.drain()
+        for task in (ended, *working):
+            task.cancel()
+        await asyncio.gather(ended, *working, return_exceptions=True)
+
+
+async def _first_end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Returns when one of them has ended; raises what it raised."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()

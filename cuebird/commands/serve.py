@@ -1,0 +1,58 @@
+"""`cuebird serve SITE`: the engine with all its ways in and out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import click
+import uvloop
+
+from cuebird.app import open_app
+from cuebird.config import ConfigError, Settings, load, require_servable
+from cuebird.dashboard import dashboard_routes
+from delivery.templates import TemplatesInvalid
+from engine.language.problems import SiteErrors
+from persistence.interface import StorageFailed, StoreError
+
+EXIT_STORAGE = 74
+"""EX_IOERR of sysexits.h: the disk failed; start again, recovery reads it."""
+
+
+@click.command()
+@click.argument("site", type=click.Path(path_type=Path), default=".")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option("--dev", is_flag=True, default=None, help="Believe everybody; on a loopback address only.")
+def command(site: Path, host: str | None, port: int | None, dev: bool | None) -> None:
+    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        loaded = load(site, os.environ, {"server.host": host, "server.port": port, "server.dev": dev})
+        require_servable(loaded.settings)
+        uvloop.run(_serve(loaded.settings, site))
+    except (ConfigError, SiteErrors, TemplatesInvalid) as error:
+        raise SystemExit(_refused(error)) from None
+    except StorageFailed as error:
+        click.echo(f"the disk failed ({error}): start again, nothing acknowledged is lost", err=True)
+        raise SystemExit(EXIT_STORAGE) from None
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"cannot serve: {error.strerror or error}") from None
+
+
+def _refused(error: ConfigError | SiteErrors | TemplatesInvalid) -> int:
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+    return 1
+
+
+async def _serve(settings: Settings, site: Path) -> None:
+    more = dashboard_routes(dev=settings.server.dev)
+    async with open_app(settings, site, more_routes=more) as app:
+        click.echo(f"cuebird serves {site} at {app.url}", err=True)
+        if settings.server.dev:
+            click.echo("development mode: everybody is believed; not for the open internet", err=True)
+        await app.ended

@@ -1,0 +1,41 @@
+"""The dashboard of a served site. Until operators can sign in it is shown in development mode only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final
+
+from analytics.statistics import Board
+from analytics.user_view import UserView, read_user
+from cuebird.app import MoreRoutes, Parts
+from ingress.dashboard import Dashboard, client_route
+from ingress.dashboard_pages import Frame, Pages
+
+UNSETTLED: Final = ("pending", "claimed", "at_dot", "retry")
+NOTICE: Final = "Development mode: everybody is believed, and everybody on this machine may look."
+
+
+def dashboard_of(parts: Parts, pages: Pages) -> Dashboard:
+    async def user_view(user: str) -> UserView:
+        return await read_user(parts.store, user)
+
+    async def waiting() -> int:
+        counts = await parts.store.counts()
+        return sum(counts.get(f"outbox.{state}", 0) for state in UNSETTLED)
+
+    board = Board(parts.engine.statistics, parts.figures, parts.clock.now_ms, perf_counter)
+    return Dashboard(board, pages, user_view, waiting)
+
+
+def dashboard_routes(*, dev: bool) -> Callable[[Parts], MoreRoutes]:
+    """The dashboard and the browser client; without `dev` the browser client alone."""
+
+    def routes(parts: Parts) -> MoreRoutes:
+        if not dev:
+            return MoreRoutes([client_route()])
+        pages = Pages(Frame(now_ms=parts.clock.now_ms, speed=1.0, notice=NOTICE, pages=()))
+        dashboard = dashboard_of(parts, pages)
+        return MoreRoutes(dashboard.routes(), dashboard.end)
+
+    return routes
