@@ -28,6 +28,7 @@ EXIT_STORAGE = 74
 def command(site: Path, host: str | None, port: int | None, dev: bool | None) -> None:
     """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # a line a connection says nothing at a thousand a second
     try:
         loaded = load(site, os.environ, {"server.host": host, "server.port": port, "server.dev": dev})
         require_servable(loaded.settings)
