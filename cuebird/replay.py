@@ -6,7 +6,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 import msgspec
 
@@ -89,8 +89,9 @@ def read_replay(file: IO[bytes], aliases: Mapping[str, str], lateness_ms: int) -
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Lines that hold something, with their numbers; gzip is known by its first bytes, not by its name."""
-    buffered = io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
-    opened: IO[bytes] = gzip.GzipFile(fileobj=buffered) if _begins_as_gzip(buffered) else buffered  # type: ignore[assignment]  # both give lines
+    head = file.read(len(_GZIP))
+    buffered = io.BufferedReader(_Rejoined(head, file))
+    opened = io.BufferedReader(gzip.GzipFile(fileobj=buffered)) if head == _GZIP else buffered
     number = 0
     try:
         while line := opened.readline(LINE_BYTES_MAX + 1):
@@ -105,9 +106,21 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         raise Unreadable(f"breaks off after line {number}: {error}") from None
 
 
-def _begins_as_gzip(file: IO[bytes]) -> bool:
-    assert isinstance(file, io.BufferedReader), "files are opened for reading bytes, buffered"
-    return file.peek(2)[:2] == _GZIP
+class _Rejoined(io.RawIOBase):
+    """A stream whose first bytes were looked at, whole again: stdin cannot be rewound."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head or self._rest.read(len(buffer))
+        self._head = b""
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _arrival(normalizer: Normalizer, raw: bytes, number: int) -> Arrival:

@@ -105,7 +105,7 @@ def _play(program: Program, replay: Replay, end: int, oddities: Oddities) -> tup
         reachable=sum(isinstance(actor.traits.get("email"), str) for actor in actors),
         events=events,
         users={name: oddities.people(who) for name, who in users.items()},
-        oddities=[f"{duplicates:,} messages were there twice"] if duplicates else [],
+        oddities=[f"{_messages(duplicates)} told before"] if duplicates else [],
     )
     return simulator, seen
 
@@ -117,15 +117,19 @@ def _tell_bad(bad: list[BadLine]) -> None:
         click.echo(f"and {len(bad) - BAD_LINES_SHOWN_MAX} other lines that could not be read", err=True)
 
 
+def _messages(count: int) -> str:
+    return f"{count:,} {'message' if count == 1 else 'messages'}"
+
+
 def _about_lines(replay: Replay, simulator: Simulator) -> list[str]:
     told = []
     if replay.bad:
         codes = ", ".join(f"{code} {count}" for code, count in Counter(one.code for one in replay.bad).most_common())
         told.append(f"{len(replay.bad):,} of {replay.lines:,} lines could not be read ({codes})")
     if replay.nobody:
-        told.append(f"{replay.nobody:,} messages name nobody: neither userId nor anonymousId")
+        told.append(f"{_messages(replay.nobody)} with neither userId nor anonymousId")
     if replay.disorder:
-        told.append(f"{replay.disorder:,} messages stood after a later one")
+        told.append(f"{_messages(replay.disorder)} stood after a later one")
     if simulator.untracked:
         told.append(
             f"{simulator.untracked:,} events are of people who do not want to be tracked; they count for nobody"

@@ -122,7 +122,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like `word`, if any is alike."""
     if len(word) > 100:
         return None
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+    candidates = sorted(known)
+    swapped = (one for one in candidates if sorted(one) == sorted(word))
+    return next(swapped, None) or next(iter(difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)), None)
 
 
 def did_you_mean(found: str | None) -> str:

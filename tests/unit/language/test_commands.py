@@ -1,0 +1,246 @@
+"""`cuebird check`, `test` and `simulate`, as they are typed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cuebird.cli import main
+
+CAMPAIGN = """\
+why: One reminder for a cart that is left.
+entry: {event: product_added, re_entry: after 24h}
+exit_when: [order_completed]
+goal: {event: order_completed, within: 7d, value: total}
+steps:
+  - wait: {idle: 30m}
+  - send: {email: reminder}
+"""
+
+SCENARIOS = """\
+- scenario: a cart that is left
+  events: {0s: product_added}
+  expect: {sent: [{at: 30m}]}
+- scenario: a cart that is bought
+  events: {0s: product_added, 5m: order_completed}
+  expect: {sent: []}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    for name in ("campaigns", "scenarios"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "campaigns" / "reminder.yaml").write_text(CAMPAIGN)
+    (tmp_path / "scenarios" / "reminder.yaml").write_text(SCENARIOS)
+    return tmp_path
+
+
+def cuebird(*arguments: object, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin, catch_exceptions=False)
+
+
+# --- check --------------------------------------------------------------------------------------------------------
+
+
+def test_a_site_that_is_fine_is_called_so(shop: Path) -> None:
+    result = cuebird("check", shop)
+    assert result.exit_code == 0
+    first, second = result.output.splitlines()
+    assert first == f"{shop}: fine. 1 campaign, 0 segments, no templates (sends are not rendered), 2 scenarios."
+    assert second.startswith("At most ")
+
+
+def test_every_problem_is_printed_and_the_exit_code_is_1(shop: Path) -> None:
+    (shop / "campaigns" / "reminder.yaml").write_text(CAMPAIGN.replace("idle: 30m", "idel: 30m").replace("why", "whi"))
+    result = cuebird("check", shop)
+    assert result.exit_code == 1
+    assert "reminder.yaml:1:1: a campaign has no key `whi`; did you mean `why`?" in result.output
+    assert "reminder.yaml:6:12: `wait` has no key `idel`; did you mean `idle`?" in result.output
+    assert result.output.splitlines()[-1] == "3 errors"
+
+
+def test_check_finds_what_is_wrong_with_the_scenarios_too(shop: Path) -> None:
+    (shop / "scenarios" / "reminder.yaml").write_text(SCENARIOS.replace("sent", "snet"))
+    assert "there is no decision `snet`; did you mean `sent`?" in cuebird("check", shop).output
+
+
+def test_check_finds_a_filter_that_no_template_has(shop: Path) -> None:
+    (shop / "templates").mkdir()
+    (shop / "templates" / "reminder.html").write_text("---\nsubject: Hello\n---\n{{ user.name | shout }}\n")
+    result = cuebird("check", shop)
+    assert result.exit_code == 1
+    assert "templates/reminder.html:4:1: No filter named 'shout'." in result.output
+
+
+def test_problems_as_json_keep_their_places(shop: Path) -> None:
+    (shop / "campaigns" / "reminder.yaml").write_text(CAMPAIGN.replace("idle: 30m", "idle: 30x"))
+    found = json.loads(cuebird("check", shop, "--json").output)
+    (problem,) = found["problems"]
+    assert (found["ok"], problem["line"], problem["column"], problem["severity"]) == (False, 6, 18, "error")
+    (shop / "campaigns" / "reminder.yaml").write_text(CAMPAIGN)
+    assert json.loads(cuebird("check", shop, "--json").output)["campaigns"] == {"reminder": "live"}
+
+
+def test_the_schema_of_a_file_is_printed_for_an_editor() -> None:
+    assert json.loads(cuebird("check", "--schema", "campaign").output)["title"] == "Cuebird campaign"
+    assert cuebird("check", "--schema", "poem").exit_code == 2
+
+
+# --- test ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_scenario_is_named_and_the_last_line_counts(shop: Path) -> None:
+    result = cuebird("test", shop)
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "ok      a cart that is left",
+        "ok      a cart that is bought",
+        "2 passed, 0 failed",
+    ]
+
+
+def test_a_scenario_that_fails_shows_why_and_the_exit_code_is_1(shop: Path) -> None:
+    (shop / "scenarios" / "reminder.yaml").write_text(SCENARIOS.replace("30m", "31m"))
+    result = cuebird("test", shop)
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "FAILED  a cart that is left",
+        f"  {shop}/scenarios/reminder.yaml:1",
+        "  sent: expected 1 row, came 1 row",
+        "      expected   actual",
+        "    ! at 31m     at 30m  campaign reminder  step send reminder  template reminder  user ann",
+        "                 ^^^^^^",
+        "ok      a cart that is bought",
+        "1 passed, 1 failed",
+    ]
+
+
+def test_part_of_a_name_chooses_scenarios(shop: Path) -> None:
+    assert cuebird("test", shop, "-k", "BOUGHT").output.splitlines()[-1] == "1 passed, 0 failed"
+    assert cuebird("test", shop, "-k", "nothing like it").exit_code == 1
+
+
+def test_results_as_json(shop: Path) -> None:
+    found = json.loads(cuebird("test", shop, "--json").output)
+    assert (found["passed"], found["failed"], len(found["scenarios"])) == (2, 0, 2)
+
+
+# --- simulate -----------------------------------------------------------------------------------------------------
+
+
+def message(user: str, event: str, at: str, **more: Any) -> dict[str, Any]:
+    return {"type": "track", "event": event, "userId": user, "timestamp": at, "messageId": f"{user}{event}{at}", **more}
+
+
+EVENTS = [
+    {"type": "identify", "userId": "ann", "traits": {"email": "ann@example.test", "consent": {"marketing": True}}, "timestamp": "2026-01-05T09:00:00Z"},
+    message("ann", "Product Added", "2026-01-05T10:00:00Z", properties={"product_id": "A", "price": 60}),
+    message("ann", "Order Completed", "2026-01-05T12:00:00Z", properties={"total": 60}),
+    message("bob", "add_to_cart", "2026-01-05T10:00:30Z"),
+    message("bob", "purchase", "2026-01-05T10:10:00Z", properties={"total": 5}),
+    message("cat", "add_to_cart", "2026-01-05T11:00:00Z"),
+]  # fmt: skip
+
+
+def lines(*messages: object) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in messages)
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_recorded_events_give_the_ledger_and_the_same_bytes_twice(shop: Path, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(lines(*EVENTS))
+    result = cuebird("simulate", shop, "--events", file, "--json")
+    assert result.exit_code == 0
+    (sent,) = (row for row in rows(result) if row["decision"] == "sent")
+    assert list(sent) == [
+        "at", "user", "campaign", "version", "run", "step", "decision", "reason", "channel", "template", "variant", "message",
+        "detail",
+    ]  # fmt: skip
+    assert (sent["at"], sent["user"], sent["template"]) == ("2026-01-05T10:30:00.000Z", "ann", "reminder")
+    assert cuebird("simulate", shop, "--events", file, "--json").stdout_bytes == result.stdout_bytes
+
+
+def test_order_packing_and_way_in_change_nothing(shop: Path, tmp_path: Path) -> None:
+    plain = cuebird("simulate", shop, "--events", "-", "--json", stdin=lines(*EVENTS))
+    packed = tmp_path / "events"
+    packed.write_bytes(gzip.compress(lines(*reversed(EVENTS))))
+    assert cuebird("simulate", shop, "--events", packed, "--json").stdout == plain.stdout != ""
+
+
+def test_the_summary_says_what_a_shop_owner_asks(shop: Path) -> None:
+    result = cuebird("simulate", shop, "--events", "-", stdin=lines(*EVENTS))
+    assert result.output.splitlines() == [
+        "6 events from 2026-01-05 09:00 to 2026-01-05 12:00; then time ran to 2026-02-04 12:00",
+        "3 people, 1 of them with an e-mail address",
+        "",
+        "What happened          times     people",
+        "  product_added            3          3",
+        "  order_completed          2          2",
+        "  identify                 1          1",
+        "",
+        "reminder: One reminder for a cart that is left.",
+        "  entered                3  by 3 people",
+        "  sent                   1  1 by email",
+        "  not sent               1  no consent 1",
+        "  goal reached           2  worth 65.00",
+        "  ended                  3  all steps done 2, the goal was reached 1",
+        "  entry to send        30m  median",
+        "",
+        "What is odd in the data",
+        "  1 message stood after a later one",
+        "  2 of 3 product_added (67%) have no price, so `cart.value` does not count them",
+        "  1 of 1 people who left a cart (100%) told no e-mail address",
+    ]
+
+
+def test_a_message_comes_when_it_was_received_and_happened_at_its_timestamp(shop: Path) -> None:
+    late = message("ann", "product_added", "2026-01-05T10:00:00Z", receivedAt="2026-01-05T10:20:00Z")
+    (entered, *_) = rows(cuebird("simulate", shop, "--events", "-", "--json", stdin=lines(late)))
+    assert entered["at"] == "2026-01-05T10:20:00.000Z"
+
+
+def test_bad_lines_are_left_out_and_named(shop: Path) -> None:
+    bad = b'not json\n{"type":"track","event":"x","userId":"u"}\n[]\n\n{"type":"track","userId":"u","timestamp":1767607200}\n'
+    nobody = lines({"type": "track", "event": "x", "timestamp": "2026-01-05T10:00:00Z"})
+    result = cuebird("simulate", shop, "--events", "-", stdin=bad + nobody + lines(*EVENTS))
+    assert result.exit_code == 0
+    told = result.stderr.splitlines()
+    assert [line.split(":")[:2] for line in told] == [
+        ["line 1", " invalid_json"],
+        ["line 2", " invalid_timestamp"],
+        ["line 3", " type_error"],
+        ["line 5", " no_event"],
+    ]
+    assert "4 of 12 lines could not be read" in result.stdout
+    assert "1 message with neither userId nor anonymousId" in result.stdout
+
+
+def test_until_is_a_time_or_a_duration_after_the_last_event(shop: Path) -> None:
+    def sent(until: str) -> int:
+        events = lines(EVENTS[0], EVENTS[1])
+        result = cuebird("simulate", shop, "--events", "-", "--json", "--until", until, stdin=events)
+        assert result.exit_code == 0
+        return sum(row["decision"] == "sent" for row in rows(result))
+
+    assert (sent("29m"), sent("30m")) == (0, 1)
+    assert (sent("2026-01-05T10:29:59Z"), sent("2026-01-05T10:30:00Z")) == (0, 1)
+    assert cuebird("simulate", shop, "--events", "-", "--until", "soon", stdin=lines(*EVENTS)).exit_code == 2
+
+
+@pytest.mark.parametrize("stdin", [b"", b"x\n", gzip.compress(lines(*EVENTS) * 50)[:60]])
+def test_a_file_without_events_is_not_fine(shop: Path, stdin: bytes) -> None:
+    assert cuebird("simulate", shop, "--events", "-", stdin=stdin).exit_code == 1
+
+
+def test_a_file_that_is_not_there_is_a_mistake_in_the_command(shop: Path, tmp_path: Path) -> None:
+    assert cuebird("simulate", shop, "--events", tmp_path / "nothing").exit_code == 2

@@ -1,0 +1,92 @@
+"""What an author reads who has mistyped: each message, to the letter, with its caret."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.language.expressions import parse_expression, parse_pattern
+from engine.language.problems import LanguageError
+
+DURATIONS = "500ms, 30s, 10m, 2h, 30d, 2w, or joined as in 1h30m"
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("cart.value > 50 amd x", 17, "expected an operator or the end, came `amd`; did you mean `and`?"),
+        ("cart.value >", 13, "it ends too soon: expected a value"),
+        ("", 1, "it is empty: expected a value"),
+        ("(a or b", 8, "it ends too soon: expected `)`"),
+        ("a < b < c", 7, "`<` cannot follow a comparison: join comparisons by `and` or `or`"),
+        ("5 organic", 3, "expected an operator or the end, came `organic`"),
+        ("x > 30x", 5, f"`30x` is no number or duration: durations are written {DURATIONS}"),
+        ("cuont(x)", 1, "there is no function `cuont`; did you mean `count`?"),
+        ("recommend(3)", 1, "recommend() is not in this version"),
+        ("count(cart.items)", 7, "`cart.items` is no event; len(…) counts what is in a list"),
+        ("count(a.b)", 7, "count counts events; distinct(a.b) counts different values"),
+        (
+            "sum(order_completed)",
+            5,
+            "sum needs a property of the event, as in sum(order_completed.total)",
+        ),
+        ("last(x)", 6, "say which property behind the bracket, as in last(x).product_id"),
+        ("len(x, y)", 1, "len(…) takes 1 argument, here are 2"),
+        ("len(x, last 3d)", 8, "len(…) takes no window"),
+        ("upper(x where y)", 15, "upper(…) takes no `where`"),
+        ("segment(vip)", 1, 'segment takes one name in quotes, as in segment("vip")'),
+        ("lookup(x, 50: 1h)", 1, "lookup is written lookup(x, 50: a, 500: b, else c)"),
+        ("score(a: 1)", 1, "score is written score(E: 1, F: 5, half_life 2d)"),
+        ("count(a, last 10m, last 5m)", 20, "this is said twice"),
+        ("count(x where a = 1 last 10m)", 21, "expected `,` or `)`, came `last`"),
+        ('a = "b', 5, "unexpected '\"': this text has no closing quote"),
+        ("a && b", 3, "unexpected '&': write `and`"),
+        ("idle > $idle", 8, "unexpected '$': experiments are not in this version, so there is no `$name`"),
+        ("a matches b", 11, '`matches` takes a regular expression in quotes, as in `matches "@shop.example$"`'),
+        ('a matches "(x+)+"', 12, "a repeat within a repeat could take for ever"),
+    ],
+)
+def test_an_expression_that_means_nothing(text: str, column: int, message: str) -> None:
+    with pytest.raises(LanguageError) as caught:
+        parse_expression(text)
+    problem = caught.value.problem("campaigns/a.yaml")
+    assert (problem.message, problem.column) == (message, column)
+    assert str(problem).splitlines()[0] == f"campaigns/a.yaml:1:{column}: {message}"
+    if text:
+        assert str(problem).splitlines()[1:] == [f"    {text}", "    " + " " * (column - 1) + "^"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a then b", "it ends too soon: expected `then` or `within`"),
+        ("no activity for 30 days", f"expected the end, came `days`; durations are written {DURATIONS}"),
+        (
+            "Product Added",
+            "expected `then`, `where` or the end, came `Added`; a name with spaces or signs in it is written in quotes: "
+            '"Product Added"',
+        ),
+        ("a wehre x", "expected `then`, `where` or the end, came `wehre`; did you mean `where`?"),
+        ("all(a, b)", "it ends too soon: expected `within`"),
+        ("entered segment(vip)", "expected a text in quotes, came `vip`"),
+    ],
+)
+def test_a_pattern_that_means_nothing(text: str, message: str) -> None:
+    with pytest.raises(LanguageError) as caught:
+        parse_pattern(text)
+    assert str(caught.value) == message
+
+
+def test_the_error_keeps_what_was_expected_and_what_came() -> None:
+    with pytest.raises(LanguageError) as caught:
+        parse_expression("cart.value > 50 amd x")
+    error = caught.value
+    assert (error.at, error.came, error.nearest, error.expected) == (16, "amd", "and", ("an operator", "the end"))
+
+
+def test_of_a_long_line_only_the_part_around_the_place_is_shown() -> None:
+    text = " or ".join(["x"] * 100) + " or ?"
+    with pytest.raises(LanguageError) as caught:
+        parse_expression(text)
+    source, caret = caught.value.problem().excerpt.splitlines()
+    assert len(source) < 120
+    assert source[len(caret) - 1] == "?"
