@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from actors import history
-from actors.compiled_patterns import Absence, Silence
+from actors.compiled_patterns import Timed
 from actors.entry import enter
 from actors.event import CONTROL, Event
 from actors.memory import Happening, remember
@@ -67,24 +67,20 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     user does not consent to tracking. NOTHING: it was noted, and concerned no campaign.
     """
     found = history.digest(event.message_id)
-    if history.knows(actor, found):
+    ids = actor.ids
+    if found in ids and history.knows(actor, found):
         return None
-    if (
-        (not actor.tracked or program.policy.tracking_opt_in)
-        and event.name
-        and event.source != "engine"
-        and event.name not in CONTROL
-        and not may_track(actor, program)
-    ):
+    policy = program.policy
+    if (not actor.tracked or policy.tracking_opt_in) and _untracked(actor, event, program):
         return UNTRACKED
     before = fire(actor, at - 1, program) if 0 < actor.due < at else NOTHING
     actor.turn += 1
-    history.learn_id(actor, found)
+    actor.ids = ids + found if len(ids) < 8 * IDS_MAX else ids[8:] + found
     occurred = event.occurred
     if not 0 < occurred <= at:
         occurred = at
-    elif occurred < at - program.policy.lateness:
-        occurred = at - program.policy.lateness
+    elif occurred < at - policy.lateness:
+        occurred = at - policy.lateness
     if not _concerns(actor, event, program) and (actor.due or not program.timed):
         history.notice(actor, event, occurred, event.source != "engine")
         return before
@@ -95,6 +91,11 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     elif not work.refusals:
         return before
     return _joined(before, work.done())
+
+
+def _untracked(actor: Actor, event: Event, program: Program) -> bool:
+    """Whether it is something a user did who lets nobody watch. What we were told of our own messages is not."""
+    return bool(event.name) and event.source != "engine" and event.name not in CONTROL and not may_track(actor, program)
 
 
 def _may_have_consequences(actor: Actor, program: Program) -> bool:
@@ -279,7 +280,7 @@ def fire(actor: Actor, now: int, program: Program) -> Turn:
     return turn
 
 
-Timer = Run | tuple[Campaign, Absence | Silence] | None
+Timer = Run | tuple[Campaign, Timed] | None
 """A run that has to be looked at, an entry pattern that time may complete, or (None) the watched segments."""
 
 

@@ -76,6 +76,18 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
 
+class Unmatched(msgspec.Struct, frozen=True, kw_only=True):
+    """The user entered no campaign for T: how the policy's default campaign is entered."""
+
+    key: int
+    span: int
+    text: str
+
+
+Timed = Absence | Silence | Unmatched
+"""What time alone may complete."""
+
+
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """`entered segment("x")` or `left segment("x")`."""
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.compiled_patterns import Absence, AllOf, EventPattern, Match, Sequence, Silence
+from actors.compiled_patterns import Absence, AllOf, EventPattern, Match, Sequence, Silence, Timed, Unmatched
 from actors.shared import shared
 from actors.state import Actor, Run
 from actors.work import Work
@@ -173,10 +173,13 @@ def _answered(actor: Actor, pattern: Absence, place: list[int]) -> bool:
 # --- by time ----------------------------------------------------------------------------------------------------------
 
 
-def due(pattern: Absence | Silence, partials: Partials, actor: Actor, since: int) -> int:
+def due(pattern: Timed, partials: Partials, actor: Actor, since: int) -> int:
     """When time alone may complete the pattern next, in ms; 0 if it cannot. `since`: nothing before it counts."""
     if isinstance(pattern, Absence):
         return min((one[0] for one in partials.get(pattern.key, ()) if one[0]), default=0)
+    if isinstance(pattern, Unmatched):
+        last = max(actor.last_entered, actor.first_seen, partials.get(pattern.key, 0))
+        return last + pattern.span if last else 0
     last = _last(pattern, actor, since)
     return 0 if not last or partials.get(pattern.key) == last else last + pattern.span
 
@@ -191,11 +194,14 @@ def _last(pattern: Silence, actor: Actor, since: int) -> int:
     return max(found or actor.first_seen, since)
 
 
-def passed(work: Work, pattern: Absence | Silence, partials: Partials, since: int) -> Found | None:
+def passed(work: Work, pattern: Timed, partials: Partials, since: int) -> Found | None:
     """The match that is complete because it is `work.at` now; it is used up."""
     moment = due(pattern, partials, work.actor, since)
     if not moment or moment > work.at:
         return None
+    if isinstance(pattern, Unmatched):
+        partials[pattern.key] = work.at
+        return Found(b"{}", work.at, work.ordinal)
     if isinstance(pattern, Silence):
         partials[pattern.key] = _last(pattern, work.actor, since)
         return Found(b"{}", work.at, work.ordinal)

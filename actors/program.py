@@ -10,7 +10,17 @@ from typing import Literal
 
 import msgspec
 
-from actors.compiled_patterns import Absence, AllOf, EventPattern, Membership, Pattern, Segment, Sequence, Silence
+from actors.compiled_patterns import (
+    Absence,
+    AllOf,
+    EventPattern,
+    Membership,
+    Pattern,
+    Segment,
+    Sequence,
+    Silence,
+    Timed,
+)
 from actors.event import CONTROL
 from actors.memory import Slot
 from actors.scope import Evaluate, Horizon
@@ -231,7 +241,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """Folded event name -> canonical name: the built-in ones and the site's."""
     segments: tuple[Segment, ...] = ()
     """Those that patterns watch."""
-    timed: tuple[tuple[Campaign, Absence | Silence], ...] = ()
+    timed: tuple[tuple[Campaign, Timed], ...] = ()
     """Entry patterns that match by time."""
     memberships: tuple[tuple[Campaign, Membership], ...] = ()
     """Entry patterns that match when a segment is entered or left."""

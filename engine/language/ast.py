@@ -194,6 +194,15 @@ class WaitWhen(Step, frozen=True, kw_only=True, tag=True):
     name: str | None = None
 
 
+class WaitAt(Step, frozen=True, kw_only=True, tag=True):
+    """Until it is that minute of the day, on one of the days (ISO: Monday is 1; empty: any)."""
+
+    minute: int
+    days: tuple[int, ...] = ()
+    time_zone: str = "user"
+    """`user`, or an IANA name."""
+
+
 class SendStep(Step, frozen=True, kw_only=True, tag=True):
     channel: Literal["email", "push"]
     template: str
@@ -209,6 +218,19 @@ class Branch(Step, frozen=True, kw_only=True, tag=True):
     otherwise: tuple[AnyStep, ...] = ()
 
 
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant of a split or an experiment, and its steps."""
+
+    name: str
+    weight: float
+    steps: tuple[AnyStep, ...]
+
+
+class Split(Step, frozen=True, kw_only=True, tag=True):
+    id: str
+    ways: tuple[Way, ...]
+
+
 class SetTraits(Step, frozen=True, kw_only=True, tag=True):
     traits: tuple[tuple[str, Expression], ...]
 
@@ -222,7 +244,7 @@ class Exit(Step, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-AnyStep = WaitFor | WaitIdle | WaitUntil | WaitWhen | SendStep | Branch | SetTraits | Emit | Exit
+AnyStep = WaitFor | WaitIdle | WaitUntil | WaitWhen | WaitAt | SendStep | Branch | Split | SetTraits | Emit | Exit
 
 # --- a campaign and its site --------------------------------------------------------------------------------------
 
@@ -247,11 +269,21 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     """`continue: true`: reaching it does not end the run."""
 
 
+class Experiment(msgspec.Struct, frozen=True, kw_only=True):
+    """`ways` are the campaign's steps, once for each variant, with the variant's values in the place of `$name`: alike in
+    shape, different in values."""
+
+    id: str
+    ways: tuple[Way, ...]
+
+
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     why: str
     file: str
-    status: Literal["draft", "live", "paused", "archived"] = "live"
+    status: Literal["draft", "shadow", "canary", "live", "paused", "archived"] = "live"
+    canary: float = 100.0
+    """Percent of the users who may enter, of status `canary`."""
     purpose: Literal["marketing", "transactional"] = "marketing"
     topic: str = ""
     """Never empty: the campaign's id if none was written."""
@@ -259,7 +291,11 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     entry: Entry
     exits: tuple[Pattern, ...] = ()
     goal: Goal | None = None
+    holdout: float = 0.0
+    """Percent of the users who are enrolled, measured and never sent to."""
+    experiment: Experiment | None = None
     steps: tuple[AnyStep, ...] = ()
+    """Of the first variant, if there is an experiment."""
 
 
 class Bag(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -304,6 +340,25 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """(canonical form of what is sent, canonical name it stands for)"""
 
 
+class Cap(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `limit` sends in `seconds`, or in a calendar day of the user's zone; of one topic or channel if named."""
+
+    limit: int
+    seconds: float | None
+    """None: a calendar day."""
+    topic: str | None = None
+    channel: Literal["email", "push"] | None = None
+
+
+class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
+    """Minutes of the day; from 22:00 to 08:00 is over midnight."""
+
+    start: int
+    end: int
+    time_zone: str = "user"
+    then: Literal["hold", "skip"] = "hold"
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     marketing_consent: Literal["opt_in", "opt_out"] = "opt_in"
     tracking_consent: Literal["opt_in", "opt_out"] = "opt_out"
@@ -312,6 +367,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     lateness: float = 86_400.0
     """How long before its arrival an event may have happened, in seconds."""
+    caps: tuple[Cap, ...] = ()
+    cooldown: float = 0.0
+    """Seconds after a send in which nothing more of its topic goes out."""
+    fatigue_after: int = 0
+    """0: none."""
+    fatigue_factor: float = 1.0
+    quiet_hours: QuietHours | None = None
+    on_cap: Literal["hold", "skip"] = "hold"
+    default_campaign: str | None = None
 
 
 class TemplateInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Final
 
 import msgspec
 
 from actors import compiled_patterns as shapes
 from actors import program as compiled
+from actors.frequency import DAY_MS
+from actors.memory import slot_key
 from actors.names import ALIASES
 from actors.scope import Evaluate
 from engine.language import ast
+from engine.language.compile_code import Code
 from engine.language.compile_expressions import CompileError, Expressions
 from engine.language.compile_horizon import changes_with_any_event, compile_horizon
 from engine.language.compile_memory import Plan, plain
 from engine.language.compile_names import bag_object, collection_value
 from engine.language.compile_patterns import Patterns
+from engine.language.compile_policy import compile_policy
+
+UNMATCHED: Final = shapes.Unmatched(key=slot_key("unmatched for 30d"), span=30 * DAY_MS, text="nothing matched for 30d")
+"""How users come into the policy's `default_campaign`."""
 
 __all__ = ["CompileError", "compile_site", "version_of"]
 
@@ -26,17 +34,17 @@ def compile_site(site: ast.Site, *, only: Sequence[str] | None = None) -> compil
 
     Raises CompileError for what the language cannot mean, such as segments defined by each other.
     """
-    return _Compiler(site).program(only)
+    return Compiler(site).program(only)
 
 
 def version_of(campaign: ast.Campaign, profile: ast.Profile) -> str:
-    """12 hexadecimal digits of a hash over all that decides what the campaign does; not over `why`, its status, layout."""
-    meaning = {name: part for name, part in plain(campaign).items() if name != "status"}
+    """12 hexadecimal digits of a hash over all that decides what the campaign does; not over `why`, status, layout."""
+    meaning = {name: part for name, part in plain(campaign).items() if name not in ("status", "canary")}
     text = msgspec.json.encode([meaning, plain(profile)], order="sorted")
     return sha256(text).hexdigest()[:12]
 
 
-class _Compiler:
+class Compiler:
     def __init__(self, site: ast.Site) -> None:
         self._site = site
         self._collections = dict(site.profile.remember)
@@ -50,9 +58,8 @@ class _Compiler:
         campaigns = tuple(
             self._campaign(campaign)
             for campaign in self._site.campaigns
-            if campaign.status in ("live", "paused") and (only is None or campaign.id in only)
+            if campaign.status not in ("draft", "archived") and (only is None or campaign.id in only)
         )
-        policy = self._site.policy
         ordered = compiled.by_priority(campaigns)
         segments = self._watched(campaigns)
         return compiled.Program(
@@ -61,21 +68,17 @@ class _Compiler:
             versions={campaign.version: campaign for campaign in campaigns},
             slots=self._plan.slots,
             interests=compiled.index(campaigns, self._plan.slots),
-            policy=compiled.Policy(
-                marketing_opt_in=policy.marketing_consent == "opt_in",
-                tracking_opt_in=policy.tracking_consent == "opt_in",
-                unverified_email=policy.unverified_email == "allow",
-                expires=round(policy.expires * 1000),
-                time_zone=policy.time_zone,
-                lateness=round(policy.lateness * 1000),
-            ),
+            policy=compile_policy(self._site.policy),
             aliases={**ALIASES, **dict(self._site.profile.aliases)},
             segments=segments,
-            timed=tuple(
-                (campaign, pattern)
-                for campaign in ordered
-                for pattern in campaign.entries
-                if isinstance(pattern, shapes.Absence | shapes.Silence)
+            timed=(
+                *(
+                    (campaign, pattern)
+                    for campaign in ordered
+                    for pattern in campaign.entries
+                    if isinstance(pattern, shapes.Absence | shapes.Silence)
+                ),
+                *((campaign, UNMATCHED) for campaign in ordered if campaign.id == self._site.policy.default_campaign),
             ),
             memberships=tuple(
                 (campaign, pattern)
@@ -95,7 +98,13 @@ class _Compiler:
                 *campaign.entries,
                 *campaign.exits,
                 *(campaign.goal.patterns if campaign.goal else ()),
-                *(p for one in campaign.code if isinstance(one, compiled.WaitUntil) for p in one.patterns),
+                *(
+                    p
+                    for code in (campaign.code, *campaign.codes.values())
+                    for one in code
+                    if isinstance(one, compiled.WaitUntil)
+                    for p in one.patterns
+                ),
             )
             if isinstance(pattern, shapes.Membership)
         }
@@ -110,15 +119,15 @@ class _Compiler:
         )
 
     def _campaign(self, campaign: ast.Campaign) -> compiled.Campaign:
-        code = _Code(self, campaign)
-        code.steps(campaign.steps)
-        code.add(compiled.Finish(step="finish"))
+        code = self._code(campaign, campaign.steps)
+        experiment = campaign.experiment
+        ways = experiment.ways if experiment is not None else ()
         entry = campaign.entry
         exits = self.patterns(campaign.exits, campaign, in_run=True)
         goal = self._goal(campaign)
-        waits = [
-            pattern for one in code.instructions if isinstance(one, compiled.WaitUntil) for pattern in one.patterns
-        ]
+        codes = {way.name: self._code(campaign, way.steps) for way in ways}
+        instructions = [one for each in (code, *codes.values()) for one in each]
+        waits = [pattern for one in instructions if isinstance(one, compiled.WaitUntil) for pattern in one.patterns]
         inside = [*exits, *waits, *(goal.patterns if goal else ())]
         return compiled.Campaign(
             id=campaign.id,
@@ -136,12 +145,24 @@ class _Compiler:
             concurrency=entry.concurrency,
             exits=exits,
             goal=goal,
-            code=tuple(code.instructions),
+            code=code,
+            codes=codes,
+            experiment=experiment.id if experiment is not None else "",
+            variants=tuple(compiled.Variant(name=way.name, weight=way.weight) for way in ways),
+            holdout=campaign.holdout / 100,
+            shadow=campaign.status == "shadow",
+            canary=campaign.canary / 100 if campaign.status == "canary" else 1.0,
             listens=frozenset(event for pattern in inside for event in pattern.events),
-            conditional=any(isinstance(one, compiled.WaitWhen) for one in code.instructions),
+            conditional=any(isinstance(one, compiled.WaitWhen) for one in instructions),
             partial=tuple(p for p in inside if isinstance(p, shapes.Sequence | shapes.Absence | shapes.AllOf)),
             timed=tuple(p for p in inside if isinstance(p, shapes.Absence | shapes.Silence)),
         )
+
+    def _code(self, campaign: ast.Campaign, steps: tuple[ast.AnyStep, ...]) -> tuple[compiled.Instruction, ...]:
+        code = Code(self, campaign)
+        code.steps(steps)
+        code.add(compiled.Finish(step="finish"))
+        return tuple(code.instructions)
 
     def _goal(self, campaign: ast.Campaign) -> compiled.Goal | None:
         goal = campaign.goal
@@ -204,64 +225,3 @@ class _Compiler:
         if isinstance(self._collections[name], ast.Bag):
             return bag_object(name, self._plan)
         return collection_value(name, None, self._collections, self._plan)
-
-
-class _Code:
-    """The instructions of one campaign in the making: nested steps become jumps forward."""
-
-    def __init__(self, compiler: _Compiler, campaign: ast.Campaign) -> None:
-        self._compiler = compiler
-        self._campaign = campaign
-        self.instructions: list[compiled.Instruction] = []
-
-    def add(self, instruction: compiled.Instruction) -> int:
-        self.instructions.append(instruction)
-        return len(self.instructions) - 1
-
-    def steps(self, steps: Iterable[ast.AnyStep]) -> None:
-        for step in steps:
-            if isinstance(step, ast.Branch):
-                self._branch(step)
-            else:
-                self.add(self._instruction(step))
-
-    def _branch(self, step: ast.Branch) -> None:
-        leaving = []
-        for number, (condition, body) in enumerate(step.cases, start=1):
-            test = compiled.JumpUnless(
-                step="branch", condition=self._compiler.expression(condition, in_run=True), to=0, case=number
-            )
-            place = self.add(test)
-            self.steps(body)
-            leaving.append(self.add(compiled.Jump(step="branch", to=0)))
-            self.instructions[place] = msgspec.structs.replace(test, to=len(self.instructions))
-        self.steps(step.otherwise)
-        for place in leaving:
-            self.instructions[place] = compiled.Jump(step="branch", to=len(self.instructions))
-
-    def _instruction(self, step: ast.AnyStep) -> compiled.Instruction:
-        compiler = self._compiler
-        match step:
-            case ast.WaitFor(duration=duration):
-                return compiled.WaitFor(step="wait for", duration=compiler.expression(duration, in_run=True))
-            case ast.WaitIdle():
-                return compiler.wait_idle(step)
-            case ast.WaitUntil(patterns=patterns, up_to=up_to, name=name):
-                return compiled.WaitUntil(
-                    step="wait until",
-                    patterns=compiler.patterns(patterns, self._campaign, in_run=True),
-                    up_to=compiler.optional(up_to, in_run=True),
-                    name=name,
-                )
-            case ast.WaitWhen():
-                return compiler.wait_when(step)
-            case ast.SendStep():
-                return compiler.send(step, self._campaign)
-            case ast.SetTraits(traits=traits):
-                return compiled.SetTraits(step="set", traits=compiler.pairs(traits))
-            case ast.Emit(event=event, properties=properties):
-                return compiled.EmitEvent(step=f"emit {event}", event=event, properties=compiler.pairs(properties))
-            case ast.Exit(reason=reason):
-                return compiled.ExitRun(step="exit", reason=reason)
-            case ast.Branch():
-                raise AssertionError("branches are made of jumps")
