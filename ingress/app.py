@@ -22,10 +22,10 @@ from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
 from ingress.metrics import Counts
 from ingress.resume import Sessions
-from ingress.session import World
 from ingress.sse import EventStreamEndpoint
 from ingress.streams import Streams, following
 from ingress.websocket import Doors, WebSocketEndpoint
+from ingress.world import World
 
 
 def always_ready() -> dict[str, bool]:

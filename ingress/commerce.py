@@ -25,14 +25,33 @@ _CATEGORIES: Final = ("item_category", "item_category2", "item_category3", "item
 _TOTALS: Final = ("value", "revenue")
 _ORDER_IDS: Final = ("transaction_id", "checkout_id")
 
-ORDER = "order_completed"
+ORDER: Final = "order_completed"
+MAPPED: Final = frozenset(
+    {
+        ORDER,
+        "cart_viewed",
+        "checkout_started",
+        "checkout_step_completed",
+        "order_refunded",
+        "payment_info_entered",
+        "product_added",
+        "product_added_to_wishlist",
+        "product_clicked",
+        "product_list_viewed",
+        "product_removed",
+        "product_viewed",
+        "promotion_clicked",
+        "promotion_viewed",
+    }
+)
+"""Events that GA4 sends with `items`."""
 
 
 def needs_mapping(name: str, body: bytes) -> bool:
-    """A cheap look at raw properties: may `unify` have something to add?"""
+    """A cheap look at the raw properties of a MAPPED event: may `unify` have something to add?"""
     if name == ORDER:
         return b'"total"' not in body or b'"order_id"' not in body
-    return b'"items"' in body and b'"products"' not in body
+    return body.find(b'"items"') >= 0 and b'"products"' not in body
 
 
 def unify(name: str, properties: dict[str, Any]) -> dict[str, Any]:

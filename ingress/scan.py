@@ -33,7 +33,8 @@ def suspicious(data: bytes) -> bool:
 
     True says nothing: such an escape may be harmless, and a long number may be one in a text.
     """
-    if b"\\u" in data:
+    # One byte is looked for a hundred times faster than two, and most frames hold none.
+    if b"\\" in data and b"\\u" in data:
         return True
     digits = data.translate(_DIGITS, b"+")
     return _has_number(digits, _LONG_NUMBER) or _has_number(digits, _HUGE_EXPONENT)

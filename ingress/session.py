@@ -17,29 +17,26 @@ from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
-from actors.event import Event
-from engine.submit import Receipt, Submit
+from engine.submit import Receipt
 from ingress import frames, scan
 from ingress.acks import Acks, Pending
+from ingress.feedback import Feedback
 from ingress.frames import CLOSES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
 from ingress.instants import milliseconds
-from ingress.keys import Denied, KeyRing
-from ingress.limits import IngressLimits
-from ingress.messages import Normalizer
-from ingress.metrics import Counts
+from ingress.keys import Denied
 from ingress.rejection import Rejected
-from ingress.resume import Record, Sessions
+from ingress.resume import Record
 from ingress.speaker import Speaker
-from ingress.streams import Item, Push, Streams, iso, push_frame
+from ingress.streams import Item, iso, push_frame
 from ingress.taking import Batch, identifier, user_identifier
 from ingress.wire import Instant, rejected
+from ingress.world import World
 
 State = Literal["new", "open", "draining"]
 
 MINUTE_MS: Final = 60_000
 EXPIRING_MS: Final = 60_000
 """How long before its end the renewal of a proof is asked for."""
-FEEDBACK_KEPT_MAX: Final = 1_000
 
 TYPES: Final = ("hello", "ev", "ack", "auth", "ping", "pong")
 
@@ -48,18 +45,6 @@ OUT_OF_PLACE: Final[Mapping[State, tuple[str, str]]] = {
     "open": ("already_open", "there was a hello already"),
     "draining": ("draining", "this server is about to restart: reconnect and send it again"),
 }
-
-
-class World(msgspec.Struct, frozen=True, kw_only=True):
-    """What all connections of a server share."""
-
-    submit: Submit
-    streams: Streams
-    sessions: Sessions
-    keys: KeyRing
-    normalizer: Normalizer
-    counts: Counts
-    limits: IngressLimits = IngressLimits()
 
 
 class Session:
@@ -87,7 +72,7 @@ class Session:
         self._data = b""
         self._checked = self._shallow = False
         self._bad: deque[int] = deque()
-        self._feedback: set[tuple[int, str]] = set()
+        self._feedback = Feedback()
         self._out: list[str] = []
         self._out_bytes = 0
 
@@ -342,13 +327,9 @@ class Session:
         if found is None:
             self._send(frames.err("unknown_push", f"no push {ack.offset} is kept for this page"))
             return
-        if (ack.offset, ack.status) in self._feedback:
-            return
-        if len(self._feedback) >= FEEDBACK_KEPT_MAX:
-            self._feedback.clear()
-        self._feedback.add((ack.offset, ack.status))
-        user, push = found
-        self._world.submit([receipt_event(user, push, ack.status)], _nothing_to_say)
+        event = self._feedback.event(*found, ack.offset, ack.status)
+        if event is not None:
+            self._world.submit([event], _nothing_to_say)
 
     def _auth(self, auth: Auth, now: int) -> None:
         """A new proof; the stream of pushes moves to whom it names."""
@@ -423,17 +404,6 @@ class Session:
                 # It does not read: what waits for it is only in the way.
                 self._out = []
                 self.acks.frames()
-
-
-def receipt_event(user: str, push: Push, status: str) -> Event:
-    """`push_seen` and its like; the same push and status make the same event, whoever says it and how often."""
-    return Event(
-        user=user,
-        name=f"push_{status}",
-        message_id=f"{push.id}:{status}",
-        body=msgspec.json.encode({"message": push.id, "channel": "push"} | push.about),
-        source="engine",
-    )
 
 
 def _sent(told: Instant) -> int | None:

@@ -14,7 +14,7 @@ from ingress import commerce, loose, scan
 from ingress.instants import milliseconds, occurred
 from ingress.rejection import Rejected, Rejection, rejection
 from ingress.speaker import Speaker
-from ingress.wire import Id, Instant, Wire, rejected
+from ingress.wire import NONE, Id, Instant, Wire, rejected
 
 KINDS: Final[frozenset[str]] = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
@@ -176,7 +176,7 @@ class Taking:
                 body = _object(body, "properties")
             if name in RESERVED and not self.speaker.trusted:
                 raise Rejected("reserved_event", f"{name} is feedback that only the engine may report", "event")
-            if commerce.needs_mapping(name, body):
+            if name in commerce.MAPPED and commerce.needs_mapping(name, body):
                 body = _unified(name, body)
             self._event("track", name, self._actor(wire), body, wire, index)
         elif kind == "page" or kind == "screen":
@@ -226,7 +226,13 @@ class Taking:
         """Whose event it is. Raises Rejected."""
         user = wire.user_id
         if user is not None and user != "":
-            user = user_identifier(user)
+            if (
+                not isinstance(user, str)
+                or len(user) > ID_CHARACTERS_MAX
+                or not user.isprintable()
+                or user[0] == ANONYMOUS
+            ):
+                user = user_identifier(user)
             if self.speaker.trusted or user == self.speaker.proven:
                 return user
             self.unproven += 1
@@ -241,15 +247,16 @@ class Taking:
         return actor
 
     def _event(self, kind: Kind, name: str, actor: str, body: bytes, wire: Wire, index: int) -> None:
-        context = bytes(wire.context)
-        if context[:1] != b"{":
-            context = _object(context, "context", self.context)
-        elif self.context:
-            context = _merged(self.context, context)
+        context = self.context
+        if wire.context is not NONE:
+            context = _object(wire.context, "context", context)
+            if self.context and context is not self.context:
+                context = _merged(self.context, context)
         if not self.shallow:
-            if not scan.shallow(body, depth=2):
-                scan.examine(body, "traits" if name == "" else "properties", depth=2)
-            if not scan.shallow(context, depth=2):
+            # `scan.shallow`, written out: once for every event of a batch.
+            if body.count(b"{") + body.count(b"[") >= scan.DEPTH_MAX:
+                scan.examine(body, "properties" if name else "traits", depth=2)
+            if context and context.count(b"{") + context.count(b"[") >= scan.DEPTH_MAX:
                 scan.examine(context, "context", depth=2)
         told = wire.timestamp
         if told is None or told == "":
@@ -259,7 +266,9 @@ class Taking:
         else:
             sent = self.sent if wire.sent_at is None or wire.sent_at == "" else milliseconds(wire.sent_at, "sentAt")
             moment = occurred(self.received, milliseconds(told, "timestamp"), sent, self.lateness_ms)
-        message_id = identifier(wire.message_id, "messageId")
+        message_id = wire.message_id
+        if not isinstance(message_id, str) or len(message_id) > ID_CHARACTERS_MAX or not message_id.isprintable():
+            message_id = identifier(message_id, "messageId")
         if not message_id:
             when = told if moment else self.received // REPEAT_MS
             message_id = _hash(f"{kind}\n{name}\n{actor}\n{when}\n{index}\n".encode(), body, context)

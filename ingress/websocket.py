@@ -17,7 +17,8 @@ from typing import Protocol
 from starlette.types import Receive, Scope, Send
 
 from ingress.frames import BEARER, PROTOCOLS
-from ingress.session import Session, World
+from ingress.session import Session
+from ingress.world import World
 
 ABORT = "cuebird.abort"
 """Key in the ASGI scope, put there by our protocol classes: cuts the connection without a word."""

@@ -12,8 +12,9 @@ from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
 from ingress.metrics import Counts
 from ingress.resume import Sessions
-from ingress.session import Session, World
+from ingress.session import Session
 from ingress.streams import Push, Streams, following
+from ingress.world import World
 from tests.unit.ingress.engine import MemoryEngine
 
 NOW = 1_795_320_000_000  # 2026-11-22T04:00:00Z

@@ -1,0 +1,23 @@
+"""What all connections of a server share."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.submit import Submit
+from ingress.keys import KeyRing
+from ingress.limits import IngressLimits
+from ingress.messages import Normalizer
+from ingress.metrics import Counts
+from ingress.resume import Sessions
+from ingress.streams import Streams
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    submit: Submit
+    streams: Streams
+    sessions: Sessions
+    keys: KeyRing
+    normalizer: Normalizer
+    counts: Counts
+    limits: IngressLimits = IngressLimits()

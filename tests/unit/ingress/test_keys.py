@@ -1,0 +1,118 @@
+"""Who may do what, and who is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64encode
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ingress.keys import Forbidden, KeyRing, ProofKey, ServerKey, Unauthorized, WriteKey, digest
+from tests.unit.ingress.site import KEYS, NOW, SECRET, SERVER, SHOP, WRITE, proof
+
+
+def test_a_server_key_may_speak_for_anyone_from_anywhere() -> None:
+    speaker = KEYS.speaker(SERVER, now=NOW)
+    assert (speaker.source, speaker.key, speaker.may_speak_for("ann")) == ("server", "backend", True)
+
+
+def test_a_write_key_alone_may_speak_for_nobody() -> None:
+    speaker = KEYS.speaker(WRITE, origin=SHOP, now=NOW)
+    assert (speaker.source, speaker.trusted, speaker.may_speak_for("ann"), speaker.actor()) == (
+        "client",
+        False,
+        False,
+        "",
+    )
+
+
+def test_a_proof_vouches_for_one_user_until_it_ends() -> None:
+    speaker = KEYS.speaker(WRITE, proof=proof("ann", email="ann@example.test"), origin=SHOP, now=NOW)
+    assert (speaker.proven, speaker.email, speaker.expires_ms) == ("ann", "ann@example.test", NOW + 3_600_000)
+    assert speaker.may_speak_for("ann")
+    assert not speaker.may_speak_for("bob")
+    assert not speaker.may_speak_for("")
+
+
+def none_algorithm() -> str:
+    return jwt.encode({"sub": "ann", "exp": NOW / 1000 + 60, "aud": "cuebird"}, "", algorithm="none")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        proof("ann", expires_ms=NOW),
+        proof("ann", nbf=NOW / 1000 + 1),
+        proof("ann", secret="another secret of 32 bytes or more!"),
+        proof("ann", aud="other"),
+        proof(""),
+        proof("ann", exp="soon"),
+        jwt.encode({"sub": "ann", "aud": "cuebird"}, SECRET, algorithm="HS256"),
+        jwt.encode({"exp": NOW / 1000 + 60, "aud": "cuebird"}, SECRET, algorithm="HS256"),
+        jwt.encode({"sub": "ann", "exp": NOW / 1000 + 60, "aud": "cuebird"}, SECRET + SECRET, algorithm="HS512"),
+        none_algorithm(),
+        proof("ann")[:-3] + "abc",
+        "a.b.c",
+        "..",
+    ],
+)
+def test_a_proof_that_does_not_hold_is_refused_in_the_same_words(bad: str) -> None:
+    with pytest.raises(Unauthorized, match="the proof does not hold"):
+        KEYS.speaker(bad, origin=SHOP, now=NOW)
+
+
+def test_a_public_key_cannot_be_used_as_a_secret() -> None:
+    private = Ed25519PrivateKey.generate()
+    pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    keys = KeyRing(proofs=(ProofKey(key=pem.decode(), algorithm="EdDSA"),))
+    claims = {"sub": "ann", "exp": NOW / 1000 + 60, "aud": "cuebird"}
+    assert keys.speaker(jwt.encode(claims, private, algorithm="EdDSA"), now=NOW).proven == "ann"
+    head = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
+    body = jwt.encode(claims, SECRET, algorithm="HS256").split(".")[1].encode()
+    mac = urlsafe_b64encode(hmac.new(pem, head + b"." + body, hashlib.sha256).digest()).rstrip(b"=")
+    with pytest.raises(Unauthorized):
+        keys.speaker((head + b"." + body + b"." + mac).decode(), now=NOW)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [None, "null", "https://evil.example", "http://shop.example", "https://shop.example:8443", "https://shop.example.evil.example"],
+)  # fmt: skip
+def test_a_write_key_works_only_on_the_pages_it_was_made_for(origin: str | None) -> None:
+    with pytest.raises(Forbidden):
+        KEYS.speaker(WRITE, origin=origin, now=NOW)
+    with pytest.raises(Forbidden):
+        KEYS.speaker(proof("ann"), origin=origin, now=NOW)
+
+
+def test_a_write_key_without_origins_works_anywhere() -> None:
+    keys = KeyRing(write_keys=(WriteKey(name="app", value=WRITE),))
+    assert keys.speaker(WRITE, now=NOW).key == "app"
+    assert keys.allows("https://any.example")
+
+
+@pytest.mark.parametrize("token", ["", "wk_publi", WRITE + "x", "sk_", "\ud7ff", digest(WRITE)])
+def test_a_token_that_is_nearly_right_is_wrong(token: str) -> None:
+    with pytest.raises(Unauthorized, match="no key that is known here"):
+        KEYS.speaker(token, origin=SHOP, now=NOW)
+
+
+def test_an_empty_key_in_the_settings_admits_nobody() -> None:
+    keys = KeyRing(write_keys=(WriteKey(name="a"),), server_keys=(ServerKey(name="b"),))
+    with pytest.raises(Unauthorized):
+        keys.speaker("", now=NOW)
+
+
+def test_development_believes_everybody() -> None:
+    speaker = KeyRing(dev=True).speaker("", now=NOW)
+    assert (speaker.source, speaker.may_speak_for("ann")) == ("client", True)
+    assert KeyRing(dev=True).allows("https://any.example")
+
+
+def test_a_short_proof_secret_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="at least 32 bytes"):
+        ProofKey(key="short")
