@@ -14,6 +14,7 @@ from engine.language.calls import Calls
 from engine.language.durations import FORMS, duration_ms, seconds
 from engine.language.problems import LanguageError
 from engine.language.regex import RegexRefused, check_regex
+from engine.language.tokens import Part, position, unquoted, word
 
 DEPTH_MAX: Final = 64
 
@@ -21,12 +22,8 @@ EVENT_CHARACTERS_MAX: Final = 200
 PATTERNS_MAX: Final = 16
 """Events of one chain or one `all(…)`."""
 
-_ESCAPES: Final = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t"}
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
 _LITERALS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None}
-
-Part = Tree[Token] | Token | None
 
 
 class Builder:
@@ -236,22 +233,3 @@ class Builder:
             where=None if where is None else self.expression(where),
             text=" ".join(self.text[position(tree) : end].split()),
         )
-
-
-def position(where: Tree[Token] | Token) -> int:
-    """Offset in the text."""
-    if isinstance(where, Token):
-        return where.start_pos or 0
-    return 0 if where.meta.empty else where.meta.start_pos
-
-
-def word(part: Part) -> str:
-    """The text of a token, or of the one token below a tree."""
-    while isinstance(part, Tree):
-        part = part.children[0]
-    return str(part)
-
-
-def unquoted(token: Token) -> str:
-    r"""The text of a STRING token. `\"`, `\\`, `\n` and `\t` are read; another backslash stays, for regular expressions."""
-    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[0]), str(token)[1:-1])

@@ -9,10 +9,11 @@ from lark import Token, Tree
 
 from engine.language import ast
 from engine.language.problems import LanguageError, nearest
+from engine.language.tokens import Part, position, unquoted, word
 from engine.language.vocabulary import AGGREGATES, CALLABLE, FUNCTIONS, LATER, NAMESPACES
 
 if TYPE_CHECKING:
-    from engine.language.build import Builder, Part
+    from engine.language.build import Builder
 
 SCORED_EVENTS_MAX = 32
 
@@ -37,18 +38,16 @@ class Calls:
         self._builder = builder
 
     def call(self, tree: Tree[Token]) -> ast.Expression:
-        from engine.language.build import word
-
         head, *written = tree.children[:-1]
         behind = tree.children[-1]
-        name = word(cast("Part", head))
+        name = word(cast(Part, head))
         arguments = self._sorted(tree, name, [part for part in written if part is not None])
-        at = self._at(tree)
+        at = position(tree)
         if behind is not None and name not in ("last", "first"):
             raise self._error(f"nothing can be read from {name}(…) by a dot", cast("Tree[Token]", behind))
         match name:
             case "last" | "first":
-                return self._pick(at, name, tree, arguments, None if behind is None else word(cast("Part", behind)))
+                return self._pick(at, name, tree, arguments, None if behind is None else word(cast(Part, behind)))
             case "segment":
                 return self._segment(at, tree, arguments)
             case "lookup":
@@ -60,11 +59,6 @@ class Calls:
         if name in AGGREGATES and (name not in FUNCTIONS or self._is_over_events(arguments)):
             return self._aggregate(at, name, tree, arguments)
         return self._function(at, name, tree, arguments)
-
-    def _at(self, tree: Tree[Token]) -> int:
-        from engine.language.build import position
-
-        return position(tree)
 
     def _error(self, message: str, where: Tree[Token] | Token) -> LanguageError:
         return self._builder.error(message, where)
@@ -98,10 +92,8 @@ class Calls:
 
     def _named_window(self, part: Tree[Token]) -> ast.Window | None:
         """`today` and `ever` look like names; in second place they are windows."""
-        from engine.language.build import word
-
         if part.data == "path" and len(part.children) == 1 and word(part) in ("today", "ever"):
-            return ast.Window(at=self._at(part), kind=cast(Literal["today", "ever"], word(part)))
+            return ast.Window(at=position(part), kind=cast(Literal["today", "ever"], word(part)))
         return None
 
     def _refuse_strangers(self, tree: Tree[Token], name: str, found: Arguments) -> None:
@@ -176,16 +168,14 @@ class Calls:
 
     def _event_and_property(self, what: Tree[Token]) -> tuple[str, str | None]:
         """`E` or `E.p`, where E may be in quotes."""
-        from engine.language.build import unquoted, word
-
         builder = self._builder
         if what.data in ("string", "quoted_path"):
             name = unquoted(cast(Token, what.children[0]))
-            part = word(cast("Part", what.children[1])) if what.data == "quoted_path" else None
+            part = word(cast(Part, what.children[1])) if what.data == "quoted_path" else None
             return builder.event_name(name, what), part
         if what.data != "path" or len(what.children) > 2:
             raise self._error("expected an event, or one of its properties as in order_completed.total", what)
-        parts = [word(cast("Part", part)) for part in what.children]
+        parts = [word(cast(Part, part)) for part in what.children]
         if parts[0] in NAMESPACES or parts[0] in builder.collections:
             raise self._error(f"`{'.'.join(parts)}` is no event; len(…) counts what is in a list", what)
         return builder.event_name(parts[0], what), parts[1] if len(parts) == 2 else None

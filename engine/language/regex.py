@@ -48,13 +48,16 @@ class _Walk:
         self.at = 0
         self.choices = 1
         self.unbounded = 0
+        self.alternatives = 1
+        """At the top: `^a|b` searches anywhere for b."""
 
     def check(self) -> None:
         if self.pattern.startswith("(?i)"):
             self.at = 4
-        if not self.pattern.startswith("^", self.at):
-            self.unbounded += 1
+        anchored = self.pattern.startswith("^", self.at)
         self._alternatives(depth=0)
+        if not anchored or self.alternatives > 1:
+            self.unbounded += 1
         if self.unbounded > WAYS_MAX:
             raise RegexRefused(
                 "could take too long: at most three `*` or `+`, two if it does not begin with `^`", self.at
@@ -74,6 +77,8 @@ class _Walk:
             else:
                 varies = self._item(depth) or varies
         self.choices *= branches
+        if depth == 0:
+            self.alternatives = branches
         return varies or branches > 1
 
     def _item(self, depth: int) -> bool:

@@ -197,7 +197,7 @@ def test_the_summary_says_what_a_shop_owner_asks(shop: Path) -> None:
         "  entry to send        30m  median",
         "",
         "What is odd in the data",
-        "  1 message stood after a later one",
+        "  3 messages stood after a later one",
         "  2 of 3 product_added (67%) have no price, so `cart.value` does not count them",
         "  1 of 1 people who left a cart (100%) told no e-mail address",
     ]
