@@ -13,9 +13,8 @@ from actors.compiled_patterns import Timed
 from actors.entry import enter
 from actors.event import CONTROL, Event
 from actors.memory import Happening, remember
-from actors.patterns import Found, passed, told
+from actors.patterns import Found, merge_partials, passed, told
 from actors.patterns import due as pattern_due
-from actors.patterns import merged as merged_partials
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
 from actors.run import consider, hear, meet, ring, run_due
@@ -53,7 +52,8 @@ def unpack(data: bytes) -> Actor:
         run.campaign, run.version, run.entry = shared(run.campaign), shared(run.version), shared(run.entry)
     for state in actor.memory.values():
         shared_parts(state)
-    shared_parts(actor.refused)
+    actor.refused = tuple(shared_parts(list(actor.refused)))
+    history.share_consent(actor)
     return actor
 
 
@@ -164,7 +164,7 @@ def _enrol(work: Work) -> None:
     matched: dict[str, tuple[Campaign, Found]] = {}
     for campaign, pattern in work.program.interests[work.event.name].entries:
         work.scope.run = None
-        found = told(work, pattern, work.actor.partials, None)
+        found = told(work, pattern, work.actor, None)
         if found is not None:
             matched.setdefault(campaign.id, (campaign, found))
     for campaign, found in matched.values():
@@ -293,7 +293,7 @@ def _next_timer(actor: Actor, program: Program) -> tuple[int, Timer]:
         if due and (not best or due < best):
             best, timer = due, run
     for entry in program.timed:
-        due = pattern_due(entry[1], actor.partials, actor, 0)
+        due = pattern_due(entry[1], actor, actor, 0)
         if due and (not best or due < best):
             best, timer = due, entry
     if actor.watch and program.segments and (not best or actor.watch < best):
@@ -311,7 +311,7 @@ def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
             end(work, timer, campaign, "archived")
     elif timer is not None:
         campaign, pattern = timer
-        found = passed(work, pattern, actor.partials, 0)
+        found = passed(work, pattern, actor, 0)
         if found is not None:
             enter(work, campaign, found)
     elif _regroup(work):
@@ -347,7 +347,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     _settle(work)
     source.moved_to = into.user
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, {}
-    source.partials, source.segments, source.watch = {}, (), 0
+    source.partials, source.segments, source.watch = None, (), 0
     source.due = 0
     return _joined(before, work.done())
 
@@ -366,10 +366,11 @@ def _merge(work: Work, source: Actor) -> None:
         merged = slot.merged(into.memory.get(slot.key), source.memory.get(slot.key))
         if merged is not None:
             into.memory[slot.key] = merged
-    into.assigned = {**source.assigned, **into.assigned}
-    into.sent = sorted(into.sent + source.sent)
+    if source.assigned:
+        into.assigned = {**source.assigned, **(into.assigned or {})}
+    into.sent = tuple(sorted([*into.sent, *source.sent]))
     into.last_entered = max(into.last_entered, source.last_entered)
-    into.partials = merged_partials(into.partials, source.partials)
+    merge_partials(into, source)
     for name, entered in source.entries.items():
         into.entries[name] = max(entered, into.entries.get(name, 0))
     _merge_runs(work, source)

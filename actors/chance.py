@@ -25,9 +25,9 @@ def choose(subject: str, user: str, variants: tuple[Variant, ...]) -> str:
 
 def assign(actor: Actor, experiment: str, variants: tuple[Variant, ...]) -> str:
     """The user's variant, kept from then on whatever becomes of the weights, as long as it exists."""
-    known = actor.assigned.get(experiment)
+    known = (actor.assigned or {}).get(experiment)
     if known is not None and any(variant.name == known for variant in variants):
         return known
     chosen = choose(experiment, actor.user, variants)
-    actor.assigned[experiment] = chosen
+    actor.assigned = {**(actor.assigned or {}), experiment: chosen}
     return chosen

@@ -83,9 +83,9 @@ def _note_refusal(actor: Actor, campaign: str, at: int, reason: str) -> None:
     refused = actor.refused
     for place in range(0, len(refused), 3):
         if refused[place] == campaign:
-            refused[place + 1], refused[place + 2] = at, reason
+            actor.refused = (*refused[:place], campaign, at, reason, *refused[place + 3 :])
             return
-    refused += [campaign, at, reason]
+    actor.refused = (*refused, campaign, at, reason)
 
 
 def _key(value: object) -> str:

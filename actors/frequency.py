@@ -18,10 +18,9 @@ DAY_MS: Final = 86_400_000
 def note_send(actor: Actor, at: int, channel: Channel, topic: str, campaign: str, policy: Policy) -> None:
     """A marketing send went to the outbox: it counts from now on."""
     if policy.caps or policy.cooldown:
-        actor.sent.append([at, channel, topic, campaign])
         oldest = at - policy.longest
-        while len(actor.sent) > SENT_MAX or actor.sent[0][0] <= oldest:
-            del actor.sent[0]
+        kept = [row for row in actor.sent if row[0] > oldest]
+        actor.sent = (*kept, [at, channel, topic, campaign])[-SENT_MAX:]
     actor.ignored += 1
 
 

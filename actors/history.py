@@ -86,7 +86,19 @@ def identify(actor: Actor, event: Event) -> None:
             traits[name] = value
     if event.source == "client":
         actor.signed_in = True
+    share_consent(actor)
     note_tracking(actor)
+
+
+_CONSENTS: Final[dict[bytes, dict[str, Any]]] = {}
+_CONSENTS_MAX: Final = 1024
+
+
+def share_consent(actor: Actor) -> None:
+    """Most people say one of a few things: one object for all who say the same. It is replaced, never changed."""
+    consent = actor.traits.get("consent")
+    if isinstance(consent, dict) and len(_CONSENTS) < _CONSENTS_MAX:
+        actor.traits["consent"] = _CONSENTS.setdefault(msgspec.json.encode(consent, order="sorted"), consent)
 
 
 def note_tracking(actor: Actor) -> None:

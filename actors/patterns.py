@@ -21,7 +21,8 @@ from actors.work import Work
 PARTIALS_MAX: Final = 32
 """Partial matches of one pattern; past it the oldest is dropped."""
 
-Partials = dict[int, Any]
+Holder = Actor | Run
+"""Whose partial matches they are."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -43,17 +44,17 @@ def fits(work: Work, match: Match, run: Run | None) -> bool:
     return bool(match.where(work.scope))
 
 
-def told(work: Work, pattern: EventPattern, partials: Partials, run: Run | None) -> Found | None:
+def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> Found | None:
     """Let the pattern take in the event at hand; the match it completes now, if it does."""
     match pattern:
         case Match():
             return _at_hand(work) if fits(work, pattern, run) else None
         case Sequence():
-            return _told_sequence(work, pattern, partials, run)
+            return _told_sequence(work, pattern, holder, run)
         case AllOf():
-            return _told_all(work, pattern, partials, run)
+            return _told_all(work, pattern, holder, run)
         case Absence():
-            _told_absence(work, pattern, partials, run)
+            _told_absence(work, pattern, holder, run)
             return None
 
 
@@ -65,9 +66,9 @@ def _at_hand(work: Work) -> Found:
 # --- a then b then c: partials `[[occurred, ordinal], …]`, one place for each step taken, oldest partial first -----------
 
 
-def _told_sequence(work: Work, pattern: Sequence, partials: Partials, run: Run | None) -> Found | None:
+def _told_sequence(work: Work, pattern: Sequence, holder: Holder, run: Run | None) -> Found | None:
     place = [work.occurred, work.ordinal]
-    kept = [one for one in partials.get(pattern.key, ()) if place[0] - one[0][0] <= pattern.within]
+    kept = [one for one in _kept(holder, pattern.key) if place[0] - one[0][0] <= pattern.within]
     used: list[list[int]] | None = None
     fitting = [fits(work, step, run) for step in pattern.steps]
     last = len(pattern.steps) - 1
@@ -83,7 +84,7 @@ def _told_sequence(work: Work, pattern: Sequence, partials: Partials, run: Run |
             kept.append([place])
     else:
         kept = [rest for one in kept if (rest := _before_used(one, used))]
-    _store(partials, pattern.key, kept)
+    _store(holder, pattern.key, kept)
     return _at_hand(work) if used is not None else None
 
 
@@ -95,27 +96,34 @@ def _before_used(one: list[list[int]], used: list[list[int]]) -> list[list[int]]
     return one
 
 
-def _store(partials: Partials, key: int, kept: list[Any]) -> None:
+def _kept(holder: Holder, key: int) -> Any:
+    """The partial matches of a pattern, oldest first; of a silence, when it last matched."""
+    return () if holder.partials is None else holder.partials.get(key, ())
+
+
+def _store(holder: Holder, key: int, kept: Any) -> None:
     if kept:
-        partials[key] = kept[-PARTIALS_MAX:]
-    else:
-        partials.pop(key, None)
+        holder.partials = holder.partials or {}
+        holder.partials[key] = kept[-PARTIALS_MAX:] if isinstance(kept, list) else kept
+    elif holder.partials is not None:
+        holder.partials.pop(key, None)
+        holder.partials = holder.partials or None
 
 
 # --- all(a, b): partials `[step, occurred, ordinal]`, oldest first -----------------------------------------------------
 
 
-def _told_all(work: Work, pattern: AllOf, partials: Partials, run: Run | None) -> Found | None:
-    kept = [one for one in partials.get(pattern.key, ()) if work.occurred - one[1] <= pattern.within]
+def _told_all(work: Work, pattern: AllOf, holder: Holder, run: Run | None) -> Found | None:
+    kept = [one for one in _kept(holder, pattern.key) if work.occurred - one[1] <= pattern.within]
     fitting = [step for step, match in enumerate(pattern.matches) if fits(work, match, run)]
     for step in fitting:
         chosen = _companions(work, pattern, kept, step)
         if chosen is not None:
-            _store(partials, pattern.key, [one for one in kept if [one[1], one[2]] not in chosen])
+            _store(holder, pattern.key, [one for one in kept if [one[1], one[2]] not in chosen])
             return _at_hand(work)
     kept += [[step, work.occurred, work.ordinal] for step in fitting]
     kept.sort(key=lambda one: (one[1], one[2]))
-    _store(partials, pattern.key, kept)
+    _store(holder, pattern.key, kept)
     return None
 
 
@@ -143,9 +151,9 @@ def _companions(work: Work, pattern: AllOf, kept: list[Any], step: int) -> list[
 # --- a then no b: partials `[deadline or 0, [[occurred, ordinal], …], raw properties of the last]` ----------------------
 
 
-def _told_absence(work: Work, pattern: Absence, partials: Partials, run: Run | None) -> None:
+def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None) -> None:
     place = [work.occurred, work.ordinal]
-    kept = list(partials.get(pattern.key, ()))
+    kept = list(_kept(holder, pattern.key))
     if fits(work, pattern.absent, run):
         kept = [
             one for one in kept if not (one[0] and one[1][-1] < place and place[0] <= one[1][-1][0] + pattern.within)
@@ -161,7 +169,7 @@ def _told_absence(work: Work, pattern: Absence, partials: Partials, run: Run | N
         elif not _answered(work.actor, pattern, place):
             assert work.event is not None
             kept.append([max(place[0] + pattern.within, work.at), chain, shared(work.event.body)])
-    _store(partials, pattern.key, kept)
+    _store(holder, pattern.key, kept)
 
 
 def _answered(actor: Actor, pattern: Absence, place: list[int]) -> bool:
@@ -173,15 +181,15 @@ def _answered(actor: Actor, pattern: Absence, place: list[int]) -> bool:
 # --- by time ----------------------------------------------------------------------------------------------------------
 
 
-def due(pattern: Timed, partials: Partials, actor: Actor, since: int) -> int:
+def due(pattern: Timed, holder: Holder, actor: Actor, since: int) -> int:
     """When time alone may complete the pattern next, in ms; 0 if it cannot. `since`: nothing before it counts."""
     if isinstance(pattern, Absence):
-        return min((one[0] for one in partials.get(pattern.key, ()) if one[0]), default=0)
+        return min((one[0] for one in _kept(holder, pattern.key) if one[0]), default=0)
     if isinstance(pattern, Unmatched):
-        last = max(actor.last_entered, actor.first_seen, partials.get(pattern.key, 0))
+        last = max(actor.last_entered, actor.first_seen, _kept(holder, pattern.key) or 0)
         return last + pattern.span if last else 0
     last = _last(pattern, actor, since)
-    return 0 if not last or partials.get(pattern.key) == last else last + pattern.span
+    return 0 if not last or _kept(holder, pattern.key) == last else last + pattern.span
 
 
 def _last(pattern: Silence, actor: Actor, since: int) -> int:
@@ -194,32 +202,30 @@ def _last(pattern: Silence, actor: Actor, since: int) -> int:
     return max(found or actor.first_seen, since)
 
 
-def passed(work: Work, pattern: Timed, partials: Partials, since: int) -> Found | None:
+def passed(work: Work, pattern: Timed, holder: Holder, since: int) -> Found | None:
     """The match that is complete because it is `work.at` now; it is used up."""
-    moment = due(pattern, partials, work.actor, since)
+    moment = due(pattern, holder, work.actor, since)
     if not moment or moment > work.at:
         return None
     if isinstance(pattern, Unmatched):
-        partials[pattern.key] = work.at
+        _store(holder, pattern.key, work.at)
         return Found(b"{}", work.at, work.ordinal)
     if isinstance(pattern, Silence):
-        partials[pattern.key] = _last(pattern, work.actor, since)
+        _store(holder, pattern.key, _last(pattern, work.actor, since))
         return Found(b"{}", work.at, work.ordinal)
-    kept = partials[pattern.key]
+    kept = _kept(holder, pattern.key)
     ripe = next(one for one in kept if one[0] == moment)
-    _store(partials, pattern.key, [one for one in kept if one is not ripe])
+    _store(holder, pattern.key, [one for one in kept if one is not ripe])
     return Found(ripe[2], work.at, work.ordinal)
 
 
-def merged(ours: Partials, theirs: Partials) -> Partials:
+def merge_partials(into: Actor, source: Actor) -> None:
     """Partial matches of one user who was known as two."""
-    joined: Partials = dict(ours)
-    for key, state in theirs.items():
-        known = joined.get(key)
-        if known is None:
-            joined[key] = state
-        elif isinstance(known, list) and isinstance(state, list):
-            joined[key] = (state + known)[-PARTIALS_MAX:]
+    for key, state in (source.partials or {}).items():
+        known = _kept(into, key)
+        if not known:
+            _store(into, key, state)
+        elif isinstance(known, list):
+            _store(into, key, state + known)
         else:
-            joined[key] = max(known, state)
-    return joined
+            _store(into, key, max(known, state))

@@ -18,10 +18,8 @@ def hear(work: Work, run: Run, campaign: Campaign) -> None:
         return
     complete: set[int] = set()
     for pattern in campaign.partial:
-        partials = {} if run.partials is None else run.partials
-        if work.event.name in pattern.events and told(work, pattern, partials, run):
+        if work.event.name in pattern.events and told(work, pattern, run, run):
             complete.add(pattern.key)
-        run.partials = partials or None
     meet(work, run, campaign, complete, by_event=True)
 
 
@@ -78,16 +76,13 @@ def run_due(actor: Actor, run: Run, campaign: Campaign) -> int:
     """When time has to look at the run next, in ms; 0: never."""
     if not campaign.timed:
         return run.wake
-    partials = run.partials or {}
-    return earliest(run.wake, *(due(pattern, partials, actor, run.occurred) for pattern in campaign.timed))
+    return earliest(run.wake, *(due(pattern, run, actor, run.occurred) for pattern in campaign.timed))
 
 
 def ring(work: Work, run: Run, campaign: Campaign) -> None:
     """Time has come to look at the run. Moves it, or sets the next time to look (then no row is written)."""
     if campaign.timed:
-        partials = {} if run.partials is None else run.partials
-        complete = {p.key for p in campaign.timed if passed(work, p, partials, run.occurred)}
-        run.partials = partials or None
+        complete = {p.key for p in campaign.timed if passed(work, p, run, run.occurred)}
         if complete and meet(work, run, campaign, complete, by_event=False):
             return
     if run.pc == ENDED or not run.wake or run.wake > work.at:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar
 
-Shareable = TypeVar("Shareable", bound=str | bytes)
+Shareable = TypeVar("Shareable", bound=str | bytes | int)
 
 SHARED_MAX: Final = 65_536
 """Values held; past it the table starts anew (actors keep what they have)."""

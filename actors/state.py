@@ -83,23 +83,23 @@ class Actor(msgspec.Struct, array_like=True):
     """In order of entry; ended ones last only while their goal is watched."""
     entries: dict[str, int] = {}
     """campaign, or `campaign\x1fkey` -> `at` of the last entry, for campaigns with a re-entry rule; oldest first."""
-    refused: list[Any] = []
-    """The last `not_entered` of each campaign: `[campaign, at, reason, campaign, …]`."""
+    refused: tuple[Any, ...] = ()
+    """The last `not_entered` of each campaign: `(campaign, at, reason, campaign, …)`."""
     suppressed: tuple[str, ...] = ()
     """Addresses that bounced for good or complained."""
     unsubscribed: tuple[str, ...] = ()
     """Topics the user does not want mail about."""
-    partials: dict[int, Any] = {}
+    partials: dict[int, Any] | None = None
     """Partial matches of entry patterns (`patterns.py`)."""
     segments: tuple[str, ...] = ()
     """Those of the watched segments that the user is in."""
     watch: int = 0
     """When a watched segment may change by time alone, in ms; 0 if it cannot."""
-    sent: list[list[Any]] = []
+    sent: tuple[Any, ...] = ()
     """Marketing sends that caps and cooldown look at: `[at, channel, topic, campaign]`, oldest first."""
     ignored: int = 0
     """Marketing sends since the user last opened or clicked one."""
-    assigned: dict[str, str] = {}
+    assigned: dict[str, str] | None = None
     """experiment or split -> variant: changing weights keeps who was assigned."""
     last_entered: int = 0
     """`at` of the last entry into any campaign."""

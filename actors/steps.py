@@ -34,6 +34,7 @@ from actors.program import (
     WaitWhen,
 )
 from actors.scope import Evaluate
+from actors.shared import shared
 from actors.state import ENDED, WATCHED_MAX, Run
 from actors.values import number
 from actors.work import EMIT_DEPTH_MAX, Work
@@ -136,7 +137,7 @@ def _wait_for(work: Work, run: Run, campaign: Campaign, instruction: WaitFor) ->
 
 
 def _wait_idle(work: Work, run: Run, campaign: Campaign, instruction: WaitIdle) -> bool:
-    run.deadline = milliseconds(work, instruction.duration)
+    run.deadline = shared(milliseconds(work, instruction.duration))
     due = last_activity(work, run, instruction) + run.deadline
     if due <= work.at:
         if work.event is None or work.occurred >= work.at or not run.deadline:

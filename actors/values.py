@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-TEXT_MATCHED_MAX: Final = 1_000
+TEXT_MATCHED_MAX: Final = 300
 """Characters of a text that `matches` looks at, so that a comparison always ends soon."""
 
 
