@@ -23,7 +23,7 @@ LOOKS = (1, 6)
 """At least and at most so many products a visit."""
 PAUSE_S = (8.0, 60.0)
 """Between two things that a visitor does, in seconds of the demo's clock."""
-AWAY_S = (600.0, 5400.0)
+AWAY_S = (120.0, 1500.0)
 """Between two visits."""
 RECONNECT_S = 1.0
 

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from cuebird.demo.pages import FOLLOWERS_MAX
 from ingress.dashboard_pages import TEMPLATES
-from tests.acceptance.shop import Visitor, browsing, links, overview_when, running_demo
+from tests.acceptance.shop import WAIT_S, Visitor, browsing, links, overview_when, running_demo
 
 
 @pytest.mark.anyio
@@ -127,6 +129,26 @@ async def test_an_open_inbox_hears_of_a_letter_and_misses_none_after_a_broken_li
         async with asyncio.timeout(20), http.stream("GET", "/demo/letters/stream", headers=headers) as stream:
             lines = [line async for line in _until(stream.aiter_lines(), "data: ")]
         assert "Your order o1" in lines[-1]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("path", "watchers_max"), [("/v1/stats/stream", 50), ("/demo/letters/stream", FOLLOWERS_MAX)])
+async def test_so_many_may_watch_and_no_more(tmp_path: Path, path: str, watchers_max: int) -> None:
+    # Kept, because a reader of lines that is dropped closes its stream.
+    reading: list[AsyncIterator[str]] = []
+    async with (
+        running_demo(tmp_path) as demo,
+        browsing(demo) as http,
+        AsyncExitStack() as watchers,
+        asyncio.timeout(WAIT_S),
+    ):
+        for _ in range(watchers_max):
+            stream = await watchers.enter_async_context(http.stream("GET", path))
+            assert (stream.status_code, stream.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
+            reading.append(stream.aiter_lines())
+            assert await anext(reading[-1]) == "retry: 2000"
+        refused = await http.get(path)
+        assert (refused.status_code, refused.json()["code"]) == (503, "too_many_watchers")
 
 
 @pytest.mark.anyio
