@@ -191,14 +191,16 @@ class WebSocketEndpoint:
         connection = Connection(session_of, line, doors.now_ms)
         address = (scope.get("client") or ("", 0))[0]
         too_many = doors.enter(address)
-        if too_many:
-            connection.session.refuse(too_many, "too many connections")
-        elif not known:
-            connection.session.refuse(4006, f"sub-protocols known here: {', '.join(PROTOCOLS)}")
-        elif doors.draining:
-            connection.session.refuse(4200, "this server is about to restart")
-        await self._carry(connection, line, receive, send)
-        doors.leave(address)
+        try:
+            if too_many:
+                connection.session.refuse(too_many, "too many connections")
+            elif not known:
+                connection.session.refuse(4006, f"sub-protocols known here: {', '.join(PROTOCOLS)}")
+            elif doors.draining:
+                connection.session.refuse(4200, "this server is about to restart")
+            await self._carry(connection, line, receive, send)
+        finally:
+            doors.leave(address)
 
     async def _carry(self, connection: Connection, line: Line, receive: Receive, send: Send) -> None:
         doors = self.doors
