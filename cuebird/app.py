@@ -110,6 +110,9 @@ async def open_app(
         if listening is None:
             listening = socket.create_server((settings.server.host, settings.server.port), backlog=2048)
         stack.enter_context(listening)
+        # Inherited by every connection. asyncio sets it only for sockets made with IPPROTO_TCP, and without it a push that
+        # follows an ack at once waits 40 ms for the client's delayed ACK.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = _url(settings, listening)
         delivery = msgspec.structs.replace(settings.delivery, public_url=url) if _unset(settings) else settings.delivery
         path = site_path / settings.store.path
@@ -263,6 +266,7 @@ async def _running(
     working = [asyncio.create_task(engine.run()), asyncio.create_task(dispatcher.run())]
     ended = asyncio.create_task(_first_end([serving, *working]))
     try:
+        await _started(server, ended)
         yield ended
     finally:
         if engine.failed.is_set():
@@ -276,6 +280,12 @@ async def _running(
         for task in (ended, *working):
             task.cancel()
         await asyncio.gather(ended, *working, return_exceptions=True)
+
+
+async def _started(server: Server, ended: asyncio.Task[None]) -> None:
+    """Returns when the server serves, and so listens to signals too: a SIGTERM from here on drains."""
+    while not server.started and not ended.done():  # noqa: ASYNC110  # uvicorn tells it by a flag alone
+        await asyncio.sleep(0.005)
 
 
 async def _first_end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -24,7 +24,8 @@ RESEND_AFTER_MS: Final = 60_000
 STORAGE_RETRY_S: Final = 0.5
 REMEMBERED_MAX: Final = 10_000
 _DOUBT: Final = "in doubt once; "
-"""Begins the reply of a row that was resent from `unknown`: it is not resent a second time."""
+"""Begins the reply of a row that was resent from `unknown`: it is not resent a second time, and whoever reads the outbox
+sees why its mail may have arrived twice."""
 
 
 class Settling:
@@ -44,11 +45,11 @@ class Settling:
         suppressions: list[Suppression] = []
         kept = _DOUBT if row.reply.startswith(_DOUBT) else ""
         if isinstance(result, Delivered):
-            marks = [Mark(id=send.id, state="sent", at=now, reply=result.reply)]
+            marks = [Mark(id=send.id, state="sent", at=now, reply=kept + result.reply)]
         elif isinstance(result, Retry):
             marks = [Mark(id=send.id, state="retry", at=now, due=result.due, reply=kept + result.reply)]
         elif isinstance(result, Failed):
-            marks = [Mark(id=send.id, state="failed", at=now, reply=result.reply)]
+            marks = [Mark(id=send.id, state="failed", at=now, reply=kept + result.reply)]
             if result.gone:
                 suppressions = [Suppression(send.to, "hard_bounce", now)]
         else:
@@ -62,11 +63,12 @@ class Settling:
 
     def _doubtful(self, row: Outboxed, result: Unknown, now: int) -> list[Mark]:
         send = row.send
-        unknown = Mark(id=send.id, state="unknown", at=now, reply=result.reply)
+        again = row.reply.startswith(_DOUBT)
+        unknown = Mark(id=send.id, state="unknown", at=now, reply=(_DOUBT if again else "") + result.reply)
         settings = self._settings
         policy = settings.unknown_marketing if send.purpose == "marketing" else settings.unknown_transactional
         due = now + RESEND_AFTER_MS
-        if policy == "hold" or row.reply.startswith(_DOUBT) or due > send.expires:
+        if policy == "hold" or again or due > send.expires:
             return [unknown]
         return [unknown, Mark(id=send.id, state="retry", at=now, due=due, reply=_DOUBT + result.reply)]
 
