@@ -41,7 +41,8 @@ def command(site: Path, host: str | None, port: int | None, dev: bool | None) ->
     except StoreError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"cannot serve: {error.strerror or error}") from None
+        place = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"cannot serve: {place}{error.strerror or error}") from None
 
 
 def _refused(error: ConfigError | SiteErrors | TemplatesInvalid) -> int:

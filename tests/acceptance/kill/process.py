@@ -1,4 +1,4 @@
-"""`cuebird serve` as a process of its own: started, heard, ended one way or the other."""
+"""`cuebird serve`, or another command that serves, as a process of its own: started, heard, ended one way or the other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ SITE = ROOT / "tests" / "sites" / "kill"
 CUEBIRD = Path(sys.executable).with_name("cuebird")
 WAIT_S = 20.0
 
-_SERVES = re.compile(r"cuebird serves .+ at (http://\S+)")
+_SERVES = re.compile(r"(?:cuebird serves .+ at|  Shop) +(http://[\w.:]+)")
+"""How `serve` and `demo` name their address."""
 
 
 class Process:
-    """Use `launched`. `said` is what it wrote to stderr so far."""
+    """Use `launched`. `said` is what it wrote so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.said = ""
@@ -60,8 +61,8 @@ class Process:
         await self.ended()
 
     async def _listen(self) -> None:
-        assert self._process.stderr is not None
-        async for line in self._process.stderr:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
             self.said += line.decode()
             found = _SERVES.match(line.decode())
             if found and not self._url.done():
@@ -81,7 +82,7 @@ async def launched(
     command = [str(CUEBIRD), *map(str, arguments)]
     process = Process(
         await asyncio.create_subprocess_exec(
-            *command, env=inherited | ours, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            *command, env=inherited | ours, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
     )
     try:
