@@ -9,10 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from actors import history
-from actors.compiled_patterns import Timed
+from actors.compiled_patterns import EventPattern, Timed
 from actors.entry import enter
 from actors.event import CONTROL, Event
-from actors.memory import Happening, remember
+from actors.memory import remember
 from actors.patterns import Found, merge_partials, passed, told
 from actors.patterns import due as pattern_due
 from actors.policy import may_track, standing
@@ -138,32 +138,41 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
     actor, program = work.actor, work.program
     work.look_at(event, occurred, actor.turn)
     name = event.name
-    properties = work.scope.properties if name in CONTROL else {}
-    history.notice(actor, event, occurred, history.is_activity(event, bool(properties.get("machine"))))
-    if not name:
-        if event.kind == "identify":
-            history.identify(actor, event)
-        return
-    if name in CONTROL:
-        history.control(actor, event, properties)
     interest = program.interests.get(name)
-    if interest is not None and interest.slots:
-        happening = Happening(name, occurred, work.ordinal, work.at, event.body, work.scope.properties)
-        remember(work.scope, interest.slots, happening)
-    for run in _by_priority(work):
-        hear(work, run, _campaign(work, run))
+    if name in CONTROL:
+        machine = bool(work.properties.get("machine"))
+        history.notice(actor, event, occurred, history.is_activity(event, machine))
+        history.control(actor, event, work.properties)
+    else:
+        history.notice(actor, event, occurred, event.source == "client" if not name else event.source != "engine")
+        if not name:
+            if event.kind == "identify":
+                history.identify(actor, event)
+            return
+    if interest is not None:
+        remember(work, interest.slots)
+    if actor.runs:
+        versions = program.versions
+        for run in _by_priority(work):
+            campaign = versions.get(run.version)
+            if campaign is not None and name in campaign.listens:
+                hear(work, run, campaign)
     if name == "email_unsubscribed":
-        _leave_topic(work, properties.get("topic"))
+        _leave_topic(work, work.properties.get("topic"))
     if interest is not None and interest.entries:
-        _enrol(work)
+        _enrol(work, interest.entries)
 
 
-def _enrol(work: Work) -> None:
+def _enrol(work: Work, entries: tuple[tuple[Campaign, EventPattern], ...]) -> None:
     """One event gives at most one entry into a campaign, whichever of its patterns matched first."""
-    assert work.event is not None
+    if len(entries) == 1:
+        ((campaign, pattern),) = entries
+        found = told(work, pattern, work.actor, None)
+        if found is not None:
+            enter(work, campaign, found)
+        return
     matched: dict[str, tuple[Campaign, Found]] = {}
-    for campaign, pattern in work.program.interests[work.event.name].entries:
-        work.scope.run = None
+    for campaign, pattern in entries:
         found = told(work, pattern, work.actor, None)
         if found is not None:
             matched.setdefault(campaign.id, (campaign, found))
@@ -193,27 +202,28 @@ def _settle(work: Work) -> None:
     for _ in range(ROUNDS_MAX):
         while work.emitted:
             actor.turn += 1
-            _tell(work, work.emitted.popleft(), work.at)
+            told_next, *work.emitted = work.emitted
+            _tell(work, told_next, work.now)
         _decide_sends(work)
         moved = [consider(work, run, _campaign(work, run)) for run in _by_priority(work)]
         if not _regroup(work) and not any(moved) and not work.emitted and not work.asking:
             break
-    if any(run.pc == ENDED and run.goal < work.at for run in actor.runs):
-        actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.at]
+    if any(run.pc == ENDED and run.goal < work.now for run in actor.runs):
+        actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.now]
     actor.due = _next_timer(actor, work.program)[0]
 
 
 def _decide_sends(work: Work) -> None:
     """Sends due in one turn: the higher priority first, then the older run, so that a cap admits those."""
     while work.asking:
-        order = [(-_campaign(work, run).priority, work.actor.runs.index(run)) for run in work.asking]
-        run = work.asking.pop(order.index(min(order)))
+        run = min(work.asking, key=lambda run: (-_campaign(work, run).priority, work.actor.runs.index(run)))
+        work.asking = [other for other in work.asking if other is not run]
         decide(work, run, _campaign(work, run))
 
 
 def _regroup(work: Work) -> bool:
     """Which of the watched segments the user is in now; patterns that waited for the change. True if any changed."""
-    actor, scope = work.actor, work.scope
+    actor, scope = work.actor, work
     if not work.program.segments:
         return False
     scope.run = None
@@ -315,7 +325,7 @@ def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
         if found is not None:
             enter(work, campaign, found)
     elif _regroup(work):
-        work.scope.run = None
+        work.run = None
     if work.decisions or work.refusals or work.asking:
         actor.turn += 1
         _settle(work)

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.memory import Happening
-from actors.scope import Evaluate
+from actors.scope import Evaluate, Scope
 from actors.shared import shared
 from actors.values import number
 
@@ -35,25 +34,25 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_max(self) -> int:
         return BAG_KEYS_MAX * 200
 
-    def put(self, state: Any, happening: Happening) -> Any:
-        if happening.event in self.clear:
+    def put(self, state: Any, scope: Scope) -> Any:
+        if scope.name in self.clear:
             return None
-        properties = happening.properties
+        properties = scope.properties
         state = state or [None]
         told = number(properties.get("cart_value"))
         state[0] = told
         name = _text(properties.get(self.by))
         place = _find(state, name)
         quantity = number(properties.get("quantity"))
-        if happening.event == self.event:
+        if scope.name == self.event:
             added = 1 if quantity is None else quantity
             price = number(properties.get("price"))
             if place:
                 state[place + 1] += added
                 state[place + 2] = price
-                state[place + 3] = shared(happening.body)
+                state[place + 3] = shared(scope.body)
             else:
-                state += [shared(name), added, price, shared(happening.body)]
+                state += [shared(name), added, price, shared(scope.body)]
                 if len(state) > 1 + 4 * BAG_KEYS_MAX:
                     del state[1:5]
             place = place or len(state) - 4
@@ -87,11 +86,8 @@ def _text(value: object) -> str:
 
 
 def _find(bag: list[Any], name: str) -> int:
-    """Index of a key in a bag's state, 0 if it is not in it."""
-    for place in range(1, len(bag), 4):
-        if bag[place] == name:
-            return place
-    return 0
+    """Index of a key in a bag's state, 0 if it is not in it: the only text in a state is a key."""
+    return bag.index(name) if name in bag else 0
 
 
 def bag_items(state: Any) -> list[dict[str, Any]]:
@@ -131,19 +127,20 @@ class LastOf(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_max(self) -> int:
         return self.keep * 200
 
-    def put(self, state: Any, happening: Happening) -> Any:
-        state = state or []
-        name = _text(happening.properties.get(self.distinct)) if self.distinct else None
-        for place in range(0, len(state), 3):
-            if name is not None and state[place + 1] == name:
-                if state[place] > happening.occurred:
-                    return state
-                del state[place : place + 3]
-                break
+    def put(self, state: Any, scope: Scope) -> Any:
+        name = _text(scope.properties.get(self.distinct)) if self.distinct else None
+        return self._inserted(state or [], scope.occurred, name, scope.body)
+
+    def _inserted(self, state: list[Any], occurred: int, name: str | None, body: bytes) -> list[Any]:
+        if name is not None and name in state:  # the only text in a state is a name
+            place = state.index(name) - 1
+            if state[place] > occurred:
+                return state
+            del state[place : place + 3]
         place = 0
-        while place < len(state) and state[place] > happening.occurred:
+        while place < len(state) and state[place] > occurred:
             place += 3
-        state[place:place] = [happening.occurred, name if name is None else shared(name), shared(happening.body)]
+        state[place:place] = (occurred, name if name is None else shared(name), shared(body))
         del state[3 * self.keep :]
         return state
 
@@ -151,8 +148,7 @@ class LastOf(msgspec.Struct, frozen=True, kw_only=True):
         merged = ours
         for place in range(len(theirs or ()) - 3, -1, -3):
             occurred, name, body = theirs[place : place + 3]
-            properties = {self.distinct: name} if self.distinct else {}
-            merged = self.put(merged, Happening(self.event, occurred, 0, occurred, body, properties))
+            merged = self._inserted(merged or [], occurred, name, body)
         return merged
 
     def joined(self, other: Any) -> LastOf:
@@ -182,13 +178,13 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_max(self) -> int:
         return 2 * self.keep * 40
 
-    def put(self, state: Any, happening: Happening) -> Any:
-        value = happening.properties.get(self.of)
+    def put(self, state: Any, scope: Scope) -> Any:
+        value = scope.properties.get(self.of)
         if value is None:
             return state
         state = {} if state is None else state
         name = _text(value)
-        state[name] = _bumped(state.get(name), 1.0, happening.occurred, self.half_life)
+        state[name] = _bumped(state.get(name), 1.0, scope.occurred, self.half_life)
         return self._trimmed(state)
 
     def _trimmed(self, state: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -243,8 +239,8 @@ class SumOf(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_max(self) -> int:
         return 9
 
-    def put(self, state: Any, happening: Happening) -> Any:
-        return (state or 0) + (number(happening.properties.get(self.of)) or 0)
+    def put(self, state: Any, scope: Scope) -> Any:
+        return (state or 0) + (number(scope.properties.get(self.of)) or 0)
 
     def merged(self, ours: Any, theirs: Any) -> Any:
         return (ours or 0) + (theirs or 0)
@@ -269,9 +265,9 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_max(self) -> int:
         return 20
 
-    def put(self, state: Any, happening: Happening) -> Any:
-        weight = dict(self.weights)[happening.event]
-        return _bumped(state, weight, happening.occurred, self.half_life)
+    def put(self, state: Any, scope: Scope) -> Any:
+        weight = dict(self.weights)[scope.name]
+        return _bumped(state, weight, scope.occurred, self.half_life)
 
     def merged(self, ours: Any, theirs: Any) -> Any:
         if not (ours and theirs):

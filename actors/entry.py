@@ -23,25 +23,25 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 def enter(work: Work, campaign: Campaign, found: Found) -> None:
     """The entry rules after the pattern has matched, in the order of language.md §2; then the first steps."""
-    scope = work.scope
+    scope = work
     scope.run = None
     if work.event is None:
         scope.take_up(found.body)
     key = "" if campaign.key is None else _key(scope.properties.get(campaign.key))
     reason = _refusal(work, campaign, key)
     if reason is not None:
-        _note_refusal(work.actor, campaign.id, work.at, reason)
-        work.refusals.append((campaign.id, reason))
+        _note_refusal(work.actor, campaign.id, work.now, reason)
+        work.refusals = (*work.refusals, (campaign.id, reason))
         if work.program.tells_all:
             work.write(campaign, None, "not_entered", reason=reason, detail={"key": key} if key else None)
         return
     if campaign.re_entry != "always":
-        _note_entry(work.actor, entry_name(campaign.id, key), work.at)
+        _note_entry(work.actor, entry_name(campaign.id, key), work.now)
     run = Run(
         id=identity(campaign.id, campaign.version, work.actor.user, work.ordinal, key, size=8),
         campaign=campaign.id,
         version=campaign.version,
-        entered=work.at,
+        entered=work.now,
         occurred=found.occurred,
         ordinal=found.ordinal,
         key=key,
@@ -49,7 +49,7 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
         goal=_goal_until(campaign, found.occurred),
     )
     work.actor.runs.append(run)
-    work.actor.last_entered = work.at
+    work.actor.last_entered = work.now
     work.write(campaign, run, "entered", detail={"key": key} if key else None)
     _assign_run(work, run, campaign)
     advance(work, run, campaign)
@@ -100,7 +100,7 @@ def _goal_until(campaign: Campaign, occurred: int) -> int:
 
 def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
     """The first entry rule that fails, None if none does."""
-    scope, actor = work.scope, work.actor
+    scope, actor = work, work.actor
     if campaign.status == "paused":
         return "paused"
     if campaign.canary < 1 and share(f"{campaign.id}/canary", actor.user) >= campaign.canary:
@@ -110,7 +110,7 @@ def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
     if campaign.audience is not None and not campaign.audience(scope):
         return "audience"
     last = actor.entries.get(entry_name(campaign.id, key))
-    if last is not None and (campaign.re_entry == "once" or work.at - last < campaign.re_entry_after):
+    if last is not None and (campaign.re_entry == "once" or work.now - last < campaign.re_entry_after):
         return "re_entry"
     active = [run for run in actor.runs if run.pc != ENDED]
     if len(active) >= RUNS_MAX:

@@ -21,17 +21,6 @@ LOG_KEEP: Final = 256
 """Rows kept of a log whose question gives no smaller number; past it the oldest is forgotten."""
 
 
-class Happening(msgspec.Struct, frozen=True):
-    """The event at hand, as a slot sees it."""
-
-    event: str
-    occurred: int
-    ordinal: int
-    at: int
-    body: bytes
-    properties: dict[str, Any]
-
-
 class Slot(Protocol):
     """One thing to remember. `key` is stable: equal questions have equal keys, in every program."""
 
@@ -47,8 +36,8 @@ class Slot(Protocol):
     def bytes_max(self) -> int:
         """About how large its state can get."""
 
-    def put(self, state: Any, happening: Happening) -> Any:
-        """The state after the event; `state` is None at first and may be changed in place."""
+    def put(self, state: Any, scope: Scope) -> Any:
+        """The state after the event at hand; `state` is None at first and may be changed in place."""
 
     def merged(self, ours: Any, theirs: Any) -> Any:
         """The state of one user who was remembered as two."""
@@ -81,15 +70,15 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_max(self) -> int:
         return self.keep * (20 + 24 * len(self.properties))
 
-    def put(self, state: Any, happening: Happening) -> Any:
-        row = [happening.occurred, happening.ordinal, *map(happening.properties.get, self.properties)]
+    def put(self, state: Any, scope: Scope) -> Any:
+        row = [scope.occurred, scope.ordinal, *map(scope.properties.get, self.properties)]
         if state is None:
             return [row]
-        if state[-1][0] <= happening.occurred:
+        if state[-1][0] <= scope.occurred:
             state.append(row)
         else:
             insort(state, row, key=_place)
-        return self._trimmed(state, happening.at)
+        return self._trimmed(state, scope.now)
 
     def _trimmed(self, state: list[Any], at: int) -> list[Any]:
         drop = max(0, len(state) - self.keep)
@@ -138,10 +127,10 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_max(self) -> int:
         return 45
 
-    def put(self, state: Any, happening: Happening) -> Any:
+    def put(self, state: Any, scope: Scope) -> Any:
         state = state or [0, 0, 0, None, None]
         state[0] += 1
-        found = number(happening.properties.get(self.of)) if self.of else None
+        found = number(scope.properties.get(self.of)) if self.of else None
         if found is not None:
             state[1] += 1
             state[2] += found
@@ -180,8 +169,8 @@ class First(msgspec.Struct, frozen=True, kw_only=True):
     def bytes_max(self) -> int:
         return 60
 
-    def put(self, state: Any, happening: Happening) -> Any:
-        row = [happening.occurred, happening.ordinal, happening.properties.get(self.of)]
+    def put(self, state: Any, scope: Scope) -> Any:
+        row = [scope.occurred, scope.ordinal, scope.properties.get(self.of)]
         return row if state is None or row[0] < state[0] else state
 
     def merged(self, ours: Any, theirs: Any) -> Any:
@@ -191,9 +180,10 @@ class First(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
 
-def remember(scope: Scope, slots: tuple[Slot, ...], happening: Happening) -> None:
-    """Let every slot that the event concerns take it in."""
+def remember(scope: Scope, slots: tuple[Slot, ...]) -> None:
+    """Let every slot that the event at hand concerns take it in."""
     memory = scope.actor.memory
     for slot in slots:
         if slot.where is None or slot.where(scope):
-            memory[slot.key] = slot.put(memory.get(slot.key), happening)
+            key = slot.key
+            memory[key] = slot.put(memory.get(key), scope)

@@ -40,8 +40,8 @@ def fits(work: Work, match: Match, run: Run | None) -> bool:
         return False
     if match.where is None:
         return True
-    work.scope.run = run
-    return bool(match.where(work.scope))
+    work.run = run
+    return bool(match.where(work))
 
 
 def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> Found | None:
@@ -168,7 +168,7 @@ def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None)
             kept.append([0, chain, b"{}"])
         elif not _answered(work.actor, pattern, place):
             assert work.event is not None
-            kept.append([max(place[0] + pattern.within, work.at), chain, shared(work.event.body)])
+            kept.append([max(place[0] + pattern.within, work.now), chain, shared(work.event.body)])
     _store(holder, pattern.key, kept)
 
 
@@ -203,20 +203,20 @@ def _last(pattern: Silence, actor: Actor, since: int) -> int:
 
 
 def passed(work: Work, pattern: Timed, holder: Holder, since: int) -> Found | None:
-    """The match that is complete because it is `work.at` now; it is used up."""
+    """The match that is complete because it is `work.now` now; it is used up."""
     moment = due(pattern, holder, work.actor, since)
-    if not moment or moment > work.at:
+    if not moment or moment > work.now:
         return None
     if isinstance(pattern, Unmatched):
-        _store(holder, pattern.key, work.at)
-        return Found(b"{}", work.at, work.ordinal)
+        _store(holder, pattern.key, work.now)
+        return Found(b"{}", work.now, work.ordinal)
     if isinstance(pattern, Silence):
         _store(holder, pattern.key, _last(pattern, work.actor, since))
-        return Found(b"{}", work.at, work.ordinal)
+        return Found(b"{}", work.now, work.ordinal)
     kept = _kept(holder, pattern.key)
     ripe = next(one for one in kept if one[0] == moment)
     _store(holder, pattern.key, [one for one in kept if one is not ripe])
-    return Found(ripe[2], work.at, work.ordinal)
+    return Found(ripe[2], work.now, work.ordinal)
 
 
 def merge_partials(into: Actor, source: Actor) -> None:

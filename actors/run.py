@@ -63,7 +63,7 @@ def _reached(work: Work, run: Run, campaign: Campaign, complete: set[int], by_ev
     pattern = _matched(work, run, goal.patterns, complete, by_event)
     if pattern is None:
         return False
-    value = number(work.scope.properties.get(goal.value)) if goal.value and by_event else None
+    value = number(work.properties.get(goal.value)) if goal.value and by_event else None
     work.write(campaign, run, "goal", detail={"pattern": pattern.text, **({} if value is None else {"value": value})})
     run.goal = -1
     if run.pc != ENDED and not goal.go_on:
@@ -85,25 +85,25 @@ def ring(work: Work, run: Run, campaign: Campaign) -> None:
         complete = {p.key for p in campaign.timed if passed(work, p, run, run.occurred)}
         if complete and meet(work, run, campaign, complete, by_event=False):
             return
-    if run.pc == ENDED or not run.wake or run.wake > work.at:
+    if run.pc == ENDED or not run.wake or run.wake > work.now:
         return
     instruction = instructions(campaign, run)[run.pc]
     if isinstance(instruction, WaitIdle):
         due = last_activity(work, run, instruction) + run.deadline
-        if due > work.at:
+        if due > work.now:
             run.wake = due
             return
         go_on(work, run, campaign)
     elif isinstance(instruction, WaitWhen):
         if consider(work, run, campaign):
             return
-        if run.deadline and run.deadline <= work.at:
+        if run.deadline and run.deadline <= work.now:
             time_is_up(work, run, campaign, instruction)
     elif isinstance(instruction, WaitUntil):
         time_is_up(work, run, campaign, instruction)
     elif isinstance(instruction, SendMessage):
         run.wake = 0
-        work.asking.append(run)
+        work.asking = (*work.asking, run)
     else:
         go_on(work, run, campaign)
 
@@ -113,9 +113,9 @@ def consider(work: Work, run: Run, campaign: Campaign) -> bool:
     instruction = instructions(campaign, run)[run.pc] if run.pc != ENDED else None
     if not isinstance(instruction, WaitWhen):
         return False
-    work.scope.run = run
-    if instruction.condition(work.scope):
+    work.run = run
+    if instruction.condition(work):
         arrived(work, run, campaign, instruction)
         return True
-    run.wake = earliest(run.deadline, instruction.horizon(work.scope))
+    run.wake = earliest(run.deadline, instruction.horizon(work))
     return False

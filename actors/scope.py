@@ -19,22 +19,26 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Scope:
-    """Mutable and reused within a turn: `run` and `properties` are set to what is being looked at."""
+    """Mutable and reused within a turn: `run` and the event at hand are set to what is being looked at."""
 
-    __slots__ = ("_body", "_entries", "_properties", "actor", "now", "program", "run")
+    __slots__ = ("_entries", "_properties", "actor", "body", "name", "now", "occurred", "ordinal", "program", "run")
 
     def __init__(self, actor: Actor, program: Program, now: int) -> None:
         self.actor = actor
         self.program = program
         self.now = now
         self.run: Run | None = None
-        self._body: bytes | None = None
+        self.name = ""
+        """Canonical name of the event at hand; (occurred, ordinal) is its place in the user's history."""
+        self.occurred = now
+        self.ordinal = actor.turn
+        self.body = b""
         self._properties: dict[str, Any] | None = None
-        self._entries: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, dict[str, Any]] | None = None
 
     def take_up(self, body: bytes) -> None:
         """The event at hand is another one now: the raw JSON of its properties."""
-        self._body = body
+        self.body = body
         self._properties = None
 
     @property
@@ -42,7 +46,7 @@ class Scope:
         """Of the event at hand, decoded when first asked for; empty if there is none."""
         found = self._properties
         if found is None:
-            found = self._properties = _decode(self._body) if self._body else {}
+            found = self._properties = _decode(self.body) if self.body else {}
         return found
 
     def looking_at(self, properties: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -56,9 +60,12 @@ class Scope:
         run = self.run
         if run is None:
             return self.properties
-        found = self._entries.get(run.id)
+        entries = self._entries
+        if entries is None:
+            entries = self._entries = {}
+        found = entries.get(run.id)
         if found is None:
-            found = self._entries[run.id] = _decode(run.entry)
+            found = entries[run.id] = _decode(run.entry)
         return found
 
 

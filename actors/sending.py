@@ -24,13 +24,13 @@ def decide(work: Work, run: Run, campaign: Campaign) -> None:
         return
     instruction = instructions(campaign, run)[run.pc]
     assert isinstance(instruction, SendMessage)
-    scope = work.scope
+    scope = work
     scope.run = run
-    asked = run.asked or work.at
+    asked = run.asked or work.now
     expires = asked + milliseconds(work, instruction.expires, work.program.policy.expires)
     message = identity(campaign.id, campaign.version, work.actor.user, run.id, run.pc)
     reasons = list(objections(scope, run, campaign, instruction))
-    if run.asked and work.at >= expires:
+    if run.asked and work.now >= expires:
         _write(work, run, campaign, instruction, message, "skipped", ["expired", *(one.reason for one in reasons)])
     elif not reasons and campaign.shadow:
         _write(work, run, campaign, instruction, message, "skipped", ["shadow"])
@@ -75,8 +75,9 @@ def _hand_over(
     assert to is not None, "no_address is an objection"
     run.sent += 1
     if instruction.purpose == "marketing":
-        note_send(actor, work.at, instruction.channel, instruction.topic, campaign.id, work.program.policy)
-    work.sends.append(
+        note_send(actor, work.now, instruction.channel, instruction.topic, campaign.id, work.program.policy)
+    work.sends = (
+        *work.sends,
         Send(
             id=message,
             user=actor.user,
@@ -90,16 +91,16 @@ def _hand_over(
             topic=instruction.topic,
             to=to,
             subject=instruction.subject,
-            at=work.at,
+            at=work.now,
             expires=expires,
             context=_context(work, run, instruction),
-        )
+        ),
     )
 
 
 def _context(work: Work, run: Run, instruction: SendMessage) -> bytes:
     """All that the template may look at, as it was when the send was decided."""
-    actor, scope = work.actor, work.scope
+    actor, scope = work.actor, work
     context: dict[str, Any] = {name: value(scope) for name, value in instruction.collections}
     context["user"] = {**actor.traits, "id": actor.user, "first_seen": actor.first_seen, "last_seen": actor.last_seen}
     context["entry"] = scope.entry

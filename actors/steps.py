@@ -1,6 +1,6 @@
 """Steps: a run's instructions, carried out until the next wait or the end.
 
-Nothing here knows what time it is but `work.at`.
+Nothing here knows what time it is but `work.now`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def advance(work: Work, run: Run, campaign: Campaign) -> None:
     """Carry out instructions until the run rests or ends. Ends because jumps only lead forward."""
     while run.pc != ENDED:
         instruction = instructions(campaign, run)[run.pc]
-        work.scope.run = run
+        work.run = run
         if not STEPS[type(instruction)](work, run, campaign, instruction):
             return
         if run.pc != ENDED and not isinstance(instruction, Jump | JumpUnless | Split):
@@ -117,7 +117,7 @@ def advance(work: Work, run: Run, campaign: Campaign) -> None:
 
 def milliseconds(work: Work, duration: Evaluate | None, otherwise: int = 0) -> int:
     """The value of a duration in ms, cut to 0 and ten years; what is not a number is `otherwise`."""
-    seconds = number(duration(work.scope)) if duration is not None else None
+    seconds = number(duration(work)) if duration is not None else None
     if seconds is None:
         return otherwise
     return min(max(0, round(seconds * 1000)), WAIT_MS_MAX)
@@ -132,49 +132,49 @@ def _wait_for(work: Work, run: Run, campaign: Campaign, instruction: WaitFor) ->
     duration = milliseconds(work, instruction.duration)
     if not duration:
         return True
-    run.wake = run.deadline = work.at + duration
+    run.wake = run.deadline = work.now + duration
     return _rest(work, run, campaign, instruction)
 
 
 def _wait_idle(work: Work, run: Run, campaign: Campaign, instruction: WaitIdle) -> bool:
     run.deadline = shared(milliseconds(work, instruction.duration))
     due = last_activity(work, run, instruction) + run.deadline
-    if due <= work.at:
-        if work.event is None or work.occurred >= work.at or not run.deadline:
+    if due <= work.now:
+        if work.event is None or work.occurred >= work.now or not run.deadline:
             return True
         # A late event tells of a silence that its neighbours in the same batch may still break: let the instant end.
-        due = work.at
+        due = work.now
     run.wake = due
     return _rest(work, run, campaign, instruction)
 
 
 def _wait_until(work: Work, run: Run, campaign: Campaign, instruction: WaitUntil) -> bool:
     if instruction.up_to is not None:
-        run.wake = run.deadline = work.at + milliseconds(work, instruction.up_to)
-        if run.wake == work.at:
+        run.wake = run.deadline = work.now + milliseconds(work, instruction.up_to)
+        if run.wake == work.now:
             time_is_up(work, run, campaign, instruction)
             return False
     return _rest(work, run, campaign, instruction)
 
 
 def _wait_when(work: Work, run: Run, campaign: Campaign, instruction: WaitWhen) -> bool:
-    if instruction.condition(work.scope):
+    if instruction.condition(work):
         if instruction.name:
             run.names = {**(run.names or {}), instruction.name: True}
         work.write(campaign, run, "matched", step=instruction.step)
         return True
     if instruction.up_to is not None:
-        run.deadline = work.at + milliseconds(work, instruction.up_to)
-        if run.deadline == work.at:
+        run.deadline = work.now + milliseconds(work, instruction.up_to)
+        if run.deadline == work.now:
             time_is_up(work, run, campaign, instruction)
             return False
-    run.wake = earliest(run.deadline, instruction.horizon(work.scope))
+    run.wake = earliest(run.deadline, instruction.horizon(work))
     return _rest(work, run, campaign, instruction)
 
 
 def _ask(work: Work, run: Run, campaign: Campaign, instruction: SendMessage) -> bool:
     """Sends of one turn are decided together, by priority, when every run has moved (`sending.py`)."""
-    work.asking.append(run)
+    work.asking = (*work.asking, run)
     return False
 
 
@@ -190,8 +190,8 @@ def _wait_at(work: Work, run: Run, campaign: Campaign, instruction: WaitAt) -> b
     place = instruction.time_zone
     if place == "user":
         place = time_zone(work.actor, work.program)
-    due = zone.next_time(work.at, instruction.minute, place, instruction.days)
-    if due == work.at:
+    due = zone.next_time(work.now, instruction.minute, place, instruction.days)
+    if due == work.now:
         return True
     run.wake = run.deadline = due
     return _rest(work, run, campaign, instruction)
@@ -203,7 +203,7 @@ def _jump(work: Work, run: Run, campaign: Campaign, instruction: Jump) -> bool:
 
 
 def _jump_unless(work: Work, run: Run, campaign: Campaign, instruction: JumpUnless) -> bool:
-    if instruction.condition(work.scope):
+    if instruction.condition(work):
         work.write(campaign, run, "branched", step=instruction.step, detail={"case": instruction.case})
         run.pc += 1
     else:
@@ -212,7 +212,7 @@ def _jump_unless(work: Work, run: Run, campaign: Campaign, instruction: JumpUnle
 
 
 def _set(work: Work, run: Run, campaign: Campaign, instruction: SetTraits) -> bool:
-    values = {name: value(work.scope) for name, value in instruction.traits}
+    values = {name: value(work) for name, value in instruction.traits}
     work.actor.traits.update(values)
     work.write(campaign, run, "set", step=instruction.step, detail=values)
     return True
@@ -223,16 +223,17 @@ def _emit(work: Work, run: Run, campaign: Campaign, instruction: EmitEvent) -> b
     if work.emits > EMIT_DEPTH_MAX:
         work.write(campaign, run, "emitted", step=instruction.step, reason="emit_depth_max")
         return True
-    properties = {name: value(work.scope) for name, value in instruction.properties}
-    work.emitted.append(
+    properties = {name: value(work) for name, value in instruction.properties}
+    work.emitted = (
+        *work.emitted,
         Event(
             user=work.actor.user,
             name=instruction.event,
             message_id=identity(run.id, run.pc),
-            occurred=work.at,
+            occurred=work.now,
             body=_encode(properties),
             source="engine",
-        )
+        ),
     )
     work.write(campaign, run, "emitted", step=instruction.step, detail={"event": instruction.event})
     return True

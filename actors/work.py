@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,52 +19,35 @@ EMIT_DEPTH_MAX: Final = 8
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Work:
-    """Mutable, lives for one turn. `number` is the turn's; rows are indexed in the order in which they are written."""
+class Work(Scope):
+    """Lives for one turn. `number` is the turn's; rows are indexed in the order in which they are written."""
 
-    __slots__ = (
-        "actor",
-        "asking",
-        "at",
-        "changes",
-        "decisions",
-        "emits",
-        "emitted",
-        "event",
-        "number",
-        "occurred",
-        "ordinal",
-        "program",
-        "refusals",
-        "scope",
-        "sends",
-    )
+    # No slots: what most turns never touch stays with the class, and costs them nothing.
+    event: Event | None = None
+    """The event at hand."""
+    decisions: Sequence[Decision] = ()
+    sends: Sequence[Send] = ()
+    refusals: Sequence[tuple[str, str]] = ()
+    emitted: Sequence[Event] = ()
+    """Events that steps emitted and that are still to be told."""
+    emits = 0
+    asking: Sequence[Run] = ()
+    """Runs that have come to a send: decided when all have moved, by priority."""
+    changes: frozenset[tuple[str, bool]] = frozenset()
+    """Segments that were just entered (True) or left."""
 
     def __init__(self, actor: Actor, program: Program, at: int, number: int) -> None:
-        self.actor = actor
-        self.program = program
-        self.at = at
+        super().__init__(actor, program, at)
         self.number = number
-        self.scope = Scope(actor, program, at)
-        self.event: Event | None = None
-        self.occurred = at
         self.ordinal = number
-        self.decisions: list[Decision] = []
-        self.sends: list[Send] = []
-        self.refusals: list[tuple[str, str]] = []
-        self.emitted: deque[Event] = deque()
-        self.emits = 0
-        self.asking: list[Run] = []
-        """Runs that have come to a send: decided when all have moved, by priority."""
-        self.changes: frozenset[tuple[str, bool]] = frozenset()
-        """Segments that were just entered (True) or left."""
 
     def look_at(self, event: Event, occurred: int, ordinal: int) -> None:
         """Make `event` the event at hand; (occurred, ordinal) is its place in the user's history."""
         self.event = event
+        self.name = event.name
         self.occurred = occurred
         self.ordinal = ordinal
-        self.scope.take_up(event.body)
+        self.take_up(event.body)
 
     def done(self) -> Turn:
         if not (self.decisions or self.refusals):
@@ -87,9 +69,10 @@ class Work:
         detail: Mapping[str, Any] | None = None,
     ) -> None:
         """One row of the ledger."""
-        self.decisions.append(
+        self.decisions = (
+            *self.decisions,
             Decision(
-                at=self.at,
+                at=self.now,
                 user=self.actor.user,
                 turn=self.number,
                 index=len(self.decisions),
@@ -104,5 +87,5 @@ class Work:
                 variant=variant or (run.variant if run is not None and run.variant else None),
                 message=message,
                 detail=_encode(detail) if detail else b"{}",
-            )
+            ),
         )
