@@ -16,6 +16,7 @@ from engine.alarms import Alarms
 from engine.generations import Generations
 from engine.limits import Limits
 from engine.snapshots import Snapshots
+from engine.squeezing import Squeezer
 from persistence.interface import Commit, Snapshot
 
 NAMES_MAX = 1_000_000
@@ -32,6 +33,7 @@ class Residence:
         self.live: Generations[Actor] = Generations()
         self.packed: Generations[bytes] = Generations()
         self.packed_bytes = 0
+        self._squeezer = Squeezer()
         self._withheld: dict[str, Actor] = {}
         self.names: dict[str, str] = {}
         """Anonymous name -> the user it was joined to, as far as known."""
@@ -47,7 +49,7 @@ class Residence:
             data = self.packed.pop(user)
             if data is not None:
                 self.packed_bytes -= len(data)
-                actor = unpack(data)
+                actor = unpack(self._squeezer.expand(data))
             elif self.absence.sure(user):
                 actor = new_actor(user)
             else:
@@ -119,6 +121,7 @@ class Residence:
             user, actor = leaving
             data = snapshots.write(actor, commit) if snapshots.is_changed(user) else pack(actor)
             self._alarms.settle(user, actor.due)
+            data = self._squeezer.squeeze(data)
             self.packed.put(user, data)
             self.packed_bytes += len(data)
         unsettled: list[tuple[str, bytes]] = []
