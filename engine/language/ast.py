@@ -338,6 +338,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     segments: tuple[tuple[str, Expression], ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     """(canonical form of what is sent, canonical name it stands for)"""
+    critical: tuple[str, ...] = ()
+    """Canonical names of the events that are taken even under overload; empty: those that the engine knows of."""
 
 
 class Cap(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ EVENT_CHARACTERS_MAX: Final = 200
 PATTERNS_MAX: Final = 16
 """Events of one chain or one `all(…)`."""
 
+_CALLED: Final = '`called` stands alone: what the call must hold is a condition of the entry, `if: event.plan = "gold"`'
+
 _NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
 _LITERALS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None}
 
@@ -194,42 +196,65 @@ class Builder:
     def pattern(self, tree: Tree[Token]) -> ast.Pattern:
         text, parts = " ".join(self.text.split()), tree.children
         match tree.data:
-            case "then" | "all":
-                inner = parts[:-1] if tree.data == "then" else parts[1:-1]
-                if len(inner) > PATTERNS_MAX:
-                    raise self.error(f"more than {PATTERNS_MAX} events in one pattern", tree)
-                events = tuple(self._event_pattern(part) for part in inner)
-                within = self.duration(cast(Token, parts[-1]))
-                if tree.data == "then":
-                    return ast.ThenPattern(steps=events, within=within, text=text)
-                return ast.AllPattern(patterns=events, within=within, text=text)
+            case "then":
+                events = self._events(tree, parts[:-1])
+                return ast.ThenPattern(steps=events, within=self.duration(cast(Token, parts[-1])), text=text)
+            case "all":
+                events = self._events(tree, parts[1:-1])
+                if len(events) == 1:
+                    raise self.error("all(…) takes two events or more: one alone is that event", tree)
+                return ast.AllPattern(patterns=events, within=self.duration(cast(Token, parts[-1])), text=text)
             case "then_no":
+                *steps, _, absent, within = parts
                 return ast.ThenPattern(
-                    steps=(self._event_pattern(cast(Part, parts[0])),),
-                    absent=self._event_pattern(cast(Part, parts[2])),
-                    within=self.duration(cast(Token, parts[3])),
+                    steps=self._events(tree, steps),
+                    absent=self._event_pattern(cast(Part, absent)),
+                    within=self.duration(cast(Token, within)),
                     text=text,
                 )
             case "silence":
-                _, event, where, span = cast("list[Part]", parts)
-                condition = None if where is None else self.expression(where)
-                return ast.SilencePattern(
-                    event=self.event(event), where=condition, seconds=self.duration(span), text=text
-                )
+                return self._silence(tree, text)
             case "membership":
                 how, name = cast("list[Token]", parts)
-                return ast.SegmentPattern(segment=unquoted(name), entered=str(how) == "entered", text=text)
-        if self.text.strip() == "called":
+                return ast.SegmentPattern(
+                    at=position(name), segment=unquoted(name), entered=str(how) == "entered", text=text
+                )
+        if text == "called":
             return ast.CalledPattern()
         return self._event_pattern(tree)
+
+    def _events(self, tree: Tree[Token], parts: Sequence[Part]) -> tuple[ast.EventPattern, ...]:
+        if len(parts) > PATTERNS_MAX:
+            raise self.error(f"more than {PATTERNS_MAX} events in one pattern", tree)
+        return tuple(self._event_pattern(part) for part in parts)
+
+    def _silence(self, tree: Tree[Token], text: str) -> ast.SilencePattern:
+        _, event, where, span = cast("list[Part]", tree.children)
+        name = self.event(event)
+        if name == "called":
+            raise self.error(_CALLED, cast("Tree[Token]", event))
+        if name == "activity" and where is not None:
+            raise self.error(
+                "`no activity` takes no `where`: it is about whatever the user does", cast("Tree[Token]", where)
+            )
+        seconds = self.duration(span)
+        if seconds <= 0:
+            raise self.error("a silence is longer than nothing", cast(Token, span))
+        condition = None if where is None else self.expression(where)
+        return ast.SilencePattern(event=name, where=condition, seconds=seconds, text=text)
 
     def _event_pattern(self, tree: Part) -> ast.EventPattern:
         assert isinstance(tree, Tree)
         event, where = tree.children
         end = tree.meta.end_pos
+        name = self.event(event)
+        if name == "called":
+            raise self.error(_CALLED, tree)
+        if name == "activity":
+            raise self.error("`activity` is whatever the user does: it stands in `no activity for 30d` alone", tree)
         return ast.EventPattern(
             at=position(tree),
-            event=self.event(event),
+            event=name,
             where=None if where is None else self.expression(where),
             text=" ".join(self.text[position(tree) : end].split()),
         )

@@ -40,7 +40,8 @@ def compile_site(site: ast.Site, *, only: Sequence[str] | None = None) -> compil
 def version_of(campaign: ast.Campaign, profile: ast.Profile) -> str:
     """12 hexadecimal digits of a hash over all that decides what the campaign does; not over `why`, status, layout."""
     meaning = {name: part for name, part in plain(campaign).items() if name not in ("status", "canary")}
-    text = msgspec.json.encode([meaning, plain(profile)], order="sorted")
+    remembered = {name: part for name, part in plain(profile).items() if name != "critical"}
+    text = msgspec.json.encode([meaning, remembered], order="sorted")
     return sha256(text).hexdigest()[:12]
 
 

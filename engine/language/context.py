@@ -13,7 +13,6 @@ from engine.language.decode import Report
 from engine.language.durations import FORMS
 from engine.language.expressions import parse_expression, parse_pattern
 from engine.language.fields import ExpressionText, Patterns
-from engine.language.later import LATER_PATTERNS, not_yet
 from engine.language.problems import LanguageError
 from engine.language.resolve import Known, Place, check_names, check_pattern
 from engine.language.yaml import Mapping as YamlMapping
@@ -88,10 +87,6 @@ class Context(msgspec.Struct, kw_only=True):
             tree = parse_pattern(str(scalar.value), self.aliases, self.known.collections)
         except LanguageError as error:
             self.tell(scalar, error.at, str(error))
-            return None
-        later = LATER_PATTERNS.get(type(tree).__name__)
-        if later is not None:
-            self.tell(scalar, 0, not_yet(f"{later} in a pattern"))
             return None
         self.pending.append(
             lambda: check_pattern(tree, place, self.known, lambda at, what: self.tell(scalar, at, what))

@@ -161,10 +161,6 @@ def _choice(value: Value, choices: tuple[Any, ...], report: Report, what: str) -
         for choice in choices:
             if value.value == choice and type(value.value) is type(choice):
                 return choice
-        later = LATER_KEYS["values"].get(str(value.value).split(" ")[0])
-        if later is not None:
-            report.at(value, not_yet(later))
-            return BAD
     words = [str(choice) for choice in choices]
     hint = did_you_mean(nearest(str(value.value), words)) if isinstance(value, Scalar) else ""
     report.at(value, f"{what} is {one_of(words)}, not {kind_of(value)}{hint}")

@@ -113,14 +113,15 @@ def _unexpected(text: str, error: UnexpectedToken) -> LanguageError:
     expected = tuple(_readable(accepted))
     if token.type == "$END":
         what = "it is empty" if not text.strip() else "it ends too soon"
-        return LanguageError(f"{what}: expected {_listed(expected)}", text, len(text.rstrip()), expected=expected)
+        message = f"{what}: expected {_listed(expected)}{_limit(accepted)}"
+        return LanguageError(message, text, len(text.rstrip()), expected=expected)
     came = str(token)
     if accepted & _OPERATORS and token.type in _OPERATORS:
         message = f"`{came}` cannot follow a comparison: join comparisons by `and` or `or`"
         return LanguageError(message, text, at, expected=expected, came=came)
     words = [word.strip("_").lower() for word in accepted & _WORDS]
     return LanguageError(
-        f"expected {_listed(expected)}, came `{_short(came)}`{_habit(text, at, came)}",
+        f"expected {_listed(expected)}, came `{_short(came)}`{_habit(text, at, came, accepted)}",
         text,
         at,
         expected=expected,
@@ -129,8 +130,17 @@ def _unexpected(text: str, error: UnexpectedToken) -> LanguageError:
     )
 
 
-def _habit(text: str, at: int, came: str) -> str:
-    """What to say of two spellings that people bring along: `30 days`, and the event `Product Added`."""
+def _limit(accepted: set[str]) -> str:
+    """What to say where a pattern over time has no end."""
+    if "_WITHIN" in accepted:
+        return "; say in how long, as in `within 48h`"
+    return "; say for how long, as in `for 30d`" if "_FOR" in accepted else ""
+
+
+def _habit(text: str, at: int, came: str, accepted: set[str]) -> str:
+    """What to say of spellings that people bring along: `30 days`, the event `Product Added`, `a then no b then c`."""
+    if came == "then" and "_WITHIN" in accepted:
+        return "; what must not come is the last of a chain"
     if _UNIT.search(text[:at]) and came[:1] in "smhdw":
         return f"; durations are written {FORMS}"
     if _SPACED.fullmatch(text):

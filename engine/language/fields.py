@@ -95,7 +95,8 @@ class Patterns(Texts):
     """A pattern or a list of them (any of them)."""
 
     schema: ClassVar[dict[str, Any]] = Texts.schema | {
-        "description": "A pattern: an event, or `event where condition`; or a list of them."
+        "description": "A pattern or a list of them: `event where condition`, `a then b within 48h`, `a then no b within 2h`, "
+        '`all(a, b) within 48h`, `no activity for 30d`, `entered segment("vip")`, `called`.'
     }
 
 

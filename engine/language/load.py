@@ -9,12 +9,13 @@ from typing import Final
 
 import msgspec
 
-from engine.language.ast import Campaign, Policy, Profile, Site
+from engine.language.ast import Campaign, Profile, Site
 from engine.language.context import Context
 from engine.language.decode import Report
 from engine.language.problems import Problem, SiteErrors, did_you_mean
 from engine.language.read_campaign import read_campaign
-from engine.language.read_profile import read_policy, read_profile
+from engine.language.read_policy import Policy, read_policy
+from engine.language.read_profile import read_profile
 from engine.language.read_steps import Sending
 from engine.language.templates import Templates, read_templates
 from engine.language.yaml import BYTES_MAX, Value, YamlError, load_yaml
@@ -90,6 +91,7 @@ class _Reader:
         policy = self._policy()
         templates = self._templates()
         campaigns = [made for name in sorted(self._files) if (made := self._campaign(name)) is not None]
+        policy.check({campaign.id for campaign in campaigns}, self._context)
         if templates is not None:
             for sending in self._sends:
                 self._check_template(sending, templates)
@@ -99,7 +101,7 @@ class _Reader:
             path=self._path,
             campaigns=tuple(campaigns),
             profile=profile,
-            policy=policy,
+            policy=policy.rules,
             templates=None if templates is None else tuple(info for _, info in sorted(templates.infos.items())),
             sources=tuple(
                 (name, data.decode("utf-8-sig")) for name, data in sorted(self._files.items()) if _is_text(name)

@@ -11,8 +11,10 @@ from engine.language.decode import decode
 from engine.language.durations import FORMS, duration_ms
 from engine.language.fields import Placed
 from engine.language.problems import did_you_mean, nearest
+from engine.language.read_experiment import experiment, read_variants, ways
 from engine.language.read_steps import Sending, StepReader
 from engine.language.resolve import AUDIENCE, ENTRY, IF, PATTERN
+from engine.language.rule_fields import StatusText
 from engine.language.shapes import CampaignFile, EntryFile, GoalFile
 from engine.language.yaml import Mapping, Value
 
@@ -25,7 +27,6 @@ def read_campaign(
     """The campaign, if enough of it could be read, and its sends; all problems are in the report."""
     report = context.report
     found = decode(value, CampaignFile, report, "a campaign")
-    reader = StepReader(context)
     if found is None:
         return None, ()
     identity = found.campaign.text if found.campaign else stem
@@ -33,25 +34,32 @@ def read_campaign(
         report.at(found.campaign.value, f"the campaign is called `{identity}`, its file {stem}.yaml: they are the same")
     if not found.steps and isinstance(value, Mapping) and "steps" in value.values:
         report.at(value, "`steps` is empty: a campaign does at least one thing")
-    steps = reader.steps(found.steps)
-    context.known.made = frozenset(reader.made)
+    variants = read_variants(found.experiment, found.steps, context)
+    told = ways(found.experiment, variants, found.steps, report)
+    readers = [StepReader(context) for _ in told]
+    steps = [reader.steps(way) for reader, way in zip(readers, told, strict=True)]
+    context.known.made = frozenset(name for reader in readers for name in reader.made)
+    status = found.status or StatusText("live")
     made = ast.Campaign(
         id=stem,
         why=found.why.strip(),
         file=file,
-        status=found.status,
+        status=status.status,
+        canary=status.canary,
         purpose=found.purpose,
         topic=found.topic or stem,
         priority=found.priority,
         entry=_entry(found.entry, context),
         exits=context.patterns(found.exit_when, PATTERN),
         goal=_goal(found.goal, context),
-        steps=steps,
+        holdout=found.holdout.percent if found.holdout else 0.0,
+        experiment=experiment(found.experiment, variants, steps),
+        steps=steps[0],
     )
     context.settle()
     context.known.made = frozenset()
     _advise(made, value, context)
-    return made, reader.sends
+    return made, [sending for reader in readers for sending in reader.sends]
 
 
 def _entry(entry: EntryFile, context: Context) -> ast.Entry:

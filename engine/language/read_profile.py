@@ -1,16 +1,16 @@
-"""profile.yaml and policy.yaml: what is remembered of a user, and the rules over all campaigns."""
+"""profile.yaml: what is remembered of a user, segments, aliases of events."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from actors.names import ALIASES, canonical, fold
-from actors.zone import zone
 from engine.language import ast
 from engine.language.context import Context
 from engine.language.decode import decode
+from engine.language.fields import Texts
 from engine.language.resolve import SEGMENT
-from engine.language.shapes import CollectionFile, PolicyFile, ProfileFile
+from engine.language.shapes import CollectionFile, ProfileFile
 from engine.language.vocabulary import NAMESPACES, WORDS
 from engine.language.yaml import Scalar, Value
 
@@ -62,7 +62,13 @@ def read_profile(value: Value | None, context: Context) -> ast.Profile:
     segments = tuple((name, context.required(text, SEGMENT)) for name, text in found.segments.items())
     context.settle()
     _check_circles(found, dict(segments), context)
-    return ast.Profile(remember=tuple(remember.items()), segments=segments, aliases=tuple(aliases.items()))
+    critical = {canonical(str(scalar.value), context.aliases): None for scalar in (found.critical or Texts([])).items}
+    return ast.Profile(
+        remember=tuple(remember.items()),
+        segments=segments,
+        aliases=tuple(aliases.items()),
+        critical=tuple(critical),
+    )
 
 
 def _aliases(found: ProfileFile, context: Context) -> dict[str, str]:
@@ -155,24 +161,3 @@ def _made(found: CollectionFile, context: Context) -> ast.Collection:
         )
     assert found.sum is not None, "one of the four kinds is there"
     return ast.SumOf(event=event(found.of), property=found.sum)
-
-
-def read_policy(value: Value | None, context: Context) -> ast.Policy:
-    if value is None or (isinstance(value, Scalar) and value.value is None):
-        return ast.Policy()
-    found = decode(value, PolicyFile, context.report, "policy.yaml")
-    if found is None:
-        return ast.Policy()
-    defaults = ast.Policy()
-    if found.time_zone is not None and zone(found.time_zone.text) is None:
-        context.report.at(
-            found.time_zone.value, f"there is no time zone `{found.time_zone.text}`: write one as Europe/Berlin"
-        )
-    return ast.Policy(
-        marketing_consent=found.consent.marketing,
-        tracking_consent=found.consent.tracking,
-        unverified_email=found.unverified_email,
-        expires=found.expires.seconds if found.expires else defaults.expires,
-        time_zone=found.time_zone.text if found.time_zone else defaults.time_zone,
-        lateness=found.lateness.seconds if found.lateness else defaults.lateness,
-    )

@@ -15,13 +15,20 @@ from engine.language.fields import Placed, Step
 from engine.language.problems import one_of
 from engine.language.resolve import PATTERN, STEP
 from engine.language.vocabulary import NAMESPACES, RUN_PARTS, WORDS
-from engine.language.yaml import Scalar, Value
+from engine.language.weights import check_weights
+from engine.language.yaml import Mapping, Scalar, Value
 
 BRANCH_DEPTH_MAX: Final = 16
 STEPS_MAX: Final = 500
 
-_STEPS: Final = ("wait", "send", "branch", "set", "emit", "exit")
-_WAITS: Final = {"for_": (), "idle": ("of",), "until": ("up_to", "as_"), "when": ("up_to", "as_")}
+_STEPS: Final = ("wait", "send", "branch", "split", "set", "emit", "exit")
+_WAITS: Final = {
+    "for_": (),
+    "idle": ("of",),
+    "until": ("up_to", "as_"),
+    "when": ("up_to", "as_"),
+    "at": ("days", "tz"),
+}
 """Form of a wait -> what may stand beside it."""
 
 
@@ -45,7 +52,7 @@ class StepReader:
     def steps(self, steps: Iterable[Step], depth: int = 0) -> tuple[ast.AnyStep, ...]:
         found: list[ast.AnyStep] = []
         for step in steps:
-            if found and isinstance(found[-1], ast.Exit):
+            if found and _ends(found[-1]):
                 self._report.at(step.value, "this step is never reached: the step before it ends the run", "advice")
             made = self._step(step.value, depth)
             if made is not None:
@@ -76,10 +83,10 @@ class StepReader:
         forms = [form for form in _WAITS if getattr(wait, form) is not None]
         if len(forms) != 1:
             if not self._report.about(value):
-                self._report.at(value, "a wait is one of `for`, `idle`, `until` and `when`")
+                self._report.at(value, "a wait is one of `for`, `idle`, `until`, `when` and `at`")
             return None
         (form,) = forms
-        for name in ("of", "up_to", "as_"):
+        for name in ("of", "up_to", "as_", "days", "tz"):
             if getattr(wait, name) is not None and name not in _WAITS[form]:
                 self._report.at(value, f"a wait `{form.rstrip('_')}` has no `{name.rstrip('_')}`")
         context, line = self._context, value.line
@@ -93,6 +100,11 @@ class StepReader:
         if form == "until":
             patterns = context.patterns(wait.until, PATTERN)
             return ast.WaitUntil(line=line, patterns=patterns, up_to=up_to, name=made)
+        if wait.at is not None:
+            days = wait.days.numbers if wait.days else ()
+            return ast.WaitAt(
+                line=line, minute=wait.at.minute, days=days, time_zone=wait.tz.name if wait.tz else "user"
+            )
         return ast.WaitWhen(line=line, condition=context.required(wait.when, STEP), up_to=up_to, name=made)
 
     def _made(self, name: Placed | None) -> str | None:
@@ -148,6 +160,21 @@ class StepReader:
             self._report.at(value, "a branch needs a case with `when` and `do`")
         return ast.Branch(line=value.line, cases=tuple(cases), otherwise=otherwise)
 
+    def _split(self, step: shapes.StepFile, value: Value, depth: int) -> ast.AnyStep | None:
+        split = step.split
+        assert split is not None
+        assert isinstance(value, Mapping)
+        inner = value.values["split"]
+        written = inner.values["variants"] if isinstance(inner, Mapping) else None
+        if isinstance(written, Mapping):
+            weights = {name: way.weight.number for name, way in split.variants.items()}
+            check_weights(weights, written, "a split", self._report)
+        ways = tuple(
+            ast.Way(name=name, weight=way.weight.number, steps=self.steps(way.do, depth + 1))
+            for name, way in split.variants.items()
+        )
+        return ast.Split(line=value.line, id=split.id.text, ways=ways)
+
     def _set(self, step: shapes.StepFile, value: Value, depth: int) -> ast.AnyStep | None:
         assert step.set is not None
         if not step.set:
@@ -163,3 +190,19 @@ class StepReader:
     def _exit(self, step: shapes.StepFile, value: Value, depth: int) -> ast.AnyStep | None:
         assert step.exit is not None
         return ast.Exit(line=value.line, reason=step.exit.text)
+
+
+def _ends(step: ast.AnyStep) -> bool:
+    """Whether no run goes on behind it."""
+    match step:
+        case ast.Exit():
+            return True
+        case ast.Branch(cases=cases, otherwise=otherwise):
+            return _all_end([*(body for _, body in cases), otherwise])
+        case ast.Split(ways=ways):
+            return _all_end([way.steps for way in ways])
+    return False
+
+
+def _all_end(bodies: list[tuple[ast.AnyStep, ...]]) -> bool:
+    return bool(bodies) and all(body and _ends(body[-1]) for body in bodies)

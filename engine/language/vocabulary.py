@@ -47,7 +47,7 @@ HINTS: Final[Mapping[str, str]] = {
     "&": "write `and`",
     "|": "write `or`",
     "!": "write `not`, or `!=`",
-    "$": "experiments are not in this version, so there is no `$name`",
+    "$": "`$name` is a value of the campaign's `experiment`, and stands only in its steps",
     "~": "write `matches`",
     ";": "one expression, no statements",
     "{": "lists are written [a, b]; there are no objects",

@@ -40,7 +40,11 @@ DURATIONS = "500ms, 30s, 10m, 2h, 30d, 2w, or joined as in 1h30m"
         ("count(x where a = 1 last 10m)", 21, "expected `,` or `)`, came `last`"),
         ('a = "b', 5, "unexpected '\"': this text has no closing quote"),
         ("a && b", 3, "unexpected '&': write `and`"),
-        ("idle > $idle", 8, "unexpected '$': experiments are not in this version, so there is no `$name`"),
+        (
+            "idle > $idle",
+            8,
+            "unexpected '$': `$name` is a value of the campaign's `experiment`, and stands only in its steps",
+        ),
         ("a matches b", 11, '`matches` takes a regular expression in quotes, as in `matches "@shop.example$"`'),
         ('a matches "(x+)+"', 12, "a repeat within a repeat could take for ever"),
     ],
@@ -58,7 +62,25 @@ def test_an_expression_that_means_nothing(text: str, column: int, message: str) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a then b", "it ends too soon: expected `then` or `within`"),
+        ("a then b", "it ends too soon: expected `then` or `within`; say in how long, as in `within 48h`"),
+        ("a then b for 3h", "expected `then`, `where` or `within`, came `for`"),
+        ("a then no b then c within 3h", "expected `within`, came `then`; what must not come is the last of a chain"),
+        (
+            "a then no activity within 2h",
+            "`activity` is whatever the user does: it stands in `no activity for 30d` alone",
+        ),
+        ("no a", "it ends too soon: expected `for` or `where`; say for how long, as in `for 30d`"),
+        ("no a within 3h", "expected `for` or `where`, came `within`"),
+        ("no a for 0s", "a silence is longer than nothing"),
+        ("no activity where x for 3d", "`no activity` takes no `where`: it is about whatever the user does"),
+        ("a then b within 3", f"`3` is a duration without a unit: durations are written {DURATIONS}"),
+        ("a then " * 16 + "a within 3h", "more than 16 events in one pattern"),
+        (
+            "called where plan = 1",
+            '`called` stands alone: what the call must hold is a condition of the entry, `if: event.plan = "gold"`',
+        ),
+        ("all(a) within 3h", "all(…) takes two events or more: one alone is that event"),
+        ("all() within 3h", "expected a name or a text in quotes, came `)`"),
         ("no activity for 30 days", f"expected the end, came `days`; durations are written {DURATIONS}"),
         (
             "Product Added",
@@ -66,7 +88,9 @@ def test_an_expression_that_means_nothing(text: str, column: int, message: str) 
             '"Product Added"',
         ),
         ("a wehre x", "expected `then`, `where` or the end, came `wehre`; did you mean `where`?"),
-        ("all(a, b)", "it ends too soon: expected `within`"),
+        ("all(a, b)", "it ends too soon: expected `within`; say in how long, as in `within 48h`"),
+        ("a then all(b, c) within 3h", "expected `then`, `where` or `within`, came `(`"),
+        ('left segment("x") for 3d', "expected the end, came `for`"),
         ("entered segment(vip)", "expected a text in quotes, came `vip`"),
     ],
 )
