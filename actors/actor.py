@@ -10,7 +10,7 @@ import msgspec
 
 from actors import history
 from actors.compiled_patterns import EventPattern, Timed
-from actors.entry import enter
+from actors.entry import enter, note_entry
 from actors.event import CONTROL, Event
 from actors.memory import remember
 from actors.patterns import Found, merge_partials, passed, told
@@ -50,9 +50,11 @@ def unpack(data: bytes) -> Actor:
     actor = _decoder.decode(data)
     for run in actor.runs:
         run.campaign, run.version, run.entry = shared(run.campaign), shared(run.version), shared(run.entry)
-    for state in actor.memory.values():
-        shared_parts(state)
+    for key, state in actor.memory.items():
+        if isinstance(state, list) and any(isinstance(part, bytes) for part in state):
+            actor.memory[key] = tuple(shared_parts(state))
     actor.refused = tuple(shared_parts(list(actor.refused)))
+    actor.entries = tuple(shared_parts(list(actor.entries)))
     history.share_consent(actor)
     return actor
 
@@ -356,7 +358,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     history.notice(into, event, at, event.source == "client")
     _settle(work)
     source.moved_to = into.user
-    source.runs, source.memory, source.traits, source.entries = [], {}, {}, {}
+    source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
     source.partials, source.segments, source.watch = None, (), 0
     source.due = 0
     return _joined(before, work.done())
@@ -381,8 +383,9 @@ def _merge(work: Work, source: Actor) -> None:
     into.sent = tuple(sorted([*into.sent, *source.sent]))
     into.last_entered = max(into.last_entered, source.last_entered)
     merge_partials(into, source)
-    for name, entered in source.entries.items():
-        into.entries[name] = max(entered, into.entries.get(name, 0))
+    both = source.entries + into.entries
+    for entered, name in sorted((at, name) for name, at in zip(both[::2], both[1::2], strict=True)):
+        note_entry(into, name, entered)
     _merge_runs(work, source)
 
 

@@ -17,7 +17,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Bag(msgspec.Struct, frozen=True, kw_only=True):
-    """A cart. State `[value told by the event or None, key, quantity, price, raw properties, key, …]`."""
+    """A cart. State `(value told by the event or None, key, quantity, price, raw properties, key, …)`."""
 
     key: int
     event: str
@@ -38,7 +38,7 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
         if scope.name in self.clear:
             return None
         properties = scope.properties
-        state = state or [None]
+        state = list(state or (None,))
         told = number(properties.get("cart_value"))
         state[0] = told
         name = _text(properties.get(self.by))
@@ -60,7 +60,7 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
             state[place + 1] = 0 if quantity is None else state[place + 1] - quantity
         if place and state[place + 1] <= 0:
             del state[place : place + 4]
-        return state if len(state) > 1 or told is not None else None
+        return tuple(state) if len(state) > 1 or told is not None else None
 
     def merged(self, ours: Any, theirs: Any) -> Any:
         if not (ours and theirs):
@@ -73,7 +73,7 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
                 merged[known + 1] += theirs[place + 1]
             elif len(merged) <= 4 * BAG_KEYS_MAX:
                 merged += theirs[place : place + 4]
-        return merged
+        return tuple(merged)
 
     def joined(self, other: Any) -> Bag:
         return self
@@ -111,7 +111,7 @@ def bag_quantity(state: Any) -> int | float:
 
 
 class LastOf(msgspec.Struct, frozen=True, kw_only=True):
-    """The last few, newest first. State `[occurred, value of distinct, raw properties, occurred, …]`."""
+    """The last few, newest first. State `(occurred, value of distinct, raw properties, occurred, …)`."""
 
     key: int
     event: str
@@ -129,26 +129,25 @@ class LastOf(msgspec.Struct, frozen=True, kw_only=True):
 
     def put(self, state: Any, scope: Scope) -> Any:
         name = _text(scope.properties.get(self.distinct)) if self.distinct else None
-        return self._inserted(state or [], scope.occurred, name, scope.body)
+        return self._inserted(list(state or ()), scope.occurred, name, scope.body)
 
-    def _inserted(self, state: list[Any], occurred: int, name: str | None, body: bytes) -> list[Any]:
+    def _inserted(self, state: list[Any], occurred: int, name: str | None, body: bytes) -> tuple[Any, ...]:
         if name is not None and name in state:  # the only text in a state is a name
             place = state.index(name) - 1
             if state[place] > occurred:
-                return state
+                return tuple(state)
             del state[place : place + 3]
         place = 0
         while place < len(state) and state[place] > occurred:
             place += 3
         state[place:place] = (occurred, name if name is None else shared(name), shared(body))
-        del state[3 * self.keep :]
-        return state
+        return tuple(state[: 3 * self.keep])
 
     def merged(self, ours: Any, theirs: Any) -> Any:
         merged = ours
         for place in range(len(theirs or ()) - 3, -1, -3):
             occurred, name, body = theirs[place : place + 3]
-            merged = self._inserted(merged or [], occurred, name, body)
+            merged = self._inserted(list(merged or ()), occurred, name, body)
         return merged
 
     def joined(self, other: Any) -> LastOf:

@@ -36,7 +36,7 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
             work.write(campaign, None, "not_entered", reason=reason, detail={"key": key} if key else None)
         return
     if campaign.re_entry != "always":
-        _note_entry(work.actor, entry_name(campaign.id, key), work.now)
+        note_entry(work.actor, entry_name(campaign.id, key), work.now)
     run = Run(
         id=identity(campaign.id, campaign.version, work.actor.user, work.ordinal, key, size=8),
         campaign=campaign.id,
@@ -71,12 +71,18 @@ def entry_name(campaign: str, key: str) -> str:
     return f"{campaign}\x1f{key}" if key else campaign
 
 
-def _note_entry(actor: Actor, name: str, at: int) -> None:
+def last_entry(actor: Actor, campaign: str, key: str) -> int | None:
+    """`at` of the last entry, as far as `re_entry` of the campaign needs it."""
+    name, entries = entry_name(campaign, key), actor.entries
+    return entries[entries.index(name) + 1] if name in entries else None
+
+
+def note_entry(actor: Actor, name: str, at: int) -> None:
     entries = actor.entries
-    entries.pop(name, None)
-    entries[name] = at
-    if len(entries) > ENTRIES_MAX:
-        del entries[next(iter(entries))]
+    if name in entries:
+        place = entries.index(name)
+        entries = entries[:place] + entries[place + 2 :]
+    actor.entries = (*entries, shared(name), at)[-2 * ENTRIES_MAX :]
 
 
 def _note_refusal(actor: Actor, campaign: str, at: int, reason: str) -> None:
@@ -109,7 +115,7 @@ def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
         return "condition"
     if campaign.audience is not None and not campaign.audience(scope):
         return "audience"
-    last = actor.entries.get(entry_name(campaign.id, key))
+    last = last_entry(actor, campaign.id, key)
     if last is not None and (campaign.re_entry == "once" or work.now - last < campaign.re_entry_after):
         return "re_entry"
     active = [run for run in actor.runs if run.pc != ENDED]

@@ -81,8 +81,8 @@ class Actor(msgspec.Struct, array_like=True):
     """What the memory plan asks for, by the key of its slot (`memory.py`)."""
     runs: list[Run] = []
     """In order of entry; ended ones last only while their goal is watched."""
-    entries: dict[str, int] = {}
-    """campaign, or `campaign\x1fkey` -> `at` of the last entry, for campaigns with a re-entry rule; oldest first."""
+    entries: tuple[Any, ...] = ()
+    """Last entries, for campaigns with a re-entry rule: `(campaign, or campaign\x1fkey, at, …)`, oldest first."""
     refused: tuple[Any, ...] = ()
     """The last `not_entered` of each campaign: `(campaign, at, reason, campaign, …)`."""
     suppressed: tuple[str, ...] = ()
