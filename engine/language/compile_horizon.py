@@ -23,9 +23,12 @@ FAR_MS: Final = 10 * 366 * 86_400_000
 _COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 
 
-def compile_horizon(node: ast.Expression, expressions: Expressions, segments: dict[str, ast.Expression]) -> Horizon:
-    """The next instant, in ms and after `scope.now`, at which `node` may change by time alone; 0 if it cannot."""
-    parts = list(_parts(node, expressions, segments, in_run=True))
+def compile_horizon(
+    node: ast.Expression, expressions: Expressions, segments: dict[str, ast.Expression], *, in_run: bool = True
+) -> Horizon:
+    """The next instant, in ms and after `scope.now`, at which `node` may change by time alone; 0 if it cannot.
+    `in_run`: windows that are not written mean `since entry`."""
+    parts = list(_parts(node, expressions, segments, in_run=in_run))
     return lambda scope: min((at for part in parts if (at := part(scope)) > scope.now), default=0)
 
 

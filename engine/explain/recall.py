@@ -1,0 +1,167 @@
+"""What the store knows of one user: the journal (also from before the user had a name), the ledger, and the programs
+that the journal was written under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from actors.actor import unpack
+from actors.event import ANONYMOUS
+from actors.program import Program
+from actors.state import Actor
+from actors.turn import Decision
+from engine import programs
+from engine.language import ast
+from engine.language.compile import compile_site
+from engine.language.load import read_site
+from persistence.interface import Entry, Store, StoreError
+
+LEDGER_MAX: Final = 1_000
+"""Newest rows of the user that are read."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A site and its program."""
+
+    site: ast.Site
+    program: Program
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """From journal position `seq` on, stamped `at`, this counted. The first holds from the beginning."""
+
+    seq: int
+    at: int
+    known: Known
+
+
+class Recalled(msgspec.Struct, frozen=True, kw_only=True):
+    user: str
+    entries: list[Entry]
+    """In order, those of visitors who turned out to be the user among them."""
+    joined: frozenset[str]
+    """Anonymous names that became this user, and nobody else before."""
+    epochs: list[Epoch]
+    rows: list[Decision]
+    """Oldest first."""
+    start: Actor | None = None
+    """Where the fold begins, if the journal does not reach back to the beginning."""
+    complete: bool = True
+    """Whether the journal reaches back to the beginning."""
+
+
+class _Alias(msgspec.Struct):
+    from_: object = msgspec.field(name="from", default="")
+
+
+_alias = msgspec.json.Decoder(_Alias).decode
+_recorded = msgspec.json.Decoder(programs.Recorded).decode
+
+
+def known_site(site: ast.Site) -> Known:
+    return Known(site, compile_site(site))
+
+
+def source_of(entry: Entry) -> str:
+    """The anonymous name that an alias of the journal is about; "" for everything else."""
+    event = entry.event
+    if event.kind != "alias" or event.user.startswith(ANONYMOUS):
+        return ""
+    try:
+        name = _alias(event.body).from_
+    except msgspec.DecodeError:
+        return ""
+    return name if isinstance(name, str) and name.startswith(ANONYMOUS) and len(name) > 1 else ""
+
+
+async def recall(store: Store, user: str, current: Known, at: int | None = None) -> Recalled | None:
+    """All that is known of the user up to `at`; None if nothing ever was heard.
+
+    `current` is explained if the store does not know the program it was written under. Raises StoreError.
+    """
+    owner = (await store.resolve([user])).get(user, user)
+    own = await _history(store, owner, at)
+    if owner != user and not any(source_of(entry) == user for entry in own):
+        owner, own = user, await _history(store, user, at)  # at that time nobody knew who the visitor was
+    names = {name for entry in own if (name := source_of(entry))}
+    owners = await store.resolve(sorted(names))
+    joined = frozenset(name for name in names if owners.get(name, owner) == owner)
+    entries = sorted([*own, *[one for name in joined for one in await _history(store, name, at)]], key=_seq)
+    rows = [row for name in (owner, *sorted(joined)) for row in await store.ledger(user=name, limit=LEDGER_MAX)]
+    rows = sorted((row for row in rows if at is None or row.at <= at), key=lambda row: (row.at, row.turn, row.index))
+    complete = await _reaches_back(store)
+    start = None if complete else await _start(store, owner, at)
+    if not entries and not rows and start is None:
+        return None
+    if start is not None:
+        entries = [entry for entry in entries if entry.seq > start.position]
+    return Recalled(
+        user=owner,
+        entries=entries,
+        joined=joined,
+        epochs=await _epochs(store, current, at),
+        rows=rows,
+        start=start,
+        complete=complete,
+    )
+
+
+def _seq(entry: Entry) -> int:
+    return entry.seq
+
+
+async def _history(store: Store, user: str, at: int | None) -> list[Entry]:
+    return [entry async for batch in store.history(user) for entry in batch if at is None or entry.at <= at]
+
+
+async def _reaches_back(store: Store) -> bool:
+    return any([entry.seq == 1 async for batch in store.tail(0, 1) for entry in batch])
+
+
+async def _start(store: Store, user: str, at: int | None) -> Actor | None:
+    """The newest snapshot, unless it is younger than the moment in question."""
+    snapshot = (await store.load([user])).get(user)
+    if snapshot is None:
+        return None
+    actor = unpack(snapshot.state)
+    return actor if at is None or max(actor.last_seen, actor.last_entered) <= at else None
+
+
+async def _epochs(store: Store, current: Known, at: int | None) -> list[Epoch]:
+    changes = [
+        entry
+        async for batch in store.history("")
+        for entry in batch
+        if str(entry.event.kind) == "program" and (at is None or entry.at <= at)
+    ]
+    hashes = [_recorded(entry.event.body).hash for entry in changes]
+    sources = await store.programs(list(dict.fromkeys(hashes)))
+    epochs: list[Epoch] = []
+    for entry, found in zip(changes, hashes, strict=True):
+        known = current if found == current.program.hash else _compiled(sources.get(found), found)
+        if epochs:
+            known = Known(known.site, known.program.with_versions(epochs[-1].known.program))
+        epochs.append(Epoch(entry.seq, entry.at, known))
+    return epochs or [Epoch(0, 0, current)]
+
+
+def _compiled(source: bytes | None, program: str) -> Known:
+    if source is None:
+        raise StoreError(f"program {program} of the journal is not stored: restore a backup")
+    files: list[tuple[str, str]] = msgspec.json.decode(source, type=list[tuple[str, str]])
+    return known_site(read_site({name: text.encode() for name, text in files}).site)
+
+
+def campaigns_by_version(epochs: Iterable[Epoch]) -> dict[str, tuple[ast.Site, ast.Campaign]]:
+    """Every version of a campaign that a run may be pinned to, with the site it stood in."""
+    found = {}
+    for epoch in epochs:
+        versions = {(campaign.id, campaign.version) for campaign in epoch.known.program.campaigns}
+        by_id = {campaign.id: campaign for campaign in epoch.known.site.campaigns}
+        for campaign, version in versions:
+            if campaign in by_id:
+                found[version] = (epoch.known.site, by_id[campaign])
+    return found
