@@ -21,7 +21,12 @@ import pytest
 from cuebird.app import open_app
 from cuebird.config import load
 from engine.clock import SystemClock
-from tests.acceptance.kill.checks import DOUBTED, all_faults
+from tests.acceptance.kill.checks import (
+    DOUBTED,
+    all_faults,
+    every_run_does_each_thing_once_and_ends_once,
+    every_timer_fired_once_at_its_time,
+)
 from tests.acceptance.kill.evidence import Evidence, gather
 from tests.acceptance.kill.post_office import PostOffice, post_office
 from tests.acceptance.kill.process import SITE, launched, until
@@ -76,6 +81,8 @@ async def test_no_kill_loses_an_event_doubles_a_mail_or_misses_a_timer(tmp_path:
             await short_life(world)
         world.is_open = False
         await last_life(world)
+        alive = await gather(world.database, world.acked, office.letters)
+        assert [*every_timer_fired_once_at_its_time(alive), *every_run_does_each_thing_once_and_ends_once(alive)] == []
         await two_minutes_later(world)
         evidence = await gather(world.database, world.acked, office.letters)
     print(summary(evidence, world))

@@ -49,7 +49,9 @@ class Teller:
                 telling = asyncio.create_task(self._tell(socket))
                 try:
                     async for text in socket:
-                        self._hear(msgspec.json.decode(text))
+                        heard = msgspec.json.decode(text)
+                        for frame in heard if isinstance(heard, list) else [heard]:
+                            self._hear(frame)
                 finally:
                     self.closed = socket.close_code
                     telling.cancel()
