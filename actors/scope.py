@@ -21,7 +21,19 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 class Scope:
     """Mutable and reused within a turn: `run` and the event at hand are set to what is being looked at."""
 
-    __slots__ = ("_entries", "_properties", "actor", "body", "name", "now", "occurred", "ordinal", "program", "run")
+    __slots__ = (
+        "_at_hand",
+        "_entries",
+        "_properties",
+        "actor",
+        "body",
+        "name",
+        "now",
+        "occurred",
+        "ordinal",
+        "program",
+        "run",
+    )
 
     def __init__(self, actor: Actor, program: Program, now: int) -> None:
         self.actor = actor
@@ -34,12 +46,13 @@ class Scope:
         self.ordinal = actor.turn
         self.body = b""
         self._properties: dict[str, Any] | None = None
+        self._at_hand: dict[str, Any] | None = None
         self._entries: dict[str, dict[str, Any]] | None = None
 
     def take_up(self, body: bytes) -> None:
         """The event at hand is another one now: the raw JSON of its properties."""
         self.body = body
-        self._properties = None
+        self._properties = self._at_hand = None
 
     @property
     def properties(self) -> dict[str, Any]:
@@ -59,7 +72,11 @@ class Scope:
         """Properties of the event that started the run; before a run has started, of the event at hand."""
         run = self.run
         if run is None:
-            return self.properties
+            # Not `properties`: in a condition on the past, those are of the event that is being looked at.
+            started = self._at_hand
+            if started is None:
+                started = self._at_hand = _decode(self.body) if self.body else {}
+            return started
         entries = self._entries
         if entries is None:
             entries = self._entries = {}
