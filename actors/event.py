@@ -11,7 +11,9 @@ from typing import Final, Literal
 
 import msgspec
 
-Kind = Literal["track", "page", "screen", "identify", "group", "alias"]
+Kind = Literal["track", "page", "screen", "identify", "group", "alias", "program"]
+"""Segment's six, and `program`: an operator changed the program. Only the engine says that, of no user."""
+
 Source = Literal["client", "server", "engine"]
 
 ANONYMOUS: Final = "~"
@@ -19,8 +21,11 @@ ANONYMOUS: Final = "~"
 with it, so nobody can speak for a known user by choosing an anonymous id."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One event. `user` names the actor; `name` is canonical (`product_added`), and empty for identify, group, alias."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+    """One event. `user` names the actor; `name` is canonical (`product_added`), and empty for identify, group, alias.
+
+    The fields' order is how the journal keeps them: a new one comes last and has a default.
+    """
 
     user: str
     kind: Kind = "track"

@@ -28,8 +28,11 @@ Channel = Literal["email", "push"]
 Purpose = Literal["marketing", "transactional"]
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One row of the ledger (language.md §9). (`user`, `turn`, `index`) is its key: doing a turn twice makes the same row."""
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+    """One row of the ledger (language.md §9). (`user`, `turn`, `index`) is its key: doing a turn twice makes the same row.
+
+    The fields' order is how the ledger keeps them: a new one comes last and has a default.
+    """
 
     at: int
     user: str
@@ -49,8 +52,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Raw JSON object."""
 
 
-class Send(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A message that was decided. It holds all that rendering needs: delivery never asks the engine about a user."""
+class Send(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+    """A message that was decided. It holds all that rendering needs: delivery never asks the engine about a user.
+
+    The fields' order is how the outbox keeps them: a new one comes last and has a default.
+    """
 
     id: str
     """A pure function of (campaign, version, user, run, step): the same on every replay."""

@@ -1,41 +1,32 @@
 -- How a commit is written: ONE statement, `INSERT INTO batch`, which SQLite runs as one transaction. These live in the
 -- connection's temp schema, not in the file.
 --
--- Each list of the commit is a JSON array of arrays, NULL if it is empty. Raw bytes (bodies, states) do not go through
--- JSON: they all lie in `raw`, one after the other, and a row names its place there (from 1) and length. They come back
--- byte for byte, whatever is in them.
+-- The journal's block is bytes, and goes in as it is. Each other list of the commit is a JSON array of arrays, NULL if it is
+-- empty. Raw bytes (decisions, sends, states, sources) do not go through JSON: they all lie in `raw`, one after the other,
+-- and a row names its place there (from 1) and length. They come back byte for byte, whatever is in them.
 --
 -- MATERIALIZED: else SQLite writes a row's JSON anew for each column that is taken out of it (measured: 1.3 times slower).
 -- ON CONFLICT instead of OR IGNORE: the latter would also swallow rows that a CHECK refuses.
 
 CREATE TEMP VIEW batch AS SELECT
-    NULL AS first_seq, NULL AS journal, NULL AS raw, NULL AS rest, NULL AS ledger, NULL AS outbox, NULL AS names,
-    NULL AS actors, NULL AS gone, NULL AS replayed_from, NULL AS marks, NULL AS suppressions, NULL AS links, NULL AS programs;
+    NULL AS first_seq, NULL AS count, NULL AS first_at, NULL AS last_at, NULL AS operators, NULL AS crc, NULL AS entries,
+    NULL AS users, NULL AS raw, NULL AS rest, NULL AS ledger, NULL AS outbox, NULL AS names, NULL AS actors, NULL AS gone,
+    NULL AS replayed_from, NULL AS marks, NULL AS suppressions, NULL AS links, NULL AS programs;
 
-CREATE TEMP TRIGGER batch_journal INSTEAD OF INSERT ON batch WHEN NEW.journal IS NOT NULL BEGIN
-    INSERT INTO journal (seq, at, user, kind, name, message_id, occurred, source, body, context)
-    WITH r (k, v) AS MATERIALIZED (SELECT key, value FROM json_each(CAST(NEW.journal AS TEXT)))
-    SELECT NEW.first_seq + k, v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5, v ->> 6,
-           CAST(substr(NEW.raw, v ->> 7, v ->> 8) AS TEXT),
-           CAST(substr(NEW.raw, v ->> 9, v ->> 10) AS TEXT)
-    FROM r;
+CREATE TEMP TRIGGER batch_journal INSTEAD OF INSERT ON batch WHEN NEW.entries IS NOT NULL BEGIN
+    INSERT INTO journal (first_seq, count, first_at, last_at, operators, crc, entries)
+    VALUES (NEW.first_seq, NEW.count, NEW.first_at, NEW.last_at, NEW.operators, NEW.crc, NEW.entries);
 END;
 
 CREATE TEMP TRIGGER batch_rest INSTEAD OF INSERT ON batch WHEN NEW.rest IS NOT NULL BEGIN
-    INSERT INTO ledger (user, turn, idx, at, campaign, version, run, step, decision, reason, channel, template, variant,
-                        message, detail)
+    INSERT INTO ledger (user, turn, idx, at, campaign, decision)
     WITH r (v) AS MATERIALIZED (SELECT value FROM json_each(CAST(NEW.ledger AS TEXT)))
-    SELECT v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5, v ->> 6, v ->> 7, v ->> 8, v ->> 9, v ->> 10, v ->> 11,
-           v ->> 12, v ->> 13, CAST(substr(NEW.raw, v ->> 14, v ->> 15) AS TEXT)
-    FROM r WHERE true
+    SELECT v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, substr(NEW.raw, v ->> 5, v ->> 6) FROM r WHERE true
     ON CONFLICT (user, turn, idx) DO NOTHING;
 
-    INSERT INTO outbox (id, user, campaign, version, run, step, channel, template, purpose, topic, recipient, subject, at,
-                        due, moved_at, expires, context)
+    INSERT INTO outbox (id, user, at, due, moved_at, send)
     WITH r (v) AS MATERIALIZED (SELECT value FROM json_each(CAST(NEW.outbox AS TEXT)))
-    SELECT v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5, v ->> 6, v ->> 7, v ->> 8, v ->> 9, v ->> 10, v ->> 11,
-           v ->> 12, v ->> 12, v ->> 12, v ->> 13, CAST(substr(NEW.raw, v ->> 14, v ->> 15) AS TEXT)
-    FROM r WHERE true
+    SELECT v ->> 0, v ->> 1, v ->> 2, v ->> 2, v ->> 2, substr(NEW.raw, v ->> 3, v ->> 4) FROM r WHERE true
     ON CONFLICT (id) DO NOTHING;
 
     INSERT INTO names (name, user)

@@ -11,7 +11,7 @@ Rules every keeper keeps:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 import msgspec
 
@@ -42,12 +42,22 @@ class StoreRefused(StoreError):
     """The file is not ours, is of a newer version, or another engine holds it. Nothing was changed."""
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One row of the journal: an event, stamped. `seq` starts at 1 and has no gaps. A change by an operator
-    (kind `program`, user "") is an entry too, and then `body` is its JSON."""
+class StorageDamaged(StoreError):
+    """What is read is not what was written. `what` names the rows and what to do."""
+
+
+INT_MAX: Final = 2**63 - 1
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One entry of the journal: an event, stamped. `seq` starts at 1 and has no gaps; `at` does not go back within a
+    commit. A change by an operator (kind `program`, user "") is an entry too, and then `body` is its JSON.
+
+    The fields' order is how the journal keeps them.
+    """
 
     seq: int
-    at: int
+    at: Annotated[int, msgspec.Meta(ge=0, le=INT_MAX)]
     event: Event
 
 
@@ -150,10 +160,12 @@ class Store(Protocol):
         """(user, due) of every actor with a timer, in batches. No state is read."""
 
     def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
-        """The journal after (not including) `after`, up to and including `until`, in order, in batches."""
+        """The journal after (not including) `after`, up to and including `until`, in order, in batches.
+
+        Raises StorageDamaged where it is; what was yielded before is sound."""
 
     def history(self, user: str) -> AsyncIterator[list[Entry]]:
-        """The journal of one user, in order, in batches."""
+        """The journal of one user, in order, in batches. That of "" are the changes by operators, and fast to read."""
 
     async def ledger(
         self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None

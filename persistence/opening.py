@@ -11,13 +11,11 @@ from typing import Any, Final
 
 import aiosqlite
 
+from persistence.indexing import index_journal
 from persistence.interface import StoreRefused
 
 APPLICATION_ID: Final = 0x43756542
 """`CueB`, at byte 68 of the file."""
-
-_INDEX_USERS = "CREATE INDEX IF NOT EXISTS journal_user ON journal (user);"
-_NO_INDEX_USERS = "DROP INDEX IF EXISTS journal_user;"
 
 _HERE = Path(__file__).parent
 _MAGIC = b"SQLite format 3\0"
@@ -101,7 +99,7 @@ async def connect_writer(path: Path, steps: Mapping[int, str], *, index_users: b
         await _migrate(connection, path, steps)
         if await _value(connection, "PRAGMA journal_mode") != "wal":
             raise StoreRefused(f"{path} lies on a file system without shared memory, which SQLite's WAL needs")
-        await connection.executescript(_INDEX_USERS if index_users else _NO_INDEX_USERS)
+        await index_journal(connection, wanted=index_users)
     except BaseException:
         await connection.close()
         raise

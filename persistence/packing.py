@@ -1,4 +1,5 @@
-"""A commit as the parameters of one SQL statement (`batch.sql`): a JSON array for each list, and one run of raw bytes.
+"""A commit as the parameters of one SQL statement (`batch.sql`): the journal's block, a JSON array for each other list,
+and one run of raw bytes.
 
 This is the only work that a commit does under the interpreter's lock, so it is what the event loop pays for it.
 """
@@ -13,15 +14,23 @@ from typing import Final
 import msgspec
 
 from actors.turn import Decision, Send
-from persistence.interface import Commit, Entry, Mark, Snapshot
+from persistence import blocks, rows
+from persistence.interface import Commit, Mark, Snapshot
 
-SETUP: Final = (Path(__file__).parent / "batch.sql").read_text()
+_HERE: Final = Path(__file__).parent
+
+SETUP: Final = (_HERE / "batch.sql").read_text()
 """Run once on the connection that writes."""
 
-INSERT: Final = (
-    "INSERT INTO batch (first_seq, journal, raw, rest, ledger, outbox, names, actors, gone, replayed_from, marks, "
-    "suppressions, links, programs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+SETUP_USERS: Final = (_HERE / "batch_users.sql").read_text()
+"""And this, if the journal's users are indexed."""
+
+_COLUMNS: Final = (
+    f"{blocks.COLUMNS}, users, raw, rest, ledger, outbox, names, actors, gone, replayed_from, marks, suppressions, links, "
+    "programs"
 )
+
+INSERT: Final = f"INSERT INTO batch ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"  # noqa: S608 -- constants
 
 REPLY_CHARACTERS_MAX: Final = 500
 
@@ -32,20 +41,27 @@ _encode = msgspec.json.Encoder().encode
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def as_json(rows: Sequence[object]) -> bytes:
-    """Rows as JSON for SQLite. A NUL in a text becomes U+FFFD: SQLite ends a JSON string at `\\u0000`, so the text would
+def as_json(values: Sequence[object]) -> bytes:
+    """Values as JSON for SQLite. A NUL in a text becomes U+FFFD: SQLite ends a JSON string at `\\u0000`, so the text would
     be cut. Raises UnicodeEncodeError for half a surrogate pair, which no decoder of ours lets in."""
-    data = _encode(rows)
+    data = _encode(values)
     return _NUL.sub(rb"\1\\ufffd", data) if b"\\u0000" in data else data
 
 
-def pack(commit: Commit) -> Parameters:
-    """The parameters of INSERT. `commit.entries` have been checked to be without gaps."""
+_NO_BLOCK: Final[Parameters] = (None,) * len(blocks.COLUMNS.split(","))
+
+
+def pack(commit: Commit, *, index_users: bool) -> Parameters:
+    """The parameters of INSERT. `commit.entries` have been checked to be without gaps.
+
+    Raises AssertionError for a row whose fields its type forbids, UnicodeEncodeError for half a surrogate pair.
+    """
     raw = _Raw()
     entries = commit.entries
-    head = (entries[0].seq, as_json(_journal(entries, raw))) if entries else (None, None)
+    block = blocks.seal(entries) if entries else _NO_BLOCK
+    users = as_json(blocks.users_of(entries)) if index_users and entries else None
     rest = _rest(commit, raw)
-    return (*head, b"".join(raw.parts), *rest)
+    return (*block, users, b"".join(raw.parts), *rest)
 
 
 class _Raw:
@@ -60,38 +76,6 @@ class _Raw:
         self.parts.append(data)
         self.place += len(data)
         return place, len(data)
-
-
-def _journal(entries: list[Entry], raw: _Raw) -> list[Row]:
-    # The hot loop: `raw.add` is written out here, which halves its time.
-    rows: list[Row] = []
-    append, part = rows.append, raw.parts.append
-    place = raw.place
-    for entry in entries:
-        event = entry.event
-        body, context = event.body, event.context
-        size, more = len(body), len(context)
-        append(
-            (
-                entry.at,
-                event.user,
-                event.kind,
-                event.name,
-                event.message_id,
-                event.occurred,
-                event.source,
-                place,
-                size,
-                place + size,
-                more,
-            )
-        )
-        part(body)
-        if more:
-            part(context)
-        place += size + more
-    raw.place = place
-    return rows
 
 
 _NO_REST: Final[Parameters] = (None,) * 11
@@ -126,48 +110,17 @@ def _rest(commit: Commit, raw: _Raw) -> Parameters:
     )
 
 
-def _some(rows: Sequence[object]) -> bytes | None:
-    return as_json(rows) if rows else None
+def _some(values: Sequence[object]) -> bytes | None:
+    return as_json(values) if values else None
 
 
 def _decision(raw: _Raw, row: Decision) -> Row:
-    return (
-        row.user,
-        row.turn,
-        row.index,
-        row.at,
-        row.campaign,
-        row.version,
-        row.run,
-        row.step,
-        row.decision,
-        row.reason,
-        row.channel,
-        row.template,
-        row.variant,
-        row.message,
-        *raw.add(row.detail),
-    )
+    whole = blocks.checked("a decision", row, rows.decode_decision)
+    return (row.user, row.turn, row.index, row.at, row.campaign, *raw.add(whole))
 
 
 def _send(raw: _Raw, row: Send) -> Row:
-    return (
-        row.id,
-        row.user,
-        row.campaign,
-        row.version,
-        row.run,
-        row.step,
-        row.channel,
-        row.template,
-        row.purpose,
-        row.topic,
-        row.to,
-        row.subject,
-        row.at,
-        row.expires,
-        *raw.add(row.context),
-    )
+    return (row.id, row.user, row.at, *raw.add(blocks.checked("a send", row, rows.decode_send)))
 
 
 def _snapshot(raw: _Raw, row: Snapshot) -> Row:

@@ -4,42 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from actors.event import Event
-from actors.turn import Decision, Send
-from persistence.interface import Entry, Outboxed, Snapshot
+import msgspec
 
-# Texts that are bytes to us are read as they lie: SQLite does not check them, and decoding them would be for nothing.
-ENTRY: Final = "seq, at, user, kind, name, message_id, occurred, source, CAST(body AS BLOB) AS body, CAST(context AS BLOB) AS context"
+from actors.turn import Decision, Send
+from persistence.interface import Outboxed, Snapshot, StorageDamaged
+
 SNAPSHOT: Final = "user, position, due, state"
-DECISION: Final = (
-    "at, user, turn, idx, campaign, version, run, step, decision, reason, channel, template, variant, message, "
-    "CAST(detail AS BLOB)"
-)
-OUTBOXED: Final = (
-    "id, user, campaign, version, run, step, channel, template, purpose, topic, recipient, subject, at, expires, "
-    "CAST(context AS BLOB), state, attempts, due, boot, reply"
-)
+DECISION: Final = "row, decision"
+OUTBOXED: Final = "id, send, state, attempts, due, boot, reply"
 
 Row = Any
 """A tuple of the columns named above: SQLite's types, kept by STRICT tables."""
 
-
-def entry(row: Row) -> Entry:
-    seq, at, user, kind, name, message_id, occurred, source, body, context = row
-    return Entry(
-        seq,
-        at,
-        Event(
-            user=user,
-            kind=kind,
-            name=name,
-            message_id=message_id,
-            occurred=occurred,
-            body=body,
-            context=context,
-            source=source,
-        ),
-    )
+decode_decision: Final = msgspec.msgpack.Decoder(Decision).decode
+decode_send: Final = msgspec.msgpack.Decoder(Send).decode
 
 
 def snapshot(row: Row) -> Snapshot:
@@ -47,50 +25,23 @@ def snapshot(row: Row) -> Snapshot:
 
 
 def decision(row: Row) -> Decision:
-    at, user, turn, index, campaign, version, run, step, kind, reason, channel, template, variant, message, detail = row
-    return Decision(
-        at=at,
-        user=user,
-        turn=turn,
-        index=index,
-        campaign=campaign,
-        version=version,
-        run=run,
-        step=step,
-        decision=kind,
-        reason=reason,
-        channel=channel,
-        template=template,
-        variant=variant,
-        message=message,
-        detail=detail,
-    )
+    """Raises StorageDamaged."""
+    number, data = row
+    try:
+        return decode_decision(data)
+    except msgspec.MsgspecError as error:
+        raise _damaged(f"row {number} of the ledger", error) from error
 
 
 def outboxed(row: Row) -> Outboxed:
-    (*sent, at, expires, context, state, attempts, due, boot, reply) = row
-    id_, user, campaign, version, run, step, channel, template, purpose, topic, to, subject = sent
-    return Outboxed(
-        send=Send(
-            id=id_,
-            user=user,
-            campaign=campaign,
-            version=version,
-            run=run,
-            step=step,
-            channel=channel,
-            template=template,
-            purpose=purpose,
-            topic=topic,
-            to=to,
-            subject=subject,
-            at=at,
-            expires=expires,
-            context=context,
-        ),
-        state=state,
-        attempts=attempts,
-        due=due,
-        boot=boot,
-        reply=reply,
-    )
+    """Raises StorageDamaged."""
+    name, data, state, attempts, due, boot, reply = row
+    try:
+        send = decode_send(data)
+    except msgspec.MsgspecError as error:
+        raise _damaged(f"send {name} of the outbox", error) from error
+    return Outboxed(send=send, state=state, attempts=attempts, due=due, boot=boot, reply=reply)
+
+
+def _damaged(what: str, error: msgspec.MsgspecError) -> StorageDamaged:
+    return StorageDamaged(f"{what} is damaged: {error}. The disk or its memory is faulty: restore a backup")

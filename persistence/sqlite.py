@@ -2,10 +2,11 @@
 
 | table | row | key and indexes |
 |---|---|---|
-| `journal` | an input: at, user, kind, name, message id, occurred, source, body and context as JSON | `seq`, without gaps; `user` if `index_users` |
+| `journal` | a block: the entries of one commit in MessagePack, how many, from when to when, their CRC-32 | `first_seq`, without gaps; where operators changed something |
+| `journal_users` | only if `index_users`: a user, and the first place of a block with something of them | (`user`, `first_seq`) |
 | `actors` | a snapshot: position in the journal, next due time, packed state | `user`; `due` where there is one |
-| `ledger` | a decision | (`user`, `turn`, `idx`); `at`; (`campaign`, `at`) |
-| `outbox` | a send, its state (a trigger keeps the arrows), attempts, due, who claimed it, the last reply | `id`; `due` where it waits; (`state`, `at`) |
+| `ledger` | a decision in MessagePack, and user, turn, index, at, campaign of it | (`user`, `turn`, `idx`); `at`; (`campaign`, `at`) |
+| `outbox` | a send in MessagePack, and id, user, at of it; its state (a trigger keeps the arrows), attempts, due, who claimed it, the last reply | `id`; `due` where it waits; (`state`, `at`) |
 | `programs` | what a program was compiled from | `hash` |
 | `names` | anonymous name -> user | `name` |
 | `suppressions` | an address that gets nothing more, and why | (`address` without regard to case, `topic`) |
@@ -47,11 +48,12 @@ class SqliteStore:
     """Keeps the contract of `interface.Store` in the file `path`, made with mode 0600 (its directory with 0700) if it is
     not there.
 
-    `index_users` keeps an index on the journal's users. Without it `history` reads the whole journal (measured: 0.1 s for
-    a million rows that the system has cached) instead of the user's rows. With it a commit takes half as long again or more
-    and writes six times the bytes, for the events of a thousand users lie in a thousand places of an index.
+    `index_users` keeps an index on the journal's users. Without it `history` reads the whole journal (measured: 0.25 s for
+    a million entries that the system has cached) instead of the blocks with something of the user. With it a commit of
+    journal entries takes about twice as long, for the events of a thousand users lie in a thousand places of an index.
+    Opening makes it from the journal if it is not there.
 
-    After StorageFailed every method raises it again; only `close` still works. `close` has to be called in any case: the
+    The journal says if it is not what was written: StorageDamaged from whatever reads it. After StorageFailed every method raises it again; only `close` still works. `close` has to be called in any case: the
     threads of the connections keep the process alive.
     """
 
@@ -89,7 +91,7 @@ class SqliteStore:
         self._health.is_open = True
         self._reader = Reader(reading, self._health, users_indexed=self._index_users)
         head = await self._reader.head()
-        self._writer = Writer(writing, self._path, self._health, head.seq)
+        self._writer = Writer(writing, self._path, self._health, head.seq, index_users=self._index_users)
         await self._writer.set_up()
         return head
 

@@ -13,7 +13,7 @@ import aiosqlite
 
 from persistence.faults import Health
 from persistence.interface import Commit, StoreError
-from persistence.packing import INSERT, SETUP, pack
+from persistence.packing import INSERT, SETUP, SETUP_USERS, pack
 
 CHECKPOINT_PAGES: Final = 4_000
 """Length of the WAL at which it is copied into the database, between two commits."""
@@ -28,11 +28,14 @@ _WORK_BETWEEN_CHECKPOINTS_MIN: Final = 250
 class Writer:
     """Commits, one after the other in the order of the calls, each of them one hop to the connection's thread."""
 
-    def __init__(self, connection: aiosqlite.Connection, path: Path, health: Health, seq: int) -> None:
+    def __init__(
+        self, connection: aiosqlite.Connection, path: Path, health: Health, seq: int, *, index_users: bool
+    ) -> None:
         self._connection = connection
         self._wal = path.with_name(path.name + "-wal")
         self._health = health
         self._seq = seq
+        self._index_users = index_users
         self._turn = asyncio.Lock()
         self._checkpoint: asyncio.Task[None] | None = None
         # Rows, and pages that their bytes fill: what was written since the last checkpoint, and how much of it may be.
@@ -40,7 +43,7 @@ class Writer:
         self._work_max = CHECKPOINT_PAGES
 
     async def set_up(self) -> None:
-        await self._connection.executescript(SETUP)
+        await self._connection.executescript(SETUP + SETUP_USERS if self._index_users else SETUP)
 
     async def commit(self, commit: Commit) -> None:
         """As the contract says. A caller that is cancelled does not stop it: the next commit comes after its end."""
@@ -56,13 +59,14 @@ class Writer:
             self._health.check()
             entries = commit.entries
             assert_follows(self._seq, commit)
-            parameters = pack(commit)
+            parameters = pack(commit, index_users=self._index_users)
             with self._health.watch("commit"):
                 await self._connection.execute_fetchall(INSERT, parameters)
             if entries:
                 self._seq = entries[-1].seq
             pages = sum(len(each) for each in parameters if isinstance(each, bytes)) // _PAGE_BYTES
-            self._work += 1 + len(entries) + len(commit.snapshots) + pages
+            rows = len(commit.decisions) + len(commit.snapshots) + (len(entries) if self._index_users else 0)
+            self._work += 1 + rows + pages
             if self._work >= self._work_max:
                 # Not awaited: it takes its place on the connection's thread, so the next commit waits and not this ack.
                 self._checkpoint = asyncio.ensure_future(self._run_checkpoint())
@@ -104,6 +108,7 @@ def _look_at(running: asyncio.Future[None]) -> None:
 
 def assert_follows(seq: int, commit: Commit) -> None:
     """The journal has no gap and no place twice."""
-    for entry in commit.entries:
-        seq += 1
-        assert entry.seq == seq, f"entry {entry.seq} where {seq} is next in the journal"
+    seqs = [entry.seq for entry in commit.entries]
+    if seqs != list(range(seq + 1, seq + 1 + len(seqs))):
+        wrong, due = next((found, due) for due, found in enumerate(seqs, seq + 1) if found != due)
+        raise AssertionError(f"entry {wrong} where {due} is next in the journal")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 from actors.event import Event
 from actors.turn import Decision, Send
-from persistence.interface import Entry
+from persistence.interface import Commit, Entry, Store
 
 T = TypeVar("T")
 
@@ -41,6 +41,16 @@ def send(name: str = "s1", *, at: int = 1_000, subject: str | None = None) -> Se
         expires=at + 86_400_000,
         context=b'{"user": {"name":"Ann"}}',
     )
+
+
+async def store_blocks(store: Store, sizes: Sequence[int], users: Sequence[str] = ("ann",)) -> list[Entry]:
+    """A commit of each size, by the users in turn. Returns the whole journal."""
+    journal: list[Entry] = []
+    for size in sizes:
+        block = [entry(seq, users[seq % len(users)]) for seq in range(len(journal) + 1, len(journal) + 1 + size)]
+        await store.commit(Commit(entries=block))
+        journal += block
+    return journal
 
 
 async def every(batches: AsyncIterator[list[T]]) -> list[T]:

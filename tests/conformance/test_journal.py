@@ -5,7 +5,7 @@ import pytest
 from actors.event import Event
 from persistence.interface import Commit, Entry, Head
 from tests.conformance.conftest import Keeper
-from tests.conformance.rows import entry, every
+from tests.conformance.rows import entry, every, store_blocks
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ async def test_an_event_comes_back_with_every_field(keeper: Keeper) -> None:
             source="client",
         ),
     )
-    operator = Entry(2, 1_700_000_000_001, Event(user="", kind="program", body=b'{"hash":"h"}'))  # type: ignore[arg-type]  # the contract: an operator's change has this kind
+    operator = Entry(2, 1_700_000_000_001, Event(user="", kind="program", body=b'{"hash":"h"}'))
     await keeper.store.commit(Commit(entries=[full, operator]))
     assert await every(keeper.store.tail(0)) == [full, operator]
 
@@ -77,6 +77,30 @@ async def test_a_long_journal_comes_in_order_and_in_batches(keeper: Keeper) -> N
     assert len(batches) > 1
     assert [each.seq for batch in batches for each in batch] == list(range(1, 6_001))
     assert [each.seq for each in await every(keeper.store.history("u1"))] == list(range(1, 6_001, 3))
+
+
+async def test_every_part_of_the_journal_can_be_read_however_it_was_committed(keeper: Keeper) -> None:
+    journal = await store_blocks(keeper.store, [1, 3, 2, 7, 1, 1, 5])
+    await keeper.reopen()
+    for after in range(len(journal) + 2):
+        for until in [*range(len(journal) + 2), None]:
+            found = await every(keeper.store.tail(after, until))
+            assert found == journal[after:until], (after, until)
+
+
+async def test_the_changes_by_operators_are_a_history_of_their_own(keeper: Keeper) -> None:
+    changes = [Entry(seq, seq, Event(user="", kind="program", body=b'{"hash":"%d"}' % seq)) for seq in (1, 5, 6)]
+    await keeper.store.commit(Commit(entries=[changes[0]]))
+    await keeper.store.commit(Commit(entries=[entry(seq) for seq in (2, 3, 4)]))
+    await keeper.store.commit(Commit(entries=[*changes[1:], entry(7)]))
+    assert await every(keeper.store.history("")) == changes
+
+
+async def test_a_history_is_not_taken_in_by_names_that_look_alike(keeper: Keeper) -> None:
+    users = ["ann", "anna", "an", "Ann", "nn", "product_added", "a\x00n", "\ufffd", "ü" * 200]
+    journal = await store_blocks(keeper.store, [4, 1, 13, 9], users)
+    for user in users:
+        assert await every(keeper.store.history(user)) == [each for each in journal if each.event.user == user]
 
 
 async def test_the_history_of_a_user_holds_only_theirs(keeper: Keeper) -> None:

@@ -25,7 +25,7 @@ from persistence.interface import (
     Suppression,
 )
 from persistence.sqlite import SqliteStore
-from tests.conformance.rows import decision, entry, every, send
+from tests.conformance.rows import decision, entry, every, send, store_blocks
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +51,11 @@ BAD_ROWS = {
     "a fraction of a millisecond": Commit(entries=[wrong(entry(1), at=1.5)]),
     "a number over 2^63": Commit(entries=[wrong(entry(1), at=2**63)]),
     "a time before the epoch": Commit(entries=[wrong(entry(1), at=-1)]),
+    "a time that goes back": Commit(entries=[entry(1, at=9), entry(2, at=8)]),
+    "an instant over 2^64": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), occurred=2**64))]),
+    "a name that is no text": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), name=b"x"))]),
+    "a body that is no bytes": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), body="{}"))]),
+    "a context that is nothing we know": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), context=object()))]),
     "an event without a user": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), user=None))]),
     "an unknown decision": Commit(entries=[entry(1)], decisions=[wrong(decision(), decision="guessed")]),
     "a decision without a campaign": Commit(entries=[entry(1)], decisions=[wrong(decision(), campaign=None)]),
@@ -187,9 +192,10 @@ async def test_a_disk_that_fails_under_a_checkpoint_stops_the_store(store: Sqlit
 async def test_a_history_is_whole_however_the_journal_is_cut(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await store.commit(Commit(entries=[entry(seq, f"u{seq % 3}") for seq in range(1, 101)]))
+    await store_blocks(store, [7] * 14 + [1, 1], ["u0", "u1", "u2"])
     await store.close()
-    monkeypatch.setattr(reading, "SCAN_ROWS", 13)
+    monkeypatch.setattr(reading, "SCAN_ENTRIES", 13)
+    monkeypatch.setattr(reading, "HITS", 2)
     monkeypatch.setattr(reading, "BATCH_ROWS", 3)
     await store.open()
     assert [each.seq for each in await every(store.history("u1"))] == list(range(1, 101, 3))
@@ -203,7 +209,10 @@ async def test_no_question_of_the_engine_reads_a_whole_table(store: SqliteStore)
     await store.load(["a"])
     await store.resolve(["~a"])
     await every(store.dues())
+    await store.commit(Commit(entries=[entry(seq) for seq in range(1, 12)]))
     await every(store.tail(5, 10))
+    await every(store.history("a"))
+    await every(store.history(""))
     await store.ledger(user="a")
     await store.ledger(campaign="c", before=5)
     await store.ledger()
