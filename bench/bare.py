@@ -1,0 +1,181 @@
+"""What the same web server does without the engine: the limits that the engine is measured against.
+
+| path | what is done with a frame |
+|---|---|
+| `/bare/echo` | it is sent back |
+| `/bare/decode` | the typed decoder of `cuebird.v1`, then an `ok` |
+| `/bare/events` | the same, and its messages become events (JSON -> Event), then an `ok` |
+| `/bare/stock` | as `decode`, through uvicorn's own queue and task for each frame, as any ASGI application gets it |
+| `/v1/ws` | all of the ways in (session, credit, acks in order); nothing behind them: each event is acknowledged at once |
+
+All run in one process on the server that the product runs on: uvicorn, uvloop, the same protocol class and settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from actors.event import Event
+from engine.clock import SystemClock
+from engine.language.compile import compile_site
+from engine.language.load import load_site
+from engine.submit import Receipt
+from ingress import frames, scan
+from ingress.app import Deps, build_app, new_streams
+from ingress.frames import PROTOCOL, Ev
+from ingress.instants import milliseconds
+from ingress.keys import KeyRing
+from ingress.limits import IngressLimits
+from ingress.messages import Normalizer
+from ingress.server import Server, build_server
+from ingress.speaker import Speaker
+from ingress.websocket import LINE, Line
+
+SPEAKER = Speaker(source="client", key="dev")
+WELCOME = frames.frame("welcome")
+
+
+class _Listener:
+    """Knows how to answer with one message for a burst."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._said: list[str] = []
+
+    def heard(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def heard_binary(self) -> None:
+        raise AssertionError("the bench sends text")
+
+    def flush(self) -> None:
+        if self._said:
+            said, self._said = self._said, []
+            self._line.say(said[0] if len(said) == 1 else f"[{','.join(said)}]")
+
+
+class Echo(_Listener):
+    def heard(self, data: bytes) -> None:
+        self._said.append(WELCOME if data.startswith(b'{"t":"hello"') else data.decode())
+
+
+class Decode(_Listener):
+    """One `ok` for all frames of a burst, as the product says it."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line)
+        self._id = self._messages = 0
+
+    def heard(self, data: bytes) -> None:
+        frame = frames.decode_frame(data)
+        if isinstance(frame, Ev):
+            self._id = frame.id
+            self._messages += self.taken(frame, data)
+        else:
+            self._said.append(WELCOME)
+
+    def taken(self, frame: Ev, data: bytes) -> int:
+        return len(frame.e)
+
+    def flush(self) -> None:
+        if self._id:
+            self._said.append(frames.ok(self._id, self._messages, 0, 1000))
+            self._id = self._messages = 0
+        super().flush()
+
+
+class Events(Decode):
+    def __init__(self, line: Line, normalizer: Normalizer, now_ms: Callable[[], int]) -> None:
+        super().__init__(line)
+        self._normalizer = normalizer
+        self._now_ms = now_ms
+
+    def taken(self, frame: Ev, data: bytes) -> int:
+        batch = self._normalizer.wires(
+            frame.e,
+            received_at=self._now_ms(),
+            sent_at=milliseconds(frame.sent_at, "sentAt") if frame.sent_at is not None else None,
+            speaker=SPEAKER,
+            checked=not scan.suspicious(data),
+            shallow=scan.shallow(data),
+        )
+        assert batch is not None, "the canonical workload is made of Segment messages"
+        return batch.messages
+
+
+class Endpoint:
+    """An ASGI application that has a listener for each line."""
+
+    def __init__(self, listener: Callable[[Line], _Listener]) -> None:
+        self._listener = listener
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+        line: Line = scope[LINE]
+        listener = self._listener(line)
+        line.listener = listener
+        while (message := await receive())["type"] == "websocket.receive":
+            listener.heard(message["text"].encode())
+            listener.flush()
+
+
+class Stock:
+    """As any ASGI application gets its frames, and answers each."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+        while (message := await receive())["type"] == "websocket.receive":
+            frame = frames.decode_frame(message["text"])
+            said = frames.ok(frame.id, len(frame.e), 0, 1000) if isinstance(frame, Ev) else WELCOME
+            await send({"type": "websocket.send", "text": said})
+
+
+def at_once(events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
+    """An engine that does nothing and keeps nothing."""
+    done(Receipt(accepted=len(events)))
+
+
+def bare_server(site: Path) -> Server:
+    clock, limits = SystemClock(), IngressLimits()
+    program = compile_site(load_site(site))
+
+    def normalizer() -> Normalizer:
+        return Normalizer(aliases=program.aliases, lateness_ms=program.policy.lateness)
+
+    shared = normalizer()
+    listeners: Mapping[str, Callable[[Line], _Listener]] = {
+        "echo": Echo,
+        "decode": Decode,
+        "events": lambda line: Events(line, shared, clock.now_ms),
+    }
+    routes = [WebSocketRoute(f"/bare/{name}", Endpoint(listener)) for name, listener in listeners.items()]
+    app = build_app(
+        Deps(
+            submit=at_once,
+            now_ms=clock.now_ms,
+            streams=new_streams("bench", clock.now_ms, limits),
+            keys=KeyRing(dev=True),
+            normalizer=normalizer(),
+            limits=limits,
+            extra_routes=[*routes, WebSocketRoute("/bare/stock", Stock())],
+        )
+    )
+    return build_server(app, port=0)
+
+
+async def serve(site: Path, ready: Callable[[int], None]) -> None:
+    """Until SIGTERM; `ready` is given the port."""
+    server = bare_server(site)
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.005)
+    if server.started:
+        ready(server.port)
+    await serving

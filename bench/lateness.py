@@ -1,0 +1,97 @@
+"""(f) How late timers are: `python -m bench.lateness SITE FIRST_DUE COUNT WITHIN_MS` runs an engine on the site's database.
+
+Every timer decides a send, and a send is announced when its commit is on disk: so late is what lies between a timer's due
+time and that moment, told by the engine's own clock. All actors come from the disk. The clock is the machine's, moved by
+a constant so that the first timer is due soon after the start; it runs at its own speed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from time import process_time
+
+import msgspec
+import uvloop
+
+from actors.turn import Send
+from bench.databases import database_of, engine_of
+from bench.processes import lines_of, pin
+from cuebird.app import GC_THRESHOLDS
+from engine.clock import SystemClock
+from persistence.sqlite import SqliteStore
+
+AHEAD_MS = 2_000
+"""From the start of the clock to the first timer."""
+OVERDUE_SECONDS_MAX = 20.0
+
+
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    timers: int
+    """That rang within the time and 20 s."""
+    p50_ms: float
+    p99_ms: float
+    most_ms: float
+    cpu_us: float
+    """Processor time of the process for each timer."""
+    commits: int
+
+
+async def run(site: Path, first_due: int, count: int, within_ms: int) -> Late:
+    moved = first_due - AHEAD_MS - time.time_ns() // 1_000_000
+    clock = SystemClock(wall_ms=lambda: time.time_ns() // 1_000_000 + moved)
+    late: list[int] = []
+    all_rang = asyncio.Event()
+
+    def announced(sends: Sequence[Send]) -> None:
+        now = clock.now_ms()
+        late.extend(now - send.at for send in sends)
+        if len(late) >= count:
+            all_rang.set()
+
+    store = SqliteStore(database_of(site))
+    engine = engine_of(site, store, clock, announced)
+    try:
+        await engine.open()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        used = process_time()
+        running = asyncio.create_task(engine.run())
+        overdue = (AHEAD_MS + within_ms) / 1000 + OVERDUE_SECONDS_MAX
+        waiting = asyncio.create_task(all_rang.wait())
+        await asyncio.wait([running, waiting], timeout=overdue, return_when=asyncio.FIRST_COMPLETED)
+        used = process_time() - used
+        for task in (running, waiting):
+            task.cancel()
+        await asyncio.gather(running, waiting, return_exceptions=True)
+    finally:
+        await store.close()
+    ordered = sorted(late) or [0]
+    return Late(
+        timers=len(late),
+        p50_ms=ordered[len(ordered) // 2],
+        p99_ms=ordered[len(ordered) * 99 // 100],
+        most_ms=ordered[-1],
+        cpu_us=used / max(len(late), 1) * 1e6,
+        commits=engine.statistics().commits,
+    )
+
+
+def measure(site: Path, first_due: int, count: int, within_ms: int, environment: dict[str, str]) -> Late:
+    arguments = (str(site), str(first_due), str(count), str(within_ms))
+    (said,) = lines_of("bench.lateness", *arguments, environment=environment)
+    return msgspec.json.decode(said, type=Late)
+
+
+async def _main() -> None:
+    first_due, count, within_ms = (int(each) for each in sys.argv[2:])
+    print(msgspec.json.encode(await run(Path(sys.argv[1]), first_due, count, within_ms)).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    pin(0)
+    uvloop.run(_main())
