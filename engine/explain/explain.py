@@ -12,13 +12,12 @@ from engine.explain.language import Language
 from engine.explain.model import CampaignView, Explanation, Part, RunView, SendView, Witness
 from engine.explain.patterns import PatternWalk
 from engine.explain.reasons import in_words, reason_text
-from engine.explain.recall import Known, Recalled, campaigns_by_version, recall
+from engine.explain.recall import Known, Recalled, Source, campaigns_by_version, recall
 from engine.explain.rules import Rules, event_at_hand, refusal, supposed_run
 from engine.explain.runs import Runs, sends
 from engine.explain.unmatched import unmatched
 from engine.explain.witness import Witnesses
 from engine.language import ast
-from persistence.interface import Store
 
 REFUSED_SHOWN_MAX: Final = 5
 
@@ -38,7 +37,7 @@ class NoSuchCampaign(Exception):
 
 
 async def explain(
-    store: Store, current: Known, user: str, now: int, *, campaign: str | None = None, past: bool = False
+    store: Source, current: Known | None, user: str, now: int, *, campaign: str | None = None, past: bool = False
 ) -> Explanation | None:
     """The user as of `now`; `past`: what came later is not looked at. None: nothing was ever heard of the user.
 

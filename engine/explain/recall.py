@@ -3,8 +3,8 @@ that the journal was written under."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
@@ -13,14 +13,26 @@ from actors.event import ANONYMOUS
 from actors.program import Program
 from actors.state import Actor
 from actors.turn import Decision
-from engine import programs
 from engine.language import ast
 from engine.language.compile import compile_site
 from engine.language.load import read_site
-from persistence.interface import Entry, Store, StoreError
+from persistence.interface import Entry, Snapshot, StoreError
 
 LEDGER_MAX: Final = 1_000
 """Newest rows of the user that are read."""
+
+
+class Source(Protocol):
+    """What is read of a store (`persistence.interface.Store`)."""
+
+    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]: ...
+    async def resolve(self, names: Sequence[str]) -> dict[str, str]: ...
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]: ...
+    def history(self, user: str) -> AsyncIterator[list[Entry]]: ...
+    async def ledger(
+        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[Decision]: ...
+    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -52,13 +64,22 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = True
     """Whether the journal reaches back to the beginning."""
 
+    @property
+    def latest(self) -> int:
+        """When the last of it came, in ms."""
+        return max([0, *(entry.at for entry in self.entries[-1:]), *(row.at for row in self.rows[-1:])])
+
 
 class _Alias(msgspec.Struct):
     from_: object = msgspec.field(name="from", default="")
 
 
+class _Recorded(msgspec.Struct):
+    hash: str
+
+
 _alias = msgspec.json.Decoder(_Alias).decode
-_recorded = msgspec.json.Decoder(programs.Recorded).decode
+_recorded = msgspec.json.Decoder(_Recorded).decode
 
 
 def known_site(site: ast.Site) -> Known:
@@ -77,10 +98,10 @@ def source_of(entry: Entry) -> str:
     return name if isinstance(name, str) and name.startswith(ANONYMOUS) and len(name) > 1 else ""
 
 
-async def recall(store: Store, user: str, current: Known, at: int | None = None) -> Recalled | None:
+async def recall(store: Source, user: str, current: Known | None, at: int | None = None) -> Recalled | None:
     """All that is known of the user up to `at`; None if nothing ever was heard.
 
-    `current` is explained if the store does not know the program it was written under. Raises StoreError.
+    `current` is the site that is explained if the journal does not say which counted. Raises StoreError.
     """
     owner = (await store.resolve([user])).get(user, user)
     own = await _history(store, owner, at)
@@ -113,15 +134,15 @@ def _seq(entry: Entry) -> int:
     return entry.seq
 
 
-async def _history(store: Store, user: str, at: int | None) -> list[Entry]:
+async def _history(store: Source, user: str, at: int | None) -> list[Entry]:
     return [entry async for batch in store.history(user) for entry in batch if at is None or entry.at <= at]
 
 
-async def _reaches_back(store: Store) -> bool:
+async def _reaches_back(store: Source) -> bool:
     return any([entry.seq == 1 async for batch in store.tail(0, 1) for entry in batch])
 
 
-async def _start(store: Store, user: str, at: int | None) -> Actor | None:
+async def _start(store: Source, user: str, at: int | None) -> Actor | None:
     """The newest snapshot, unless it is younger than the moment in question."""
     snapshot = (await store.load([user])).get(user)
     if snapshot is None:
@@ -130,7 +151,7 @@ async def _start(store: Store, user: str, at: int | None) -> Actor | None:
     return actor if at is None or max(actor.last_seen, actor.last_entered) <= at else None
 
 
-async def _epochs(store: Store, current: Known, at: int | None) -> list[Epoch]:
+async def _epochs(store: Source, current: Known | None, at: int | None) -> list[Epoch]:
     changes = [
         entry
         async for batch in store.history("")
@@ -141,11 +162,14 @@ async def _epochs(store: Store, current: Known, at: int | None) -> list[Epoch]:
     sources = await store.programs(list(dict.fromkeys(hashes)))
     epochs: list[Epoch] = []
     for entry, found in zip(changes, hashes, strict=True):
-        known = current if found == current.program.hash else _compiled(sources.get(found), found)
+        is_current = current is not None and found == current.program.hash
+        known = current if current is not None and is_current else _compiled(sources.get(found), found)
         if epochs:
             known = Known(known.site, known.program.with_versions(epochs[-1].known.program))
         epochs.append(Epoch(entry.seq, entry.at, known))
-    return epochs or [Epoch(0, 0, current)]
+    if not epochs and current is None:
+        raise StoreError("the journal does not say which site it was written under: give the site")
+    return epochs or [Epoch(0, 0, current)] if current is not None else epochs
 
 
 def _compiled(source: bytes | None, program: str) -> Known:
