@@ -88,7 +88,8 @@ def every_send_is_settled(evidence: Evidence) -> Iterator[str]:
         f"{row.user}: {row.step} of {row.campaign} was skipped: {row.reason}"
         for row in evidence.ledger
         # A visitor whom the server's absence kept from saying who it is cannot be written to.
-        if row.decision == "skipped" and not (row.reason == "no_address" and row.user.startswith(ANONYMOUS))
+        if row.decision == "skipped"
+        and not (row.reason in ("no_consent", "no_address") and row.user.startswith(ANONYMOUS))
     )
 
 

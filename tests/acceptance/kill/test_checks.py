@@ -141,6 +141,13 @@ def test_a_planted_fault_is_told(planted: Callable[[], Evidence], told: str | No
     assert faults == [] if told is None else any(told in fault for fault in faults)
 
 
+@pytest.mark.parametrize(("user", "fine"), [("~device", True), ("ann", False)])
+def test_only_who_is_not_known_yet_may_be_skipped(user: str, fine: bool) -> None:
+    skipped = row(1, "skipped", turn=3, run="r2", step="send cart", user=user, reason="no_consent")
+    evidence = msgspec.structs.replace(has("ledger", 5, skipped)(), outbox=GOOD.outbox[:1], letters=[letter(1)])
+    assert (all_faults(evidence) == []) is fine
+
+
 @pytest.mark.parametrize(("arrived", "fine"), [(0, True), (1, True), (2, False)])
 def test_a_held_mail_may_have_arrived_or_not(arrived: int, fine: bool) -> None:
     held = has("outbox", 1, outboxed(2, "marketing", state="unknown"))()
