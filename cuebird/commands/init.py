@@ -1,0 +1,98 @@
+"""`cuebird init DIR`: a site to begin with, its keys and its secret."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Final
+
+import click
+
+from cuebird.config import FILE
+from cuebird.new_keys import NewKey, new_key
+
+STARTER: Final = Path(__file__).parents[2] / "templates" / "site"
+
+NAME: Final = "Your Shop"
+ADDRESS: Final = "Street 1, 12345 Town"
+_CHARACTERS = re.compile(r"[^\x00-\x1f\x7f{}<>\"\\]{1,120}")
+"""What a name or an address may hold: it is put into HTML, templates and TOML."""
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--name", default=NAME, show_default=True, help="Your shop, as the letters call it.")
+@click.option("--address", default=ADDRESS, show_default=True, help="Where it is; many laws want it in each letter.")
+def command(directory: Path, name: str, address: str) -> None:
+    """Make a site in DIRECTORY: seven campaigns with their tests and letters, rules, settings and keys."""
+    for option, text in (("--name", name), ("--address", address)):
+        if not _CHARACTERS.fullmatch(text) or not text.strip():
+            raise click.UsageError(f'{option} is one line of at most 120 characters without {{ }} < > \\ and "')
+    _refuse_what_is_there(directory)
+    keys = (new_key("write", "page"), new_key("server", "backend"))
+    try:
+        _make(directory, name, address, keys)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or directory} cannot be written: {error.strerror}") from None
+    click.echo(_told(directory, keys, named=name != NAME and address != ADDRESS))
+
+
+def _refuse_what_is_there(directory: Path) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise click.ClickException(f"{directory} is a file: name a directory that is empty or not there yet")
+    if any(directory.iterdir()):
+        raise click.ClickException(f"{directory} is not empty: name a directory that is empty or not there yet")
+
+
+def _make(directory: Path, name: str, address: str, keys: tuple[NewKey, ...]) -> None:
+    for source in sorted(STARTER.rglob("*")):
+        if source.is_dir() or source.name == FILE:
+            continue
+        target = directory / source.relative_to(STARTER)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.suffix == ".html":
+            target.write_text(_personal(source.read_text("utf-8"), html.escape(name), html.escape(address)), "utf-8")
+        else:
+            shutil.copyfile(source, target)
+    (directory / ".gitignore").write_text(f"data/\n{FILE}\n", "utf-8")
+    settings = _personal((STARTER / FILE).read_text("utf-8"), name, address)
+    secret = secrets.token_hex(32)
+    settings = settings.replace('secret = ""', f'secret = "{secret}"', 1) + "".join(key.lines for key in keys)
+    # Never readable by others, not even for the moment between making the file and changing its mode.
+    with os.fdopen(
+        os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(settings)
+
+
+def _personal(text: str, name: str, address: str) -> str:
+    return text.replace(NAME, name).replace(ADDRESS, address)
+
+
+def _told(directory: Path, keys: tuple[NewKey, ...], *, named: bool) -> str:
+    write, server = keys
+    lines = [
+        f"{directory} is a site now. Its keys, shown this once (cuebird.toml has their SHA-256):",
+        "",
+        f"  for your pages      {write.token}",
+        f"  for your back end   {server.token}",
+        "",
+        "Next:",
+        "",
+        f"  cuebird check {directory}",
+        f"  cuebird test {directory}",
+        f"  cuebird serve {directory}",
+    ]
+    if not named:
+        lines += [
+            "",
+            f"The letters say {NAME!r}, {ADDRESS!r}: change that in templates/, or begin again with --name and --address.",
+        ]
+    lines += ["Before the first letter leaves: [smtp] and site_url in cuebird.toml."]
+    return "\n".join(lines)

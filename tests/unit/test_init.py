@@ -1,0 +1,257 @@
+"""`cuebird init` and `cuebird keys`, as they are typed; and the site that they begin with."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from actors.token import Tokens
+from actors.turn import Send
+from cuebird.cli import main
+from cuebird.commands.init import STARTER
+from cuebird.config import load, require_servable
+from delivery.render import Templates
+from delivery.settings import DeliverySettings
+from ingress.keys import Unauthorized
+
+
+def cuebird(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    directory = tmp_path / "shop"
+    assert cuebird("init", directory).exit_code == 0
+    return directory
+
+
+# --- init ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_site_is_fine_and_all_its_scenarios_pass(shop: Path) -> None:
+    checked = cuebird("check", shop)
+    assert checked.exit_code == 0, checked.output
+    assert f"{shop}: fine. 7 campaigns" in checked.output
+    tested = cuebird("test", shop)
+    assert tested.exit_code == 0, tested.output
+    assert tested.output.splitlines()[-1].endswith("passed, 0 failed")
+
+
+def test_a_new_site_can_be_served_as_it_is(shop: Path) -> None:
+    require_servable(load(shop).settings)
+
+
+def test_it_says_what_to_do_next(tmp_path: Path) -> None:
+    told = cuebird("init", tmp_path / "shop").output
+    assert [line.strip() for line in told.splitlines() if line.startswith("  cuebird")] == [
+        f"cuebird check {tmp_path / 'shop'}",
+        f"cuebird test {tmp_path / 'shop'}",
+        f"cuebird serve {tmp_path / 'shop'}",
+    ]
+
+
+def test_the_keys_that_it_prints_are_let_in_and_are_not_in_any_file(tmp_path: Path) -> None:
+    told = cuebird("init", tmp_path / "shop").output
+    write, server = re.findall(r"\b(?:wk|sk)_\S+", told)
+    ring = load(tmp_path / "shop").settings.key_ring()
+    assert ring.speaker(server, now=0).source == "server"
+    assert ring.speaker(write, now=0).source == "client"
+    with pytest.raises(Unauthorized):
+        ring.speaker("sk_guessed", now=0)
+    files = [file.read_bytes() for file in (tmp_path / "shop").rglob("*") if file.is_file()]
+    assert not any(key.encode() in content for key in (write, server) for content in files)
+
+
+def test_nobody_else_may_read_the_secret(shop: Path) -> None:
+    file = shop / "cuebird.toml"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "cuebird.toml" in (shop / ".gitignore").read_text().splitlines()
+    assert len(load(shop).settings.server.secret) == 64
+
+
+def test_two_sites_have_different_secrets_and_keys(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        cuebird("init", tmp_path / name)
+    first, second = (load(tmp_path / name).settings for name in ("a", "b"))
+    assert first.server.secret != second.server.secret
+    assert first.keys.server[0].sha256 != second.keys.server[0].sha256
+
+
+def test_an_empty_directory_is_taken_and_a_full_one_refused(tmp_path: Path) -> None:
+    assert cuebird("init", tmp_path).exit_code == 0
+    before = (tmp_path / "cuebird.toml").read_bytes()
+    again = cuebird("init", tmp_path)
+    assert again.exit_code == 1
+    assert again.output == f"Error: {tmp_path} is not empty: name a directory that is empty or not there yet\n"
+    assert (tmp_path / "cuebird.toml").read_bytes() == before
+
+
+def test_a_file_is_no_place_for_a_site(tmp_path: Path) -> None:
+    (tmp_path / "shop").write_text("")
+    result = cuebird("init", tmp_path / "shop")
+    assert result.exit_code == 1
+    assert "is a file" in result.output
+
+
+def test_the_letters_carry_the_shops_name_and_address(tmp_path: Path) -> None:
+    result = cuebird("init", tmp_path / "shop", "--name", "Fish & Chips' Friends", "--address", "Quay 3, 99999 Harbour")
+    assert result.exit_code == 0
+    assert "change that in templates" not in result.output
+    text = (tmp_path / "shop" / "templates" / "cart_1.html").read_text()
+    assert "Fish &amp; Chips&#x27; Friends" in text
+    assert "Quay 3, 99999 Harbour" in text
+    assert "Your Shop" not in text
+    assert load(tmp_path / "shop").settings.smtp.from_name == "Fish & Chips' Friends"
+    assert cuebird("check", tmp_path / "shop").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["{{ 7 * 7 }}", "<b>", 'a "quoted" shop', "two\nlines", " ", "back\\slash"])
+def test_a_name_that_would_break_the_letters_is_refused(tmp_path: Path, name: str) -> None:
+    result = cuebird("init", tmp_path / "shop", "--name", name)
+    assert result.exit_code == 2
+    assert not (tmp_path / "shop").exists()
+
+
+# --- keys ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["write", "server"])
+def test_a_new_key_is_printed_once_and_stored_as_its_hash(shop: Path, kind: str) -> None:
+    result = CliRunner().invoke(main, ["keys", "new", kind, "--site", str(shop), "--name", "till"])
+    assert result.exit_code == 0, result.output
+    token = result.stdout.strip()
+    assert token.startswith({"write": "wk_", "server": "sk_"}[kind])
+    stored = getattr(load(shop).settings.keys, kind)[-1]
+    assert (stored.name, stored.sha256) == ("till", sha256(token.encode()).hexdigest())
+    assert token not in (shop / "cuebird.toml").read_text()
+
+
+def test_a_write_key_is_bound_to_the_pages_of_the_shop(shop: Path) -> None:
+    cuebird("keys", "new", "write", "--site", shop, "--name", "web", "--origin", "https://shop.example")
+    assert load(shop).settings.keys.write[-1].allowed_origins == ("https://shop.example",)
+    assert cuebird("keys", "new", "server", "--site", shop, "--origin", "https://shop.example").exit_code == 2
+
+
+def test_a_proof_key_vouches_for_a_user(shop: Path) -> None:
+    jwt = pytest.importorskip("jwt")
+    result = CliRunner().invoke(main, ["keys", "new", "proof", "--site", str(shop), "--json"])
+    secret = json.loads(result.stdout)["key"]
+    proof = jwt.encode({"sub": "ann", "aud": "cuebird", "exp": 2_000_000_000}, secret, algorithm="HS256")
+    assert load(shop).settings.key_ring().speaker(proof, now=0).proven == "ann"
+
+
+def test_a_name_is_taken_once(shop: Path) -> None:
+    result = cuebird("keys", "new", "server", "--site", shop, "--name", "backend")
+    assert result.exit_code == 1
+    assert "there is a server key 'backend' already" in result.output
+
+
+def test_keys_that_are_written_in_one_line_are_left_as_they_are(tmp_path: Path) -> None:
+    text = '[keys]\nserver = [{name = "a", value = "sk_a"}]\n'
+    (tmp_path / "cuebird.toml").write_text(text)
+    result = cuebird("keys", "new", "server", "--site", tmp_path)
+    assert result.exit_code == 1
+    assert "add it by hand" in result.output
+    assert (tmp_path / "cuebird.toml").read_text() == text
+
+
+# --- the letters of the starter site ------------------------------------------------------------------------------
+
+LETTERS = sorted(file.stem for file in (STARTER / "templates").glob("*.html"))
+PRODUCTS: list[dict[str, Any]] = [
+    {"product_id": "lamp", "name": "Desk lamp", "price": 89, "quantity": 2, "image_url": "https://shop.example/l.jpg"},
+    {"product_id": "mug & <co>", "price": "18.00"},
+    {},
+]
+FULL: dict[str, Any] = {
+    "user": {"first_name": "Ann <3"},
+    "entry": {
+        **PRODUCTS[0],
+        "order_id": "A/1",
+        "total": 200,
+        "shipping": 5,
+        "old_price": "100",
+        "products": PRODUCTS,
+        "url": "https://shop.example/x",
+    },
+    "data": {
+        "lines": PRODUCTS,
+        "seen": PRODUCTS,
+        "total": 196,
+        "favourite": "Lamps & Co",
+        "newcomer": True,
+        "arrived": True,
+    },
+}
+BARE: dict[str, dict[str, Any]] = {
+    "cart_1": {"data": {"lines": [{"quantity": 1}], "total": 60}},
+    "cart_2": {"data": {"lines": [{"quantity": 1}], "total": 60}},
+    "browse_1": {"data": {"seen": [{}]}},
+    "price_drop": {"entry": {"price": 50, "old_price": 100}},
+}
+"""What the campaign itself makes sure of; all else may be missing."""
+
+
+def rendered(letter: str, context: dict[str, Any], purpose: str = "marketing") -> Any:
+    settings = DeliverySettings(public_url="https://t.shop.example", site_url="https://shop.example")
+    templates = Templates.load(STARTER / "templates", settings, Tokens([bytes(range(32))]))
+    told = {"user": {"id": "ann"}, "entry": {}, "run": {}, "data": {}} | context
+    return templates.email(
+        Send(
+            id="0" * 32,
+            user="ann",
+            campaign="c",
+            version="v",
+            run="0011223344556677",
+            step="s",
+            channel="email",
+            template=letter,
+            purpose="transactional" if purpose == "transactional" else "marketing",
+            topic="t",
+            to="ann@example.test",
+            at=0,
+            expires=1,
+            context=msgspec.json.encode(told),
+        )
+    )
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_each_letter_can_be_made_of_little_and_of_much(letter: str) -> None:
+    for context in (FULL, BARE.get(letter, {})):
+        mail = rendered(letter, context)
+        assert mail.subject
+        assert not re.search(r"\bNone\b|\{\{|\{%|&amp;amp;", mail.html)
+        assert 'class="go"' in mail.html, "a letter says what to do next"
+        assert mail.text.strip()
+        assert mail.targets
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_each_letter_is_made_for_narrow_and_for_dark_screens(letter: str) -> None:
+    text = (STARTER / "templates" / f"{letter}.html").read_text()
+    assert "@media (prefers-color-scheme: dark)" in text
+    assert "@media (max-width: 480px)" in text
+    assert "max-width:560px" in text
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_only_letters_about_the_account_or_an_order_lack_a_way_out(letter: str) -> None:
+    text = (STARTER / "templates" / f"{letter}.html").read_text()
+    assert ("unsubscribe_url" in text) is (letter not in {"welcome_1", "order_thanks"})
+
+
+def test_what_a_user_typed_does_not_become_markup() -> None:
+    html = rendered("cart_1", FULL).html
+    assert "Ann &lt;3" in html
+    assert "mug &amp; &lt;co&gt;" in html
+    assert "<co>" not in html
