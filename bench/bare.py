@@ -170,11 +170,10 @@ def bare_server(site: Path) -> Server:
     return build_server(app, port=0)
 
 
-async def serve(site: Path, ready: Callable[[int], None]) -> None:
-    """Until SIGTERM; `ready` is given the port."""
-    server = bare_server(site)
+async def until_ended(server: Server, ready: Callable[[int], None]) -> None:
+    """Serves until SIGTERM; `ready` is given the port."""
     serving = asyncio.create_task(server.serve())
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # uvicorn tells it by a flag alone
         await asyncio.sleep(0.005)
     if server.started:
         ready(server.port)

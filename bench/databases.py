@@ -35,8 +35,9 @@ MODELS: Final = 500
 """Idle actors that differ in more than their name."""
 
 
-def database_of(site: Path) -> Path:
-    return site / StoreSettings().path
+def store_of(site: Path) -> Store:
+    """Not open yet."""
+    return SqliteStore(site / StoreSettings().path)
 
 
 def engine_of(
@@ -57,7 +58,7 @@ def engine_of(
 @asynccontextmanager
 async def _begun(site: Path, clock: Clock) -> AsyncIterator[tuple[Store, Program, Normalizer, Head]]:
     """A store that an engine has opened once: its journal names the program."""
-    store = SqliteStore(database_of(site))
+    store = store_of(site)
     try:
         program = (engine := engine_of(site, store, clock)).program
         await engine.open()

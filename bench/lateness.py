@@ -19,11 +19,10 @@ import msgspec
 import uvloop
 
 from actors.turn import Send
-from bench.databases import database_of, engine_of
+from bench.databases import engine_of, store_of
 from bench.processes import lines_of, pin
 from cuebird.app import GC_THRESHOLDS
 from engine.clock import SystemClock
-from persistence.sqlite import SqliteStore
 
 AHEAD_MS = 2_000
 """From the start of the clock to the first timer."""
@@ -53,7 +52,7 @@ async def run(site: Path, first_due: int, count: int, within_ms: int) -> Late:
         if len(late) >= count:
             all_rang.set()
 
-    store = SqliteStore(database_of(site))
+    store = store_of(site)
     engine = engine_of(site, store, clock, announced)
     try:
         await engine.open()

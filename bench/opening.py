@@ -9,10 +9,9 @@ from time import perf_counter, process_time
 import msgspec
 import uvloop
 
-from bench.databases import database_of, engine_of
+from bench.databases import engine_of, store_of
 from bench.processes import lines_of, pin
 from engine.clock import SystemClock
-from persistence.sqlite import SqliteStore
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,8 +21,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     timers: int
 
 
-async def _open(site: Path) -> Opened:
-    store = SqliteStore(database_of(site))
+async def opened(site: Path) -> Opened:
+    store = store_of(site)
     engine = engine_of(site, store, SystemClock())
     try:
         started, used = perf_counter(), process_time()
@@ -40,7 +39,7 @@ def measure(site: Path, environment: dict[str, str]) -> Opened:
 
 
 async def _main() -> None:
-    print(msgspec.json.encode(await _open(Path(sys.argv[1]))).decode(), flush=True)
+    print(msgspec.json.encode(await opened(Path(sys.argv[1]))).decode(), flush=True)
 
 
 if __name__ == "__main__":

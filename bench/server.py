@@ -33,7 +33,7 @@ async def _serve_cuebird(site: Path) -> None:
 async def _serve_bare(site: Path) -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    await bare.serve(site, _say)
+    await bare.until_ended(bare.bare_server(site), _say)
 
 
 def _say(port: int) -> None:
