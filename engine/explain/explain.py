@@ -117,7 +117,7 @@ class _View:
             says=self._says(program, body, entry, rules, runs, refused, witnesses),
             entry=entry,
             rules=rules,
-            refused=tuple(in_words(row, self._moment.now) for row in refused[-REFUSED_SHOWN_MAX:]),
+            refused=tuple(in_words(row) for row in refused[-REFUSED_SHOWN_MAX:]),
             runs=runs,
             sends=supposed,
             witnesses=witnesses,

@@ -43,14 +43,14 @@ def reason_text(reason: str | None) -> str:
     return REASONS.get(reason or "", reason or "")
 
 
-def in_words(row: Decision, now: int) -> Step:
-    """One row. `now`: times of that day are shown without their date."""
-    return Step(at=row.at, decision=row.decision, text=_text(row, _detail(row.detail), now))
+def in_words(row: Decision) -> Step:
+    """One row. Times of its own day are shown without their date."""
+    return Step(at=row.at, decision=row.decision, text=_text(row, _detail(row.detail)))
 
 
-def _text(row: Decision, detail: Mapping[str, Any], now: int) -> str:
+def _text(row: Decision, detail: Mapping[str, Any]) -> str:
     until = detail.get("until")
-    until_text = f" until {words.moment(until, now)}" if isinstance(until, int) else ""
+    until_text = f" until {words.moment(until, row.at)}" if isinstance(until, int) else ""
     match row.decision:
         case "entered":
             return "entered" + (f", key {detail['key']}" if "key" in detail else "")

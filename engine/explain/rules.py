@@ -60,6 +60,7 @@ def supposed_run(moment: Moment, campaign: compiled.Campaign, body: bytes) -> Ru
         condition=None,
         audience=None,
         re_entry="always",
+        re_entry_after=0,
         concurrency="parallel",
         code=(compiled.WaitFor(step="", duration=lambda scope: WAIT_MS_MAX / 1000), compiled.Finish(step="")),
         codes={},

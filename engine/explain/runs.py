@@ -156,7 +156,7 @@ class Runs:
     def _active(self, run: Run) -> RunView:
         rows = self._rows.get(run.id, [])
         known = self._versions.get(run.version)
-        happened = tuple(in_words(row, self._moment.now) for row in rows)
+        happened = tuple(in_words(row) for row in rows)
         if known is None or run.version not in self._moment.known.program.versions:
             now = "its version of the campaign is not kept any more: it ends at its next move"
             return RunView(id=run.id, version=run.version, entered=run.entered, active=True, now=now, happened=happened)
@@ -178,11 +178,11 @@ class Runs:
         )
 
     def _ended(self, rows: list[Decision]) -> RunView:
-        happened = tuple(in_words(row, self._moment.now) for row in rows)
+        happened = tuple(in_words(row) for row in rows)
         ending = next((row for row in reversed(rows) if row.decision in ("exited", "finished")), None)
         now = "its end is not in the ledger"
         if ending is not None:
-            now = f"{in_words(ending, self._moment.now).text}, at {words.moment(ending.at, self._moment.now)}"
+            now = f"{in_words(ending).text}, at {words.moment(ending.at, self._moment.now)}"
         variant = next((row.variant for row in rows if row.variant), "") or ""
         return RunView(
             id=rows[0].run,

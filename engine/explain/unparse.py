@@ -6,7 +6,6 @@ import json
 import re
 from typing import Final
 
-from engine.explain.words import number
 from engine.language import ast
 from engine.language.durations import written
 
@@ -55,8 +54,9 @@ def _text(node: ast.Expression, around: int, duration: bool = False) -> str:
         case ast.Binary(operator=operator, left=left, right=right):
             own = _TIGHTNESS.get(operator, _COMPARISON)
             seconds = own == _COMPARISON and (is_duration(left) or is_duration(right))
-            loose = own if operator in ("and", "or") else own + 1
-            shown = f"{_text(left, own, seconds)} {operator} {_text(right, loose, seconds)}"
+            first = own + 1 if own == _COMPARISON else own  # comparisons do not follow each other
+            second = own if operator in ("and", "or") else own + 1
+            shown = f"{_text(left, first, seconds)} {operator} {_text(right, second, seconds)}"
             return _bracketed(shown, own, around)
         case ast.Call(function=function, arguments=arguments):
             return f"{function}({', '.join(_text(argument, 0) for argument in arguments)})"
@@ -75,7 +75,7 @@ def _text(node: ast.Expression, around: int, duration: bool = False) -> str:
             decay = f" half_life {_seconds(half_life)}" if half_life is not None else ""
             return f"top({event_text(event)}.{of}{_comma(window)}{',' + decay if decay else ''})"
         case ast.Score(weights=weights, half_life=half_life):
-            pairs = ", ".join(f"{event_text(event)}: {number(weight)}" for event, weight in weights)
+            pairs = ", ".join(f"{event_text(event)}: {_constant(weight)}" for event, weight in weights)
             return f"score({pairs}, half_life {_seconds(half_life)})"
 
 
@@ -84,8 +84,8 @@ def _bracketed(shown: str, own: int, around: int) -> str:
 
 
 def _constant(value: bool | float | str | None) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return number(value) if abs(value) >= 0.01 or not value else repr(value)
+    if isinstance(value, float):
+        return f"{int(value)}" if value.is_integer() and abs(value) < 1e15 else repr(value)
     return json.dumps(value, ensure_ascii=False)
 
 

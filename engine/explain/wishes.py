@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from actors import values
+from actors.state import Run
 from engine.explain.fold import Moment
 from engine.explain.language import Language
 from engine.explain.model import State
@@ -68,12 +69,15 @@ def cheapest(wishes: Iterable[Wish]) -> list[Wish]:
 
 
 class Wishes:
-    """Ways to the conditions of one site. `own` are the events that may be the one at hand."""
+    """Ways to the conditions of one site, as seen from `run`. `own` are the events that may be the one at hand."""
 
-    def __init__(self, language: Language, moment: Moment, own: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, language: Language, moment: Moment, own: frozenset[str] = frozenset(), run: Run | None = None
+    ) -> None:
         self._language = language
         self._moment = moment
         self._own = own
+        self._run = run
 
     def properties(self, where: ast.Expression | None) -> dict[str, Any]:
         """Properties with which an event fits, if any are found."""
@@ -113,10 +117,10 @@ class Wishes:
                 return waiting
 
     def _state(self, node: ast.Expression, in_where: bool, in_run: bool) -> tuple[State, int]:
-        return self._language.state(node, self._moment.scope(), in_run=in_run, in_where=in_where)
+        return self._language.state(node, self._moment.scope(self._run), in_run=in_run, in_where=in_where)
 
     def _value(self, node: ast.Expression, in_where: bool, in_run: bool) -> object:
-        return self._language.compile(node, in_run=in_run, in_where=in_where)(self._moment.scope())
+        return self._language.compile(node, in_run=in_run, in_where=in_where)(self._moment.scope(self._run))
 
     def _event(self, event: str, where: ast.Expression | None, **more: Any) -> Happen:
         name = "page_viewed" if event == "activity" else event

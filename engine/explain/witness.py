@@ -186,12 +186,13 @@ class Witnesses:
         if self._program.version != run.version:
             return
         source = layout(steps_of(self._campaign, run.variant))[run.pc]
+        wishes = Wishes(self._language, self._moment, run=run)
         if isinstance(source, ast.WaitUntil):
-            bases = Bases(self._language, self._moment, self._campaign.id, self._wishes, run)
+            bases = Bases(self._language, self._moment, self._campaign.id, wishes, run)
             for pattern in source.patterns:
                 yield from bases.of(pattern)
         elif isinstance(source, ast.WaitWhen):
-            for wish in self._wishes.of(source.condition, in_run=True):
+            for wish in wishes.of(source.condition, in_run=True):
                 if wish.events:
                     yield wish.events
 

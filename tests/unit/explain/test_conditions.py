@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.explain.story import Entry, after, condition, event, part_of
+from persistence.interface import Entry
+from tests.unit.explain.story import after, condition, event, part_of
 
 
 def test_a_value_that_is_too_small_is_shown_beside_what_is_needed() -> None:
