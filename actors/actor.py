@@ -10,22 +10,24 @@ import msgspec
 
 from actors import history
 from actors.compiled_patterns import EventPattern, Timed
-from actors.entry import enter, note_entry
+from actors.entry import enter, is_for, note_entry
 from actors.event import CONTROL, Event
 from actors.memory import remember
 from actors.patterns import Found, merge_partials, passed, told
 from actors.patterns import due as pattern_due
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
+from actors.recent import digest, knows, with_digest
+from actors.recent import joined as joined_digests
 from actors.run import consider, hear, meet, ring, run_due
 from actors.sending import decide
 from actors.shared import shared, shared_parts
-from actors.state import ENDED, IDS_MAX, Actor, Run
+from actors.state import ENDED, Actor, Run
 from actors.steps import earliest, end
 from actors.turn import NOTHING, UNTRACKED, Turn
 from actors.work import Work
 
-__all__ = ["Actor", "fire", "join", "new_actor", "pack", "standing", "take", "unpack"]
+__all__ = ["Actor", "fire", "join", "new_actor", "pack", "renew", "standing", "take", "unpack"]
 
 
 ROUNDS_MAX = 16
@@ -68,16 +70,16 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     None: its message id is among the actor's last 128; nothing has changed. UNTRACKED: nothing has changed either, the
     user does not consent to tracking. NOTHING: it was noted, and concerned no campaign.
     """
-    found = history.digest(event.message_id)
+    found = digest(event.message_id)
     ids = actor.ids
-    if found in ids and history.knows(actor, found):
+    if knows(ids, found):
         return None
     policy = program.policy
     if (not actor.tracked or policy.tracking_opt_in) and _untracked(actor, event, program):
         return UNTRACKED
     before = fire(actor, at - 1, program) if 0 < actor.due < at else NOTHING
     actor.turn += 1
-    actor.ids = ids + found if len(ids) < 8 * IDS_MAX else ids[8:] + found
+    actor.ids = with_digest(ids, found)
     occurred = event.occurred
     if not 0 < occurred <= at:
         occurred = at
@@ -118,7 +120,7 @@ def _concerns(actor: Actor, event: Event, program: Program) -> bool:
         return True
     for run in actor.runs:
         campaign = program.versions.get(run.version)
-        if campaign is not None and (campaign.conditional or name in campaign.listens):
+        if campaign is None or campaign.conditional or name in campaign.listens:
             return True
     return False
 
@@ -169,12 +171,14 @@ def _enrol(work: Work, entries: tuple[tuple[Campaign, EventPattern], ...]) -> No
     """One event gives at most one entry into a campaign, whichever of its patterns matched first."""
     if len(entries) == 1:
         ((campaign, pattern),) = entries
-        found = told(work, pattern, work.actor, None)
+        found = told(work, pattern, work.actor, None) if is_for(campaign, work.actor) else None
         if found is not None:
             enter(work, campaign, found)
         return
     matched: dict[str, tuple[Campaign, Found]] = {}
     for campaign, pattern in entries:
+        if not is_for(campaign, work.actor):
+            continue
         found = told(work, pattern, work.actor, None)
         if found is not None:
             matched.setdefault(campaign.id, (campaign, found))
@@ -201,6 +205,7 @@ def _leave_topic(work: Work, topic: object) -> None:
 def _settle(work: Work) -> None:
     """After the event at hand: events that steps emitted, conditions and segments that changed, until nothing moves."""
     actor = work.actor
+    _end_forgotten(work)
     for _ in range(ROUNDS_MAX):
         while work.emitted:
             actor.turn += 1
@@ -213,6 +218,18 @@ def _settle(work: Work) -> None:
     if any(run.pc == ENDED and run.goal < work.now for run in actor.runs):
         actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.now]
     actor.due = _next_timer(actor, work.program)[0]
+
+
+def _end_forgotten(work: Work) -> None:
+    """Runs of a campaign that was archived, or whose version nobody kept."""
+    versions = work.program.versions
+    if all(run.version in versions for run in work.actor.runs):
+        return
+    for run in [run for run in work.actor.runs if run.version not in versions]:
+        run.goal = -1
+        if run.pc != ENDED:
+            end(work, run, _gone(run), "archived")
+    work.actor.runs = [run for run in work.actor.runs if run.pc != ENDED or run.version in versions]
 
 
 def _decide_sends(work: Work) -> None:
@@ -241,7 +258,8 @@ def _regroup(work: Work) -> bool:
         meet(work, run, _campaign(work, run), set(), by_event=False)
     entered = set()
     for campaign, pattern in work.program.memberships:
-        if (pattern.segment, pattern.entered) in work.changes and campaign.id not in entered:
+        changed = (pattern.segment, pattern.entered) in work.changes
+        if changed and campaign.id not in entered and is_for(campaign, actor):
             entered.add(campaign.id)
             body = work.event.body if work.event is not None else b"{}"
             enter(work, campaign, Found(body, work.occurred, work.ordinal))
@@ -277,6 +295,11 @@ def _gone(run: Run) -> Campaign:
     )
 
 
+def renew(actor: Actor, program: Program) -> None:
+    """The next timer under another program than that of the actor's last turn, which may have other things to wait for."""
+    actor.due = _next_timer(actor, program)[0]
+
+
 # --- time passes --------------------------------------------------------------------------------------------------
 
 
@@ -305,8 +328,8 @@ def _next_timer(actor: Actor, program: Program) -> tuple[int, Timer]:
         if due and (not best or due < best):
             best, timer = due, run
     for entry in program.timed:
-        due = pattern_due(entry[1], actor, actor, 0)
-        if due and (not best or due < best):
+        due = pattern_due(entry[1], actor, actor, program.since.get(entry[1].key, 0))
+        if due and (not best or due < best) and is_for(entry[0], actor):
             best, timer = due, entry
     if actor.watch and program.segments and (not best or actor.watch < best):
         return actor.watch, None
@@ -320,10 +343,10 @@ def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
         if campaign.code:
             ring(work, timer, campaign)
         else:
-            end(work, timer, campaign, "archived")
+            _end_forgotten(work)
     elif timer is not None:
         campaign, pattern = timer
-        found = passed(work, pattern, actor, 0)
+        found = passed(work, pattern, actor, program.since.get(pattern.key, 0))
         if found is not None:
             enter(work, campaign, found)
     elif _regroup(work):
@@ -344,8 +367,8 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 
     The older run per campaign and key wins. `source` is left empty, with `moved_to` set. None: a duplicate.
     """
-    found = history.digest(event.message_id)
-    if history.knows(into, found):
+    found = digest(event.message_id)
+    if knows(into.ids, found):
         return None
     before = fire(source, at - 1, program) if 0 < source.due < at else NOTHING
     if 0 < into.due < at:
@@ -353,7 +376,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     into.turn = max(into.turn, source.turn) + 1
     work = Work(into, program, at, into.turn)
     _merge(work, source)
-    history.learn_id(into, found)
+    into.ids = with_digest(into.ids, found)
     work.look_at(event, at, into.turn)
     history.notice(into, event, at, event.source == "client")
     _settle(work)
@@ -366,7 +389,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 
 def _merge(work: Work, source: Actor) -> None:
     into = work.actor
-    into.ids = (source.ids + into.ids)[-8 * IDS_MAX :]
+    into.ids = joined_digests(source.ids, into.ids)
     into.traits = {**source.traits, **into.traits}
     history.note_tracking(into)
     into.first_seen = earliest(into.first_seen, source.first_seen)

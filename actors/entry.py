@@ -77,6 +77,16 @@ def last_entry(actor: Actor, campaign: str, key: str) -> int | None:
     return entries[entries.index(name) + 1] if name in entries else None
 
 
+def in_canary(campaign: Campaign, actor: Actor) -> bool:
+    """Sticky by hash: raising the part keeps who is in, lowering it keeps who is out."""
+    return campaign.canary >= 1 or share(f"{campaign.id}/canary", actor.user) < campaign.canary
+
+
+def is_for(campaign: Campaign, actor: Actor) -> bool:
+    """Whether this version of a campaign is the one that takes the user's entries: beside a canary, each has one."""
+    return not campaign.side or in_canary(campaign, actor) == (campaign.side == "canary")
+
+
 def note_entry(actor: Actor, name: str, at: int) -> None:
     entries = actor.entries
     if name in entries:
@@ -109,7 +119,7 @@ def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
     scope, actor = work, work.actor
     if campaign.status == "paused":
         return "paused"
-    if campaign.canary < 1 and share(f"{campaign.id}/canary", actor.user) >= campaign.canary:
+    if not campaign.side and not in_canary(campaign, actor):
         return "canary"
     if campaign.condition is not None and not campaign.condition(scope):
         return "condition"

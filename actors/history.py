@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
 from actors.event import FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event
 from actors.scope import SESSION_MS
-from actors.state import IDS_MAX, Actor
+from actors.state import Actor
 
 TRAITS_MAX: Final = 256
 """Traits of one user; a new one past it is not taken (those that are known can still change)."""
@@ -22,24 +21,6 @@ class _Context(msgspec.Struct):
 
 
 _decode_context = msgspec.json.Decoder(_Context).decode
-
-
-def digest(message_id: str) -> bytes:
-    """8 bytes that stand for a message id."""
-    return blake2b(message_id.encode(), digest_size=8).digest()
-
-
-def knows(actor: Actor, found: bytes) -> bool:
-    """Whether the event with that digest is among the last that the actor took."""
-    ids = actor.ids
-    place = ids.find(found)
-    while place > 0 and place % 8:
-        place = ids.find(found, place + 1)
-    return place >= 0
-
-
-def learn_id(actor: Actor, found: bytes) -> None:
-    actor.ids = (actor.ids + found)[-8 * IDS_MAX :]
 
 
 def is_activity(event: Event, machine: bool) -> bool:

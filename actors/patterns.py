@@ -187,7 +187,7 @@ def due(pattern: Timed, holder: Holder, actor: Actor, since: int) -> int:
         return min((one[0] for one in _kept(holder, pattern.key) if one[0]), default=0)
     if isinstance(pattern, Unmatched):
         last = max(actor.last_entered, actor.first_seen, _kept(holder, pattern.key) or 0)
-        return last + pattern.span if last else 0
+        return max(last, since) + pattern.span if last else 0
     last = _last(pattern, actor, since)
     return 0 if not last or _kept(holder, pattern.key) == last else last + pattern.span
 

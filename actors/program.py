@@ -5,8 +5,8 @@ Made by `engine/language/compile.py`; the actors only read it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Container, Iterable, Mapping
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,9 +20,10 @@ from actors.compiled_patterns import (
     Sequence,
     Silence,
     Timed,
+    Unmatched,
 )
 from actors.event import CONTROL
-from actors.memory import Slot
+from actors.memory import Slot, slot_key
 from actors.scope import Evaluate, Horizon
 from actors.turn import Channel, Purpose
 
@@ -161,6 +162,8 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """Decides everything, sends nothing."""
     canary: float = 1.0
     """Part of the users, 0 to 1, who may enter."""
+    side: Literal["", "canary", "others"] = ""
+    """While a canary runs beside the last live version: whose entries this version takes; "": everybody's."""
     listens: frozenset[str]
     """Names of the events that concern a run of it: of its exits, its goal and its waits."""
     conditional: bool
@@ -169,6 +172,11 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """Patterns inside a run that keep partial matches, of its exits, its goal and its waits."""
     timed: tuple[Absence | Silence, ...] = ()
     """Patterns inside a run that match by time."""
+
+    @property
+    def is_live(self) -> bool:
+        """Plainly: nobody is kept out and nothing is held back."""
+        return self.status == "live" and not self.shadow and self.canary >= 1 and not self.side
 
 
 class Interest(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,19 +257,71 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """Whether any event at all may change a watched segment."""
     tells_all: bool = False
     """Whether turns hold the rows `not_entered` too (simulate, test), or only count them (live)."""
+    archived: frozenset[str] = frozenset()
+    """Campaigns that were put away: their runs end at their next move."""
+    last_live: Mapping[str, Campaign] = {}
+    """Each campaign's newest version that was plainly live, in this program or an older one."""
+    since: Mapping[int, int] = {}
+    """Entry pattern that time may complete -> when it came into the site, in ms: no silence before that counts."""
 
     def with_versions(self, older: Program) -> Program:
-        """This program, but runs of `older`'s campaigns can go on: it keeps their code and what they ask to remember."""
+        """This program, but runs of `older`'s campaigns can go on: it keeps their code, what they ask to remember and the
+        segments they watch. Beside a canary stands the campaign's last live version, for everybody else."""
         slots = {slot.key: slot for slot in older.slots}
         for slot in self.slots:
             known = slots.get(slot.key)
             slots[slot.key] = slot if known is None else slot.joined(known)
+        last_live = {
+            **{campaign.id: campaign for campaign in older.campaigns if campaign.is_live},
+            **older.last_live,
+            **{campaign.id: campaign for campaign in self.campaigns if campaign.is_live},
+        }
+        campaigns = tuple(part for campaign in self.campaigns for part in _beside(campaign, last_live))
+        segments = {segment.name: segment for segment in (*older.segments, *self.segments)}
+        versions = {**older.versions, **self.versions, **{campaign.version: campaign for campaign in campaigns}}
         return msgspec.structs.replace(
             self,
-            versions={**older.versions, **self.versions},
+            campaigns=campaigns,
+            versions={name: one for name, one in versions.items() if one.id not in self.archived},
             slots=tuple(slots.values()),
-            interests=index(self.campaigns, tuple(slots.values())),
+            interests=index(campaigns, tuple(slots.values())),
+            segments=tuple(segments[name] for name in sorted(segments)),
+            timed=timed_entries(campaigns, {one.id for one, known in self.timed if isinstance(known, Unmatched)}),
+            memberships=membership_entries(campaigns),
+            every_turn=self.every_turn or older.every_turn,
+            last_live={name: one for name, one in last_live.items() if name not in self.archived},
         )
+
+
+UNMATCHED: Final = Unmatched(key=slot_key("unmatched for 30d"), span=30 * 86_400_000, text="nothing matched for 30d")
+"""How users come into the policy's `default_campaign`."""
+
+
+def _beside(campaign: Campaign, last_live: Mapping[str, Campaign]) -> tuple[Campaign, ...]:
+    """A canary and the version that everybody else stays on, or the campaign as it is."""
+    others = last_live.get(campaign.id)
+    if campaign.canary >= 1 or campaign.status != "live" or others is None:
+        return (campaign,)
+    return (
+        msgspec.structs.replace(campaign, side="canary"),
+        msgspec.structs.replace(others, side="others", canary=campaign.canary),
+    )
+
+
+def timed_entries(campaigns: Iterable[Campaign], default: Container[str]) -> tuple[tuple[Campaign, Timed], ...]:
+    """Entry patterns that match by time, by priority; `default`: ids of those entered by who matched nothing."""
+    ordered = by_priority(campaigns)
+    return (
+        *((one, pattern) for one in ordered for pattern in one.entries if isinstance(pattern, Absence | Silence)),
+        *((one, UNMATCHED) for one in ordered if one.id in default),
+    )
+
+
+def membership_entries(campaigns: Iterable[Campaign]) -> tuple[tuple[Campaign, Membership], ...]:
+    """Entry patterns that match when a segment is entered or left, by priority."""
+    return tuple(
+        (one, pattern) for one in by_priority(campaigns) for pattern in one.entries if isinstance(pattern, Membership)
+    )
 
 
 def by_priority(campaigns: Iterable[Campaign]) -> list[Campaign]:

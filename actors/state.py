@@ -15,9 +15,6 @@ RUNS_MAX: Final = 64
 WATCHED_MAX: Final = 32
 """Ended runs of one user whose goal is still watched; the oldest is forgotten past it."""
 
-IDS_MAX: Final = 128
-"""Message ids of the newest events that are remembered for deduplication, 8 bytes each."""
-
 
 class Run(msgspec.Struct, array_like=True):
     """One user's way through one campaign, for one key. Pinned to the version that it entered with."""
@@ -75,7 +72,7 @@ class Actor(msgspec.Struct, array_like=True):
     zone: str = ""
     """IANA time zone that the user's device last told."""
     ids: bytes = b""
-    """Hashes of the message ids of its newest events, 8 bytes each, oldest first."""
+    """Hashes of the message ids of its newest events, as `recent.py` keeps them."""
     traits: dict[str, Any] = {}
     memory: dict[int, Any] = {}
     """What the memory plan asks for, by the key of its slot (`memory.py`)."""
