@@ -16,7 +16,7 @@ from time import perf_counter
 
 import msgspec
 
-from bench.processes import lines_of, pin
+from bench.processes import lines_of
 
 SOURCE = Path(__file__).with_name("slow_fsync.c")
 
@@ -98,7 +98,6 @@ def _commits(path: Path, seconds: float) -> float:
 
 
 def main() -> None:
-    pin(0)
     folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
     disk = Disk(
         fdatasync_us=_flushes(folder / f"flush-{os.getpid()}", seconds / 3),

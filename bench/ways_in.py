@@ -175,8 +175,8 @@ def _others(part: str, mode: Mode, found: Found, per_second: Callable[[Measured]
 def alone(run: Run) -> Iterator[Figure]:
     """(c) one client, one event at a time."""
     found = run.compare("c", ALONE, {"echo": "/bare/echo"}, {NO_ENGINE: "/v1/ws"})
-    seconds = 0.5 if run.bench.quick else ALONE.seconds
-    commit = disk.measure(run.bench.folder, seconds, run.mode.environment).commit_us
+    # The least of several: whoever shares the machine can only lengthen it, and a longer limit is easier to keep.
+    commit = min(disk.measure(run.bench.folder, 0.3, run.mode.environment).commit_us for _ in range(ALONE.rounds))
     echo, product = found["echo"], found["cuebird"]
     limit = echo.p50_us + commit
     yield Figure(
