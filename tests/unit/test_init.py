@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -201,11 +202,15 @@ BARE: dict[str, dict[str, Any]] = {
 """What the campaign itself makes sure of; all else may be missing."""
 
 
-def rendered(letter: str, context: dict[str, Any], purpose: str = "marketing") -> Any:
+@lru_cache
+def starter_letters() -> Templates:
     settings = DeliverySettings(public_url="https://t.shop.example", site_url="https://shop.example")
-    templates = Templates.load(STARTER / "templates", settings, Tokens([bytes(range(32))]))
+    return Templates.load(STARTER / "templates", settings, Tokens([bytes(range(32))]))
+
+
+def rendered(letter: str, context: dict[str, Any], purpose: str = "marketing") -> Any:
     told = {"user": {"id": "ann"}, "entry": {}, "run": {}, "data": {}} | context
-    return templates.email(
+    return starter_letters().email(
         Send(
             id="0" * 32,
             user="ann",
