@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from actors import program as compiled
+from actors.entry import is_for
 from actors.turn import Decision
 from engine.explain import words
 from engine.explain.fold import Moment, fold
@@ -88,7 +89,8 @@ class _View:
     ) -> None:
         self._moment = moment
         self._language = language
-        self._programs = {one.id: one for one in moment.known.program.campaigns}
+        self._programs = {one.id: one for one in moment.known.program.campaigns if is_for(one, moment.actor)}
+        self._versions = versions
         self._runs = Runs(moment, recalled.rows or moment.decisions, versions)
 
     def campaign(self, campaign: ast.Campaign) -> CampaignView:
@@ -99,16 +101,18 @@ class _View:
         ]
         if program is None:
             return self._silent(campaign, runs)
-        walk = PatternWalk(self._language, self._moment, campaign.id)
+        # Beside a canary some users stay on the version before it.
+        language, campaign = self._versions.get(program.version, (self._language, campaign))
+        walk = PatternWalk(language, self._moment, campaign.id)
         came = event_at_hand(program, walk)
         body = came.body if came is not None else b"{}"
         entry = (*map(walk.part, campaign.entry.patterns), *unmatched(self._moment, campaign.id))
-        rules = Rules(self._language, self._moment, campaign, body).parts()
+        rules = Rules(language, self._moment, campaign, body).parts()
         supposed: tuple[SendView, ...] = ()
         if not any(run.active for run in runs):
             run = supposed_run(self._moment, program, body)
-            supposed = sends(self._language, self._moment, campaign, program, run)
-        witnesses = Witnesses(self._language, self._moment, campaign, program).found()
+            supposed = sends(language, self._moment, campaign, program, run)
+        witnesses = Witnesses(language, self._moment, campaign, program).found()
         return CampaignView(
             campaign=campaign.id,
             version=program.version,

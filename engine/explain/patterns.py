@@ -200,7 +200,7 @@ class PatternWalk:
 
     def _silence(self, pattern: ast.SilencePattern, compiled: shapes.Silence) -> Part:
         text = pattern_text(pattern)
-        since = self._run.occurred if self._run is not None else 0
+        since = self._run.occurred if self._run is not None else self._moment.known.program.since.get(compiled.key, 0)
         ripe = due(compiled, self._holder, self._moment.actor, since)
         what = "the user" if compiled.last is None else event_text(compiled.event)
         if ripe:

@@ -57,6 +57,7 @@ def supposed_run(moment: Moment, campaign: compiled.Campaign, body: bytes) -> Ru
         campaign,
         status="live",
         canary=1.0,
+        side="",
         condition=None,
         audience=None,
         re_entry="always",
@@ -109,9 +110,9 @@ class Rules:
 
     def _canary(self) -> Part:
         campaign = self._campaign
-        place = share(f"{campaign.id}/canary", self._moment.actor.user) * 100
-        state: State = "true" if place < campaign.canary else "false"
-        saw = f"the user stands at {words.number(place)} of 100; those below {words.number(campaign.canary)} are let in"
+        place = share(f"{campaign.id}/canary", self._moment.actor.user)
+        state: State = "true" if place < campaign.canary / 100 else "false"
+        saw = f"the user stands at {words.number(place * 100)} of 100; those below {words.number(campaign.canary)} are let in"
         return Part(text=f"canary {words.number(campaign.canary)}%", state=state, saw=saw)
 
     def _re_entry(self) -> Part:

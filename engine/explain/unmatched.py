@@ -20,7 +20,7 @@ def unmatched(moment: Moment, campaign: str) -> tuple[Part, ...]:
 
 
 def _part(moment: Moment, pattern: Unmatched) -> Part:
-    ripe = due(pattern, moment.actor, moment.actor, 0)
+    ripe = due(pattern, moment.actor, moment.actor, moment.known.program.since.get(pattern.key, 0))
     if not ripe:
         return Part(text=pattern.text, state="false", saw="the user has never been seen")
     began = words.moment(ripe - pattern.span, moment.now)

@@ -1,0 +1,233 @@
+"""Explaining from a real database while the engine runs on it: now, in the past, and under the site of that time."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from actors.event import Event
+from actors.turn import Decision
+from cuebird.app import compile_source
+from engine.explain.explain import NoSuchCampaign, explain, explained
+from engine.explain.fold import fold
+from engine.explain.recall import Known, known_site, recall
+from engine.language.load import read_site
+from persistence.interface import Commit, StoreRefused
+from persistence.reader import ReadingStore, reading
+from persistence.sqlite import SqliteStore
+from tests.unit.engine.town import MINUTE, START, Town, event
+
+HOUR = 60 * MINUTE
+
+
+def site(value: int) -> Known:
+    campaign = f"""
+why: carts over {value}
+entry: {{event: product_added, if: cart.value > {value}}}
+exit_when: [order_completed]
+steps:
+  - wait: {{idle: 30m}}
+  - send: {{email: cart_1}}
+"""
+    return known_site(read_site({"campaigns/cart.yaml": campaign.encode()}).site)
+
+
+def town(path: Path, known: Known) -> Town:
+    source = msgspec.json.encode(known.site.sources)
+    return Town(SqliteStore(path), program=known.program, source=source, compile_program=compile_source)
+
+
+def added(user: str, price: int) -> Event:
+    return event(user, "product_added", product_id=f"p{price}", price=price)
+
+
+def alias(user: str, name: str) -> Event:
+    return event(user, kind="alias", **{"from": name})
+
+
+@pytest.mark.anyio
+async def test_an_explanation_is_read_beside_the_running_engine(tmp_path: Path) -> None:
+    path, known = tmp_path / "x.db", site(50)
+    async with town(path, known) as place:
+        await place.take(added("ann", 45))
+        await place.pass_time(MINUTE)
+        async with reading(path) as store:
+            found = await explain(store, known, "ann", START + MINUTE)
+        assert found is not None
+        assert found.campaigns[0].says == "Not in it: its `if` did not hold: cart.value is 45, needs > 50."
+        await place.take(added("ann", 10))
+        async with reading(path) as store:
+            found = await explain(store, known, "ann", START + MINUTE)
+        assert found is not None
+        assert found.campaigns[0].says == "In it since 08:01: waits in `wait idle 30m` until 08:31."
+
+
+@pytest.mark.anyio
+async def test_a_moment_of_the_past_is_explained_as_it_was(tmp_path: Path) -> None:
+    path, known = tmp_path / "x.db", site(50)
+    async with town(path, known) as place:
+        await place.take(added("ann", 45))
+        await place.pass_time(HOUR)
+        await place.take(added("ann", 20))
+        await place.pass_time(HOUR)
+        async with reading(path) as store:
+            before = await explain(store, known, "ann", START + MINUTE, past=True)
+            after = await explain(store, known, "ann", START + HOUR + MINUTE, past=True)
+        assert before is not None
+        assert after is not None
+        assert before.campaigns[0].says.startswith("Not in it: its `if` did not hold: cart.value is 45")
+        assert before.campaigns[0].runs == ()
+        assert after.campaigns[0].says.startswith("In it since 09:00")
+
+
+@pytest.mark.anyio
+async def test_the_past_is_explained_by_the_site_that_counted_then(tmp_path: Path) -> None:
+    path, old, new = tmp_path / "x.db", site(40), site(50)
+    async with town(path, old) as place:
+        await place.take(added("ann", 45))
+        await place.take(event("ann", "order_completed"))
+        await place.pass_time(HOUR)
+        place.program = new.program
+        place.options["source"] = msgspec.json.encode(new.site.sources)
+        await place.restart()
+        await place.take(added("ann", 45))
+        await place.pass_time(HOUR)
+        async with reading(path) as store:
+            then = await explain(store, new, "ann", START + MINUTE, past=True)
+            now = await explain(store, new, "ann", START + 2 * HOUR)
+            without_files = await explain(store, None, "ann", START + 2 * HOUR)
+    assert then is not None
+    assert now is not None
+    assert [part.text for part in then.campaigns[0].rules if part.text.startswith("if")] == ["if: cart.value > 40"]
+    assert [part.text for part in now.campaigns[0].rules if part.text.startswith("if")] == ["if: cart.value > 50"]
+    assert now.campaigns[0].says.startswith("Not in it: its `if` did not hold: cart.value is 45, needs > 50.")
+    assert without_files == now
+
+
+@pytest.mark.anyio
+async def test_a_visitor_who_turned_out_to_be_somebody_is_one_story(tmp_path: Path) -> None:
+    path, known = tmp_path / "x.db", site(50)
+    async with town(path, known) as place:
+        await place.take(added("~v1", 30))
+        await place.pass_time(MINUTE)
+        await place.take(alias("ann", "~v1"))
+        await place.take(added("~v1", 40))
+        await place.pass_time(MINUTE)
+        async with reading(path) as store:
+            as_user = await explain(store, known, "ann", START + 2 * MINUTE)
+            as_visitor = await explain(store, known, "~v1", START + 2 * MINUTE)
+            before = await explain(store, known, "~v1", START, past=True)
+    assert as_user is not None
+    assert before is not None
+    assert as_user.campaigns[0].says.startswith("In it since 08:01")
+    assert as_visitor == as_user
+    assert before.user == "~v1"
+    assert before.campaigns[0].says.startswith("Not in it: its `if` did not hold: cart.value is 30")
+
+
+@pytest.mark.anyio
+async def test_the_journal_taken_again_decides_what_the_ledger_says(tmp_path: Path) -> None:
+    path, known = tmp_path / "x.db", site(50)
+    async with town(path, known) as place:
+        await place.take(event("ann", kind="identify", email="ann@example.test", consent={"marketing": True}))
+        await place.take(added("~v1", 60), alias("ann", "~v1"))
+        await place.pass_time(HOUR)
+        await place.restart()
+        await place.take(added("ann", 60))
+        await place.pass_time(10 * MINUTE)
+        await place.take(event("ann", "order_completed"))
+        ledger = await place.ledger()
+        async with reading(path) as store:
+            recalled = await recall(store, "ann", known)
+    assert recalled is not None
+    decided = [row for row in fold(recalled, START + 2 * HOUR).decisions if row.decision != "not_entered"]
+    assert sorted(map(_row, decided)) == sorted(map(_row, ledger))
+    assert {row.decision for row in ledger} >= {"entered", "sent", "exited"}
+
+
+def _row(row: Decision) -> bytes:
+    return msgspec.json.encode(row)
+
+
+@pytest.mark.anyio
+async def test_who_was_never_heard_of_is_not_explained_but_those_called_alike_are_named(tmp_path: Path) -> None:
+    path, known = tmp_path / "x.db", site(50)
+    async with town(path, known) as place:
+        await place.take(added("annette", 60))
+        async with reading(path) as store:
+            assert await explain(store, known, "annete", START) is None
+            assert await store.users_like("annete") == ["annette"]
+
+
+@pytest.mark.anyio
+async def test_a_campaign_that_does_not_exist_names_those_that_do(tmp_path: Path) -> None:
+    path, known = tmp_path / "x.db", site(50)
+    async with town(path, known) as place:
+        await place.take(added("ann", 60))
+        async with reading(path) as store:
+            recalled = await recall(store, "ann", known)
+    assert recalled is not None
+    with pytest.raises(NoSuchCampaign, match="there is no campaign crat; there is cart"):
+        explained(recalled, START, "crat")
+
+
+# --- the second reader ------------------------------------------------------------------------------------------------
+
+
+async def filled(path: Path) -> SqliteStore:
+    store = SqliteStore(path)
+    await store.open()
+    await store.commit(Commit(names=[("~v1", "ann")]))
+    return store
+
+
+async def seen(store: ReadingStore) -> dict[str, str]:
+    return await store.resolve(["~v1", "~v2"])
+
+
+@pytest.mark.anyio
+async def test_a_reader_sees_what_is_committed_while_it_reads(tmp_path: Path) -> None:
+    writer = await filled(tmp_path / "x.db")
+    async with reading(tmp_path / "x.db") as store:
+        assert await seen(store) == {"~v1": "ann"}
+        await writer.commit(Commit(names=[("~v2", "bob")]))
+        assert await seen(store) == {"~v1": "ann", "~v2": "bob"}
+    await writer.commit(Commit(names=[("~v3", "bob")]))
+    await writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_reader_leaves_the_files_as_they_are_whether_an_engine_runs_or_died(tmp_path: Path) -> None:
+    """A checkpoint is the writer's alone; a reader that closes last must not make one."""
+    writer = await filled(tmp_path / "x.db")
+    died = tmp_path / "died.db"
+    for suffix in ("", "-wal"):
+        (tmp_path / f"died.db{suffix}").write_bytes((tmp_path / f"x.db{suffix}").read_bytes())
+        (tmp_path / f"died.db{suffix}").chmod(0o600)
+    before = died.read_bytes(), (tmp_path / "died.db-wal").read_bytes()
+    assert len(before[1]) > 0
+    async with reading(died) as store:
+        assert await seen(store) == {"~v1": "ann"}
+    assert (died.read_bytes(), (tmp_path / "died.db-wal").read_bytes()) == before
+    await writer.close()
+    async with reading(tmp_path / "x.db") as store:
+        assert await seen(store) == {"~v1": "ann"}
+
+
+@pytest.mark.anyio
+async def test_what_is_no_database_of_ours_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreRefused, match="there is no database"):
+        async with reading(tmp_path / "none.db"):
+            pass
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    other.chmod(0o600)
+    with pytest.raises(StoreRefused):
+        async with reading(other):
+            pass
+    assert not (tmp_path / "none.db").exists()
