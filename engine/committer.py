@@ -63,6 +63,7 @@ class Batch:
         names = {entry.event.user for entry in self.commit.entries}
         names.update(user for _, user in self.fired)
         names.update(source for source, _ in self.commit.names)
+        names.discard("")  # a change of program is nobody's
         return names
 
 
@@ -144,6 +145,10 @@ class Committer:
         while True:
             await self._sleep()
             await self._fly()
+
+    async def flush(self) -> None:
+        """Writes what has gathered, where `run` does not run yet. Raises StorageFailed."""
+        await self._fly()
 
     async def drain(self) -> None:
         """Returns when all inputs in flight are on disk. Raises StorageFull if they could not be stored."""

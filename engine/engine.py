@@ -13,24 +13,41 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Final
+
+import msgspec
 
 from actors.actor import standing
 from actors.event import Event
 from actors.program import Program
 from actors.state import Actor
 from actors.turn import Send
-from engine import programs, recovery
+from engine import programs, recovery, versions
 from engine.alarms import Alarms
 from engine.clock import Clock
 from engine.committer import Batch, Committer
 from engine.limits import Limits
 from engine.loading import Loading
+from engine.programs import Eras
 from engine.residence import Residence
 from engine.ringing import Ringing
 from engine.shard import CRITICAL, Shard
 from engine.statistics import Recent, Statistics
 from engine.submit import Receipt
-from persistence.interface import Commit, Head, Link, Mark, StorageFull, Store, StoreError, Suppression
+from persistence.interface import Head, Link, Mark, StorageFull, Store, StoreError, Suppression
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal is to say of a change of program: who made it, and what of the site it changed."""
+
+    who: str = ""
+    of: tuple[versions.Change, ...] = ()
+
+
+NO_WORD: Final = Change()
+
+SOON_MS: Final = 250
+"""Whoever is due so soon is in memory before a program is changed, so that nobody is waited for in the middle of it."""
 
 FAULT_RETRY_MS = 60_000
 """After an actor's timers failed, they are tried again so much later."""
@@ -41,7 +58,8 @@ class Engine:
     with none, when there may be something in the outbox that is not told by name.
 
     `source` is what `program` was compiled from, and `compile_program` compiles such a source again: with them the
-    programs of the journal are kept, and recovery uses the one that the journal was written under."""
+    programs of the journal are kept, recovery uses those that the journal was written under, and `swap` puts another in
+    the place of the one that counts."""
 
     def __init__(
         self,
@@ -52,6 +70,7 @@ class Engine:
         limits: Limits | None = None,
         source: bytes = b"",
         compile_program: programs.Compile | None = None,
+        change: Change = NO_WORD,
         on_sends: Callable[[list[Send]], None] = lambda sends: None,
         critical: frozenset[str] = CRITICAL,
     ) -> None:
@@ -60,6 +79,8 @@ class Engine:
         self._clock = clock
         self._source = source
         self._compile = compile_program
+        self._change = change
+        self._eras = Eras({}, [], program)
         self._on_sends = on_sends
         self._told_before = 0
         self._snapshots_ride = False
@@ -109,38 +130,77 @@ class Engine:
         self._told_before = shard.floor
         self._clock.not_before(head.at)
         current = shard.program
-        before, is_new = await self._recorded_program()
-        if before is not None:
-            shard.program = current.with_versions(before)
+        self._eras = await programs.eras(self._store, head.replay_from, current, self._compile)
+        shard.count_under(self._eras.current, self._eras.began)
         await recovery.arm(self._store, self._alarms)
-        under = before if is_new and before is not None else shard.program
-        self.replayed = await recovery.replay(self._store, head, residence, self._alarms, under)
-        if is_new:
-            await self._begin_program(current.hash)
+        self.replayed = await recovery.replay(self._store, head, residence, self._alarms, self._eras)
+        if self._compile is not None and self._eras.newest != current.hash:
+            await self._begin_at_start(current)
         return head
 
-    async def _recorded_program(self) -> tuple[Program | None, bool]:
-        """(the older programs of the journal, joined; whether the current one is not the newest of the journal)"""
-        if self._compile is None:
-            return None, False
-        hashes = await programs.recorded(self._store)
-        current = self._shard.program.hash
-        before = await programs.older(self._store, hashes, current, self._compile)
-        return before, not hashes or hashes[-1] != current
+    async def _begin_at_start(self, program: Program) -> None:
+        """The site was changed while nothing ran: what came due meanwhile fires under the older program."""
+        await self._fire_overdue()
+        self._begin(program, self._source, self._change)
+        await self._committer.flush()
 
-    async def _begin_program(self, program: str) -> None:
-        """All that was taken under the older program is snapshotted first: it is never taken again under this one."""
-        shard, snapshots = self._shard, self._residence.snapshots
-        snapshots.begin(shard.seq)
-        while snapshots.busy:
-            commit = Commit()
-            snapshots.ride(commit, self.limits.snapshots_per_commit_max)
-            await self._store.commit(commit)
-            snapshots.settle(commit)
-        self._committer.replayed_from = shard.seq
-        await self._store.commit(programs.record(program, self._source, shard.seq + 1, shard.stamp()))
-        shard.seq += 1
-        self._committer.durable_seq = shard.seq
+    async def _fire_overdue(self) -> None:
+        until = self._shard.stamp() - 1
+        while ringing := self._alarms.ring(until, self.limits.timers_per_slice_max):
+            await recovery.bring(self._store, [user for _, user in ringing], self._residence)
+            self._shard.fire(ringing, until)
+            await self._committer.flush()
+
+    async def swap(self, program: Program, source: bytes, change: Change = NO_WORD) -> int:
+        """Another program counts from now on: what came before, and every timer due before, was taken under the older one.
+        `source` is what `program` was compiled from. Runs go on in the versions they entered with.
+
+        Returns the journal's position of the change when it is on disk; 0 if the program is the one that counts.
+        Raises StorageFull: then nothing has changed.
+        """
+        assert self._compile is not None, "an engine without `compile_program` keeps no programs"
+        async with self._ringing.between:
+            if program.hash == self._eras.newest:
+                return 0
+            while not await self._try_to_begin(program, source, change):
+                pass
+            began = self._shard.seq
+            await self._committer.gathered()
+        return began
+
+    async def _try_to_begin(self, program: Program, source: bytes, change: Change) -> bool:
+        """False: it has to be tried again, for somebody who is due was not in memory, or not as the disk has them."""
+        if self._committer.full or self._committer.failure is not None:
+            raise StorageFull("no room on the disk; trying again by itself")
+        if self._restoring:
+            await asyncio.wait(self._restoring)
+            return False
+        await self._ringing.catch_up()
+        await self._bring_those_due_soon()
+        until = self._shard.stamp() - 1
+        ringing = self._alarms.ring(until, self.limits.timers_per_slice_max)
+        away = self._shard.fire(ringing, until)
+        for due, user in away:
+            self._alarms.set(user, due)
+        next_due = self._alarms.next_due()
+        if self._restoring or (next_due is not None and next_due <= until):
+            return False
+        self._begin(program, source, change)
+        return True
+
+    async def _bring_those_due_soon(self) -> None:
+        soon = self._alarms.ring(self._clock.now_ms() + SOON_MS, self.limits.timers_per_slice_max)
+        for due, user in soon:
+            self._alarms.set(user, due)
+        await self._loading.bring([user for _, user in soon if self._residence.find(user) is None])
+
+    def _begin(self, program: Program, source: bytes, change: Change) -> None:
+        """Synchronous: nothing is taken between the stamp and the change."""
+        shard, at = self._shard, self._shard.stamp()
+        body = self._eras.next(program, at, change.who, change.of)
+        entry = programs.entry(body, shard.seq + 1, at)
+        counted = self._eras.begin(program, programs.Record(entry.seq, at, body))
+        shard.begin(counted, entry, source)
 
     async def run(self) -> None:
         """Until cancelled. Raises StorageFailed when the store has failed; `failed` is set then."""
@@ -297,6 +357,7 @@ class Engine:
         for user in touched:
             snapshots.forget(user)
         self._shard.seq = self._committer.durable_seq
+        self._shard.count_under(self._eras.back_to(self._shard.seq), self._eras.began)
         await self._rebuild(touched)
         self._loading.let_in(touched)
 
@@ -325,4 +386,4 @@ class Engine:
     async def _rebuild(self, users: set[str]) -> None:
         after = self._committer.replayed_from
         self._told_before = self._shard.floor
-        await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._shard.program)
+        await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._eras)

@@ -1,60 +1,197 @@
-"""Which program the journal was written under: recovery takes the tail again under that one, not under a newer.
+"""Which program an input is taken under: the one that counted when it came, not a newer one.
 
-The site's source is stored under its hash, and an entry of kind `program` says from where in the journal it counts. Runs
-finish on the version of a campaign they entered with, so a new program is joined with the older ones.
+A site's source is stored under its hash, and a journal entry of kind `program` says from where on it counts. Everything
+before the entry, and every timer due before its stamp, is taken under the program before it; so state stays the fold of
+the journal however often the site is changed, and recovery takes each part of the tail again under its own program.
+
+Runs finish on the version of a campaign they entered with: each program is joined with the older ones. Which of them is
+a function of the journal alone, so that the process that lived through the changes and the one that starts after them
+join the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
-from actors.event import Event, Kind
-from actors.program import Program
-from persistence.interface import Commit, Entry, Store, StoreError
+from actors.event import Event
+from actors.program import Campaign, Program
+from engine.versions import Change
+from persistence.interface import Entry, Store, StoreError
 
 Compile = Callable[[bytes], Program]
 """Makes the program of a stored source."""
 
-VERSIONS_MAX: Final = 20
-"""Older programs whose campaigns can still be finished by runs that entered under them."""
+VERSIONS_MAX: Final = 32
+"""Programs whose campaigns can still be finished by runs that entered under them; runs that are older end as `archived`.
+Only programs that changed a campaign count."""
 
 
-class Recorded(msgspec.Struct):
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body of a `program` entry."""
 
     hash: str
+    who: str = ""
+    changes: tuple[Change, ...] = ()
+    campaigns: dict[str, str] = {}
+    """campaign -> its version, marked if it is not plainly live."""
+    since: dict[int, int] = {}
+    """Entry pattern that time may complete -> when it came in, in ms: no silence before that counts."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A program's beginning, as the journal has it."""
+
+    seq: int
+    at: int
+    body: Recorded
 
 
 _decode = msgspec.json.Decoder(Recorded).decode
 _encode = msgspec.json.encode
 
 
-async def recorded(store: Store) -> list[str]:
-    """Hashes of the programs of the journal, in order; the last is the newest."""
-    return [_decode(entry.event.body).hash async for entries in store.history("") for entry in entries]
+async def records(store: Store) -> list[Record]:
+    """Every change of program, in order; the last counts now."""
+    return [
+        Record(entry.seq, entry.at, _decode(entry.event.body))
+        async for entries in store.history("")
+        for entry in entries
+        if entry.event.kind == "program"
+    ]
 
 
-async def older(store: Store, hashes: list[str], current: str, compile_program: Compile) -> Program | None:
-    """The program the journal ends under, able to finish what entered under those before it. None: it is the current
-    one and there was no other, or the journal is new."""
-    kept = list(dict.fromkeys(reversed(hashes)))[:VERSIONS_MAX][::-1]
-    sources = await store.programs([known for known in kept if known != current])
-    program: Program | None = None
-    for known in kept:
-        if known == current:
+def is_beginning(entry: Entry) -> bool:
+    """Whether from this journal entry on another program counts."""
+    return not entry.event.user
+
+
+class Eras:
+    """The programs of a journal, and the one that counts for each of its entries."""
+
+    def __init__(self, known: Mapping[str, Program], records: Sequence[Record], otherwise: Program) -> None:
+        """`known`: the programs by hash, all that `wanted` names. `otherwise` counts where the journal tells of none."""
+        self._known = dict(known)
+        self._records = list(records)
+        self._otherwise = otherwise
+        self._joined: dict[int, Program] = {}
+
+    @property
+    def newest(self) -> str:
+        """Hash of the program that counts now, "" if the journal tells of none."""
+        return self._records[-1].body.hash if self._records else ""
+
+    @property
+    def current(self) -> Program:
+        return self._under(len(self._records) - 1)
+
+    @property
+    def began(self) -> int:
+        """Journal position at which the current program began."""
+        return self._records[-1].seq if self._records else 0
+
+    def under(self, seq: int) -> tuple[Program, int]:
+        """(the program under which journal entry `seq` is taken, the position at which that program began)"""
+        number = len(self._records) - 1
+        while number >= 0 and self._records[number].seq >= seq:
+            number -= 1
+        return self._under(number), self._records[number].seq if number >= 0 else 0
+
+    def next(self, program: Program, at: int, who: str, changes: tuple[Change, ...]) -> Recorded:
+        """What the journal is to say of a program that begins at `at`."""
+        old = self.current if self._records else None
+        return Recorded(
+            hash=program.hash,
+            who=who,
+            changes=changes,
+            campaigns={campaign.id: _mark(campaign) for campaign in program.campaigns},
+            since={} if old is None else _since(program, old, at),
+        )
+
+    def begin(self, program: Program, record: Record) -> Program:
+        """From the record's position on `program` counts. Returns it as it counts, joined with the older ones."""
+        self._known[program.hash] = program
+        self._records.append(record)
+        return self.current
+
+    def back_to(self, seq: int) -> Program:
+        """The beginnings after journal position `seq` did not happen."""
+        while self._records and self._records[-1].seq > seq:
+            self._joined.pop(len(self._records) - 1, None)
+            self._records.pop()
+        return self.current
+
+    def _under(self, number: int) -> Program:
+        """Of record `number`; of -1, before all records: the first one's, for nothing was taken before it."""
+        if not self._records:
+            return self._otherwise
+        number = max(number, 0)
+        found = self._joined.get(number)
+        if found is None:
+            found = self._joined[number] = self._join(number)
+        return found
+
+    def _join(self, number: int) -> Program:
+        program: Program | None = None
+        for known in kept(self._records[: number + 1]):
+            newer = self._known[known]
+            program = newer if program is None else newer.with_versions(program)
+        assert program is not None, "the newest record is always kept"
+        return msgspec.structs.replace(program, since=self._records[number].body.since)
+
+
+def kept(known: Sequence[Record]) -> list[str]:
+    """Hashes of the programs that the newest of the records is joined of, oldest first."""
+    chosen: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    for record in reversed(known):
+        marks = set(record.body.campaigns.items())
+        if record.body.hash in chosen or (chosen and marks and marks <= seen):
             continue
-        source = sources.get(known)
-        if source is None:
+        chosen.append(record.body.hash)
+        seen |= marks
+        if len(chosen) == VERSIONS_MAX:
+            break
+    return chosen[::-1]
+
+
+def wanted(known: Sequence[Record], replay_from: int) -> set[str]:
+    """Hashes of all programs that are needed to take the journal again after `replay_from`."""
+    first = max((number for number, record in enumerate(known) if record.seq <= replay_from), default=0)
+    return {one for number in range(first, len(known)) for one in kept(known[: number + 1])}
+
+
+async def eras(store: Store, replay_from: int, current: Program, compile_program: Compile | None) -> Eras:
+    """The programs of the journal. Raises StoreError if one is not stored."""
+    if compile_program is None:
+        return Eras({}, [], current)
+    found = await records(store)
+    needed = wanted(found, replay_from)
+    sources = await store.programs(sorted(needed - {current.hash}))
+    programs = {current.hash: current}
+    for known in needed - {current.hash}:
+        if known not in sources:
             raise StoreError(f"program {known} of the journal is not stored: restore a backup")
-        compiled = compile_program(source)
-        program = compiled if program is None else compiled.with_versions(program)
-    return program
+        programs[known] = compile_program(sources[known])
+    return Eras(programs, found, current)
 
 
-def record(program: str, source: bytes, seq: int, at: int) -> Commit:
-    """The commit that says: from journal position `seq` on, this program counts."""
-    event = Event(user="", kind=cast(Kind, "program"), message_id=f"program-{seq}", body=_encode(Recorded(program)))
-    return Commit(entries=[Entry(seq, at, event)], programs=[(program, source, at)])
+def entry(body: Recorded, seq: int, at: int) -> Entry:
+    """The journal entry of a program's beginning."""
+    event = Event(user="", kind="program", message_id=f"program-{seq}", body=_encode(body))
+    return Entry(seq, at, event)
+
+
+def _mark(campaign: Campaign) -> str:
+    return campaign.version if campaign.is_live else f"{campaign.version}~"
+
+
+def _since(program: Program, old: Program, at: int) -> dict[int, int]:
+    before = {pattern.key for _, pattern in old.timed}
+    return {
+        pattern.key: old.since.get(pattern.key, 0) if pattern.key in before else at
+        for _, pattern in program.timed
+        if pattern.key not in before or pattern.key in old.since
+    }

@@ -3,23 +3,30 @@
 State is the fold of the journal over the snapshots, so taking an input again gives what it gave before, and nothing of
 it has to be written: its decisions and sends were committed with it. Timers that had fired fire again later, if the
 actor's snapshot is older; they write the same rows under the same ids, which the store ignores.
+
+Each part of the journal is taken again under the program that counted then. Where another began, the timers due before
+that fire first, under the old one, as they did then.
 """
 
 from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
+from typing import Final
 
-from actors.actor import take
-from actors.program import Program
+from actors.actor import fire, renew, take
 from engine.alarms import Alarms
 from engine.loading import read
+from engine.programs import Eras, is_beginning
 from engine.residence import Residence
 from persistence.interface import Commit, Entry, Head, Store, StoreError
 
 log = logging.getLogger(__name__)
+
+SLICE_USERS: Final = 2_000
+"""Whose timers fire at once where another program began."""
 
 
 @contextmanager
@@ -43,24 +50,64 @@ async def arm(store: Store, alarms: Alarms) -> None:
         alarms.order()
 
 
-async def replay(store: Store, head: Head, residence: Residence, alarms: Alarms, program: Program) -> int:
+async def replay(store: Store, head: Head, residence: Residence, alarms: Alarms, eras: Eras) -> int:
     """Take the journal's tail again. Memory stays within its limits: who leaves it is written. Returns the inputs taken."""
     taken = 0
     with _uncollected():
         async for entries in store.tail(head.replay_from):
-            taken += await _again(store, entries, residence, program)
-            evicted = Commit()
-            residence.trim(evicted)
-            if evicted.snapshots:
-                await store.commit(evicted)
-                residence.snapshots.settle(evicted)
+            for part in _parts(entries):
+                if is_beginning(part[0]):
+                    _arm_again(residence, alarms, residence.snapshots.changed)
+                    await _fire_before(store, part[0], residence, alarms, eras)
+                else:
+                    taken += await _again(store, part, residence, eras)
+                    await _trim(store, residence)
     _arm_again(residence, alarms, residence.snapshots.changed)
     return taken
 
 
-async def rebuild(
-    store: Store, users: Set[str], after: int, residence: Residence, alarms: Alarms, program: Program
-) -> None:
+async def _trim(store: Store, residence: Residence) -> None:
+    evicted = Commit()
+    residence.trim(evicted)
+    if evicted.snapshots:
+        await store.commit(evicted)
+        residence.snapshots.settle(evicted)
+
+
+async def _fire_before(store: Store, beginning: Entry, residence: Residence, alarms: Alarms, eras: Eras) -> None:
+    """All timers due before another program began fire under the one before it."""
+    program, _ = eras.under(beginning.seq)
+    past: list[str] = []
+    while ringing := alarms.ring(beginning.at - 1, SLICE_USERS):
+        await bring(store, [user for _, user in ringing], residence)
+        for _, user in ringing:
+            actor = residence.find(user)
+            if actor is None:
+                continue  # it was joined into another, who has its timers
+            if actor.position >= beginning.seq:
+                past.append(user)
+                continue
+            fire(actor, beginning.at - 1, program)
+            residence.snapshots.changed.add(user)
+            alarms.set(user, actor.due)
+        await _trim(store, residence)
+    _arm_again(residence, alarms, set(past))
+
+
+def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """The entries in their order, each beginning of a program by itself."""
+    start = 0
+    for place, entry in enumerate(entries):
+        if is_beginning(entry):
+            if start < place:
+                yield entries[start:place]
+            yield [entry]
+            start = place + 1
+    if start < len(entries):
+        yield entries[start:]
+
+
+async def rebuild(store: Store, users: Set[str], after: int, residence: Residence, alarms: Alarms, eras: Eras) -> None:
     """These users as the disk has them, and nothing else: their snapshots and what the journal holds after `after`."""
     names = sorted(users)
     moved, found = await read(store, names)
@@ -71,10 +118,20 @@ async def rebuild(
         if snapshot is not None:
             residence.arrive(user, snapshot)
     async for entries in store.tail(after):
-        theirs = [entry for entry in entries if entry.event.user in users]
-        if theirs:
-            await _again(store, theirs, residence, program)
+        for part in _parts([entry for entry in entries if entry.event.user in users or is_beginning(entry)]):
+            if is_beginning(part[0]):
+                _fire_theirs_before(part[0], users, residence, eras)
+            else:
+                await _again(store, part, residence, eras)
     _arm_again(residence, alarms, users)
+
+
+def _fire_theirs_before(beginning: Entry, users: Set[str], residence: Residence, eras: Eras) -> None:
+    program, _ = eras.under(beginning.seq)
+    for user in users:
+        actor = residence.peek(user)
+        if actor is not None and actor.position < beginning.seq and 0 < actor.due < beginning.at:
+            fire(actor, beginning.at - 1, program)
 
 
 def _arm_again(residence: Residence, alarms: Alarms, users: Set[str]) -> None:
@@ -84,15 +141,21 @@ def _arm_again(residence: Residence, alarms: Alarms, users: Set[str]) -> None:
             alarms.settle(user, actor.due)
 
 
-async def _again(store: Store, entries: list[Entry], residence: Residence, program: Program) -> int:
-    """Bring in the actors of these entries, in one query, and let them take what their snapshots do not hold."""
-    missing = {entry.event.user for entry in entries if entry.event.user and not residence.holds(entry.event.user)}
+async def bring(store: Store, users: Iterable[str], residence: Residence) -> None:
+    """Those of the users who are not in memory come in, in one query."""
+    missing = {user for user in users if not residence.holds(user)}
     if missing:
         moved, found = await read(store, sorted(missing))
         for name, user in moved.items():
             residence.learn_name(name, user)
         for user in missing - moved.keys():
             residence.arrive(user, found.get(user))
+
+
+async def _again(store: Store, entries: list[Entry], residence: Residence, eras: Eras) -> int:
+    """Bring in the actors of these entries, all of one program, and let them take what their snapshots do not hold."""
+    await bring(store, [entry.event.user for entry in entries], residence)
+    program, began = eras.under(entries[0].seq)
     taken = 0
     find = residence.find
     changed = residence.snapshots.changed
@@ -100,8 +163,8 @@ async def _again(store: Store, entries: list[Entry], residence: Residence, progr
     for entry in entries:
         event = entry.event
         user = event.user
-        if not user or user in names:
-            continue  # a change by an operator; a visitor whose history is in the snapshot of who it turned out to be
+        if user in names:
+            continue  # a visitor whose history is in the snapshot of who it turned out to be
         actor = find(user)
         assert actor is not None, f"{user!r} has left memory between two entries of one batch"
         if entry.seq <= actor.position:
@@ -110,6 +173,8 @@ async def _again(store: Store, entries: list[Entry], residence: Residence, progr
             take(actor, event, entry.at, program)
         except Exception:
             log.exception("actor %r failed on journal entry %d, which it had taken before", user, entry.seq)
+        if actor.position < began:
+            renew(actor, program)
         actor.position = entry.seq
         changed.add(user)
         taken += 1

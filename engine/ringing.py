@@ -25,6 +25,8 @@ class Ringing:
         self._loading = loading
         self._slice_max = slice_max
         self._wake = asyncio.Event()
+        self.between = asyncio.Lock()
+        """Whoever holds it knows that no slice of timers is under way: what is due stands in the index."""
         self._until: int | None = None
         self._ringing_since: int | None = None
 
@@ -48,12 +50,26 @@ class Ringing:
                 self._until = due
                 await self._clock.sleep_until(due, self._wake)
                 continue
-            self._ringing_since = due
+            async with self.between:
+                await self._ring(now)
+
+    async def catch_up(self) -> None:
+        """All timers due until now fire. Only with `between` held, and while the disk has room."""
+        while not self._committer.full:
+            now, due = self._clock.now_ms(), self._alarms.next_due()
+            if due is None or due > now:
+                return
             await self._ring(now)
-            self._ringing_since = None
 
     async def _ring(self, now: int) -> None:
         ringing = self._alarms.ring(now, self._slice_max)
+        if not ringing:
+            return
+        self._ringing_since = ringing[0][0]
+        await self._fire(ringing, now)
+        self._ringing_since = None
+
+    async def _fire(self, ringing: list[tuple[int, str]], now: int) -> None:
         away = self._shard.fire(ringing, now)
         try:
             if away:

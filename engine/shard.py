@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from actors.actor import fire, take
+from actors.actor import fire, renew, take
 from actors.event import Event
 from actors.program import Program
 from actors.turn import NOTHING, UNTRACKED, Turn
@@ -47,6 +47,8 @@ class Shard:
         critical: frozenset[str] = CRITICAL,
     ) -> None:
         self.program = program
+        self.began = 0
+        """Journal position at which the program began."""
         self.seq = 0
         """Of the newest journal row, on disk or gathering."""
         self.floor = 0
@@ -93,6 +95,7 @@ class Shard:
         changed = self._changed.changed.add
         alarm = self._alarms.set
         program = self.program
+        began = self.began
         pending: Pending | None = None
         seq = start = self.seq
         duplicates = 0
@@ -123,6 +126,8 @@ class Shard:
                 continue
             else:
                 self.gather(turn, batch)
+            if actor.position < began:
+                renew(actor, program)
             seq += 1
             actor.position = seq
             append(Entry(seq, at, event))
@@ -170,6 +175,21 @@ class Shard:
         if any(event.name in critical or event.source == "engine" for event in events):
             return limits.inflight_inputs_max + limits.critical_inputs_max
         return limits.inflight_inputs_max
+
+    # --- another program ------------------------------------------------------------------------------------------
+
+    def begin(self, program: Program, entry: Entry, source: bytes) -> None:
+        """What is taken from here on is taken under `program`. All timers due before the entry's stamp have fired."""
+        assert entry.seq == self.seq + 1, f"program entry {entry.seq} after {self.seq}"
+        commit = self._committer.gathering.commit
+        commit.entries.append(entry)
+        commit.programs.append((program.hash, source, entry.at))
+        self.seq = entry.seq
+        self.count_under(program, entry.seq)
+        self._committer.wake()
+
+    def count_under(self, program: Program, began: int) -> None:
+        self.program, self.began = program, began
 
     # --- what comes of a turn -------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.actor import Actor, join, take
+from actors.actor import Actor, join, renew, take
 from actors.event import ANONYMOUS, Event
 from actors.turn import NOTHING, UNTRACKED, Turn
 from engine.alarms import Alarms
@@ -144,6 +144,8 @@ class Unusual:
         batch = self._committer.gathering
         if turn is not NOTHING:
             shard.gather(turn, batch)
+        if actor.position < shard.began:
+            renew(actor, shard.program)
         shard.seq += 1
         actor.position = shard.seq
         batch.commit.entries.append(Entry(shard.seq, at, event))
