@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Final
 
 import msgspec
 
 from actors import compiled_patterns as shapes
 from actors import program as compiled
-from actors.frequency import DAY_MS
-from actors.memory import slot_key
 from actors.names import ALIASES
 from actors.scope import Evaluate
 from engine.language import ast
@@ -22,9 +19,6 @@ from engine.language.compile_memory import Plan, plain
 from engine.language.compile_names import bag_object, collection_value
 from engine.language.compile_patterns import Patterns
 from engine.language.compile_policy import compile_policy
-
-UNMATCHED: Final = shapes.Unmatched(key=slot_key("unmatched for 30d"), span=30 * DAY_MS, text="nothing matched for 30d")
-"""How users come into the policy's `default_campaign`."""
 
 __all__ = ["CompileError", "compile_site", "version_of"]
 
@@ -61,7 +55,6 @@ class Compiler:
             for campaign in self._site.campaigns
             if campaign.status not in ("draft", "archived") and (only is None or campaign.id in only)
         )
-        ordered = compiled.by_priority(campaigns)
         segments = self._watched(campaigns)
         return compiled.Program(
             hash=sha256(msgspec.json.encode([self._site.sources, only])).hexdigest(),
@@ -72,22 +65,10 @@ class Compiler:
             policy=compile_policy(self._site.policy),
             aliases={**ALIASES, **dict(self._site.profile.aliases)},
             segments=segments,
-            timed=(
-                *(
-                    (campaign, pattern)
-                    for campaign in ordered
-                    for pattern in campaign.entries
-                    if isinstance(pattern, shapes.Absence | shapes.Silence)
-                ),
-                *((campaign, UNMATCHED) for campaign in ordered if campaign.id == self._site.policy.default_campaign),
-            ),
-            memberships=tuple(
-                (campaign, pattern)
-                for campaign in ordered
-                for pattern in campaign.entries
-                if isinstance(pattern, shapes.Membership)
-            ),
+            timed=compiled.timed_entries(campaigns, {self._site.policy.default_campaign or ""}),
+            memberships=compiled.membership_entries(campaigns),
             every_turn=any(segment.any_turn for segment in segments),
+            archived=frozenset(one.id for one in self._site.campaigns if one.status == "archived"),
         )
 
     def _watched(self, campaigns: Iterable[compiled.Campaign]) -> tuple[shapes.Segment, ...]:
