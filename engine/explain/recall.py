@@ -13,8 +13,9 @@ from actors.event import ANONYMOUS
 from actors.program import Program
 from actors.state import Actor
 from actors.turn import Decision
+from engine import programs
 from engine.language import ast
-from engine.language.compile import compile_site
+from engine.language.compile import compile_site, version_of
 from engine.language.load import read_site
 from persistence.interface import Entry, Snapshot, StoreError
 
@@ -74,12 +75,8 @@ class _Alias(msgspec.Struct):
     from_: object = msgspec.field(name="from", default="")
 
 
-class _Recorded(msgspec.Struct):
-    hash: str
-
-
 _alias = msgspec.json.Decoder(_Alias).decode
-_recorded = msgspec.json.Decoder(_Recorded).decode
+_recorded = msgspec.json.Decoder(programs.Recorded).decode
 
 
 def known_site(site: ast.Site) -> Known:
@@ -152,40 +149,44 @@ async def _start(store: Source, user: str, at: int | None) -> Actor | None:
 
 
 async def _epochs(store: Source, current: Known | None, at: int | None) -> list[Epoch]:
-    changes = [
-        entry
+    records = [
+        programs.Record(entry.seq, entry.at, _recorded(entry.event.body))
         async for batch in store.history("")
         for entry in batch
-        if str(entry.event.kind) == "program" and (at is None or entry.at <= at)
+        if entry.event.kind == "program" and (at is None or entry.at <= at)
     ]
-    hashes = [_recorded(entry.event.body).hash for entry in changes]
-    sources = await store.programs(list(dict.fromkeys(hashes)))
-    epochs: list[Epoch] = []
-    for entry, found in zip(changes, hashes, strict=True):
-        is_current = current is not None and found == current.program.hash
-        known = current if current is not None and is_current else _compiled(sources.get(found), found)
-        if epochs:
-            known = Known(known.site, known.program.with_versions(epochs[-1].known.program))
-        epochs.append(Epoch(entry.seq, entry.at, known))
-    if not epochs and current is None:
-        raise StoreError("the journal does not say which site it was written under: give the site")
-    return epochs or [Epoch(0, 0, current)] if current is not None else epochs
+    if not records:
+        if current is None:
+            raise StoreError("the journal does not say which site it was written under: give the site")
+        return [Epoch(0, 0, current)]
+    known = await _sites(store, list(dict.fromkeys(record.body.hash for record in records)), current)
+    joined = programs.Eras(
+        {name: one.program for name, one in known.items()}, records, known[records[0].body.hash].program
+    )
+    return [
+        Epoch(record.seq, record.at, Known(known[record.body.hash].site, joined.under(record.seq + 1)[0]))
+        for record in records
+    ]
 
 
-def _compiled(source: bytes | None, program: str) -> Known:
-    if source is None:
-        raise StoreError(f"program {program} of the journal is not stored: restore a backup")
-    files: list[tuple[str, str]] = msgspec.json.decode(source, type=list[tuple[str, str]])
-    return known_site(read_site({name: text.encode() for name, text in files}).site)
+async def _sites(store: Source, hashes: list[str], current: Known | None) -> dict[str, Known]:
+    sources = await store.programs(hashes)
+    found = {}
+    for name in hashes:
+        if current is not None and name == current.program.hash:
+            found[name] = current
+        elif name not in sources:
+            raise StoreError(f"program {name} of the journal is not stored: restore a backup")
+        else:
+            files: list[tuple[str, str]] = msgspec.json.decode(sources[name], type=list[tuple[str, str]])
+            found[name] = known_site(read_site({file: text.encode() for file, text in files}).site)
+    return found
 
 
 def campaigns_by_version(epochs: Iterable[Epoch]) -> dict[str, tuple[ast.Site, ast.Campaign]]:
     """Every version of a campaign that a run may be pinned to, with the site it stood in."""
-    found = {}
-    for epoch in epochs:
-        versions = {(campaign.id, campaign.version) for campaign in epoch.known.program.campaigns}
-        by_id = {campaign.id: campaign for campaign in epoch.known.site.campaigns}
-        for campaign, version in versions:
-            if campaign in by_id:
-                found[version] = (epoch.known.site, by_id[campaign])
-    return found
+    return {
+        version_of(campaign, epoch.known.site.profile): (epoch.known.site, campaign)
+        for epoch in epochs
+        for campaign in epoch.known.site.campaigns
+    }

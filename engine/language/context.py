@@ -13,7 +13,7 @@ from engine.language.decode import Report
 from engine.language.durations import FORMS
 from engine.language.expressions import parse_expression, parse_pattern
 from engine.language.fields import ExpressionText, Patterns
-from engine.language.problems import LanguageError
+from engine.language.problems import LanguageError, Problem
 from engine.language.resolve import Known, Place, check_names, check_pattern
 from engine.language.yaml import Mapping as YamlMapping
 from engine.language.yaml import Scalar, Sequence, Value, kind_of
@@ -24,6 +24,25 @@ NULL = ast.Constant(value=None)
 """Stands for what could not be read; its problem is in the report, so the site is refused."""
 
 
+class Places:
+    """Where the nodes of a site's syntax tree stand in its files: for advice, which is given when all is read."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, tuple[object, Value]] = {}
+
+    def note(self, node: object, value: Value) -> None:
+        self._of[id(node)] = (node, value)
+
+    def problem(self, node: object, message: str, at: int = 0) -> Problem | None:
+        """Advice at a node that was noted, or at an offset of the text it was read from; None if it was not noted."""
+        found = self._of.get(id(node))
+        if found is None:
+            return None
+        value = found[1]
+        start = value.place_within(at) if isinstance(value, Scalar) and at else value.start
+        return value.source.problem(start, message, "advice")
+
+
 class Context(msgspec.Struct, kw_only=True):
     """Of one site. `known` fills while profile.yaml is read, before any campaign."""
 
@@ -32,6 +51,7 @@ class Context(msgspec.Struct, kw_only=True):
     known: Known = msgspec.field(default_factory=lambda: Known(collections={}, segments=frozenset()))
     pending: list[Callable[[], None]] = []
     """Checks of names, put off until all names that the file makes are known."""
+    places: Places = msgspec.field(default_factory=Places)
 
     def settle(self) -> None:
         """Carries out the checks that were put off."""
@@ -46,6 +66,7 @@ class Context(msgspec.Struct, kw_only=True):
         tree = self._value(text.value, place)
         if text.duration and isinstance(tree, ast.Constant):
             self._check_duration(text.value, tree)
+        self.places.note(tree, text.value)
         return tree
 
     def required(self, text: ExpressionText | None, place: Place) -> ast.Expression:
@@ -91,6 +112,7 @@ class Context(msgspec.Struct, kw_only=True):
         self.pending.append(
             lambda: check_pattern(tree, place, self.known, lambda at, what: self.tell(scalar, at, what))
         )
+        self.places.note(tree, scalar)
         return tree
 
     def _check_duration(self, value: Value, tree: ast.Constant) -> None:

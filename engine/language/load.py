@@ -9,8 +9,9 @@ from typing import Final
 
 import msgspec
 
+from engine.language.advise import advise
 from engine.language.ast import Campaign, Profile, Site
-from engine.language.context import Context
+from engine.language.context import Context, Places
 from engine.language.decode import Report
 from engine.language.problems import Problem, SiteErrors, did_you_mean
 from engine.language.read_campaign import read_campaign
@@ -30,6 +31,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     site: Site
     advice: tuple[Problem, ...]
+    places: Places
 
 
 def load_site(path: Path) -> Site:
@@ -107,7 +109,9 @@ class _Reader:
                 (name, data.decode("utf-8-sig")) for name, data in sorted(self._files.items()) if _is_text(name)
             ),
         )
-        return Checked(site=site, advice=SiteErrors(self._report.problems).problems)
+        for problem in advise(site, self._context.places):
+            self._report.add(problem)
+        return Checked(site=site, advice=SiteErrors(self._report.problems).problems, places=self._context.places)
 
     def _shown(self, name: str) -> str:
         return (Path(self._path) / name).as_posix() if self._path else name

@@ -58,7 +58,7 @@ def read_campaign(
     )
     context.settle()
     context.known.made = frozenset()
-    _advise(made, value, context)
+    context.places.note(made, value)
     return made, [sending for reader in readers for sending in reader.sends]
 
 
@@ -102,15 +102,3 @@ def _goal(goal: GoalFile | None, context: Context) -> ast.Goal | None:
         value=goal.value,
         go_on=goal.continue_,
     )
-
-
-def _advise(campaign: ast.Campaign, value: Value, context: Context) -> None:
-    """What is allowed and probably not meant."""
-    goal = campaign.goal
-    if goal is not None and goal.go_on and not _exits_on(campaign, goal):
-        context.report.at(value, "the run goes on after the goal, and no exit ends it then", "advice")
-
-
-def _exits_on(campaign: ast.Campaign, goal: ast.Goal) -> bool:
-    ending = {pattern.event for pattern in campaign.exits if isinstance(pattern, ast.EventPattern)}
-    return all(isinstance(pattern, ast.EventPattern) and pattern.event in ending for pattern in goal.patterns)

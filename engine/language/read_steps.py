@@ -73,7 +73,10 @@ class StepReader:
                 self._report.at(value, f"a step is one of {one_of(_STEPS)}")
             return None
         read: Callable[[shapes.StepFile, Value, int], ast.AnyStep | None] = getattr(self, f"_{said[0]}")
-        return read(found, value, depth)
+        made = read(found, value, depth)
+        if made is not None:
+            self._context.places.note(made, value)
+        return made
 
     # --- waits ----------------------------------------------------------------------------------------------------
 
@@ -151,8 +154,6 @@ class StepReader:
                 otherwise = self.steps(case.else_, depth + 1)
             elif case.when is not None and case.do is not None and case.else_ is None:
                 condition = self._context.required(case.when, STEP)
-                if isinstance(condition, ast.Constant) and condition.value is False:
-                    self._report.at(case.when.value, "this can never hold", "advice")
                 cases.append((condition, self.steps(case.do, depth + 1)))
             else:
                 self._report.at(value, f"case {number} of the branch is neither `when` with `do`, nor `else`")

@@ -1,0 +1,123 @@
+"""For each campaign, short sequences of events that ought to bring a user into it and through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from engine.language import ast
+from engine.language.needs import Needs, Told, Wishes
+
+APART_MS: Final = 1_000
+"""Between two events of one sequence."""
+
+PLAIN: Final = "page_viewed"
+"""What stands for any activity."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a user does, or (no `event`) that a server tells of his traits; `after` ms from the sequence's start."""
+
+    after: int
+    event: str = ""
+    properties: Mapping[str, Any] = {}
+
+
+class Stimulus(msgspec.Struct, frozen=True, kw_only=True):
+    campaign: str
+    event: str
+    """What brings the user in, for the reader."""
+    steps: tuple[Step, ...]
+    traits: Mapping[str, Any]
+    entered: int
+    """When the user is in, in ms after the first step."""
+    key: str | None
+    """Property that tells one run from another: each use of the stimulus needs its own value of it."""
+
+    def then(self, steps: tuple[Step, ...], at: int) -> Stimulus:
+        """With more steps, that begin at `at`."""
+        later = tuple(msgspec.structs.replace(step, after=step.after + at) for step in steps)
+        return msgspec.structs.replace(self, steps=(*self.steps, *later))
+
+
+class Stimuli:
+    """Of one site."""
+
+    def __init__(self, site: ast.Site) -> None:
+        self._site = site
+        self._wishes = Wishes(site.profile)
+
+    def of(self, campaign: ast.Campaign) -> Iterator[Stimulus]:
+        for pattern in campaign.entry.patterns:
+            yield self._stimulus(campaign, pattern)
+        if campaign.id == self._site.policy.default_campaign:
+            yield Stimulus(
+                campaign=campaign.id,
+                event=PLAIN,
+                steps=(Step(after=0, event=PLAIN),),
+                traits={},
+                entered=0,
+                key=None,
+            )
+
+    def answer(self, pattern: ast.Pattern) -> tuple[Step, ...]:
+        """What completes a pattern that a run waits for."""
+        return _steps(self._events(pattern, Needs(), ""))
+
+    def _stimulus(self, campaign: ast.Campaign, pattern: ast.Pattern) -> Stimulus:
+        needs = Needs()
+        self._wishes.of(campaign.entry.condition, needs)
+        self._wishes.of(campaign.entry.audience, needs)
+        events = self._events(pattern, needs, campaign.id)
+        if events and needs.properties:
+            events[-1] = Told(event=events[-1].event, properties={**events[-1].properties, **needs.properties})
+        # Who is to enter a segment by his traits has none of them before.
+        become = needs.traits if isinstance(pattern, ast.SegmentPattern) else {}
+        steps = _steps([*needs.before, *events])
+        if become:
+            steps = (*steps, Step(after=len(steps) * APART_MS, properties=become))
+        last = steps[-1].after if steps else 0
+        return Stimulus(
+            campaign=campaign.id,
+            event=events[-1].event if events else needs.before[-1].event if needs.before else "identify",
+            steps=steps,
+            traits={} if become else needs.traits,
+            entered=last + _lasts(pattern),
+            key=campaign.entry.key,
+        )
+
+    def _events(self, pattern: ast.Pattern, needs: Needs, campaign: str) -> list[Told]:
+        wishes = self._wishes
+        match pattern:
+            case ast.EventPattern(event=event, where=where):
+                return [wishes.event(event, where)]
+            case ast.ThenPattern(steps=steps) | ast.AllPattern(patterns=steps):
+                return [wishes.event(step.event, step.where) for step in steps]
+            case ast.SilencePattern(event="activity"):
+                return [Told(event=PLAIN)]
+            case ast.SilencePattern(event=event, where=where):
+                return [wishes.event(event, where)]
+            case ast.SegmentPattern(segment=segment):
+                wishes.of(dict(self._site.profile.segments).get(segment), needs)
+                return []
+            case ast.CalledPattern():
+                return [Told(event="called", properties={"campaign": campaign} if campaign else {})]
+
+
+def _steps(events: list[Told]) -> tuple[Step, ...]:
+    return tuple(
+        Step(after=number * APART_MS, event=told.event, properties=told.properties)
+        for number, told in enumerate(events)
+    )
+
+
+def _lasts(pattern: ast.Pattern) -> int:
+    """How long after its last event a pattern matches, in ms."""
+    match pattern:
+        case ast.ThenPattern(absent=absent, within=within) if absent is not None:
+            return round(within * 1000)
+        case ast.SilencePattern(seconds=span):
+            return round(span * 1000)
+    return 0
