@@ -74,8 +74,8 @@ def _section(title: str) -> Iterator[RenderableType]:
 def _run(run: RunView, now: int) -> Iterator[RenderableType]:
     key = f", {run.key}" if run.key else ""
     variant = f", variant {run.variant}" if run.variant else ""
-    kind = "In it" if run.active else "Was in it"
-    yield from _section(f"{kind} since {words.moment(run.entered, now)}{key}{variant}")
+    kind = "In it since" if run.active else "Was in it from"
+    yield from _section(f"{kind} {words.moment(run.entered, now)}{key}{variant}")
     if run.active:
         yield _line(2, run.now)
     for step in run.happened[-STEPS_SHOWN_MAX:]:
@@ -123,8 +123,8 @@ def _marked(depth: int, state: str, text: str, until: str, saw: str = "") -> Ren
         line.append(f"  {until}", colour)
     if saw:
         line.append(f"  {saw}", "dim")
-    return Padding(line, (0, 0, 0, depth * INDENT))
+    return Padding(line, (0, 0, 0, depth * INDENT), expand=False)
 
 
 def _line(depth: int, text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style), (0, 0, 0, depth * INDENT))
+    return Padding(Text(text, style), (0, 0, 0, depth * INDENT), expand=False)

@@ -94,7 +94,7 @@ async def _recalled(
 
 
 def _unknown(user: str, others: Sequence[str], as_plain: bool) -> int:
-    meant = nearest(user, others)
+    meant = nearest(user, others) or next((one for one in others if one.startswith(user)), None)
     if as_plain:
         click.echo(json.dumps({"user": user, "known": False, "nearest": meant}))
     else:

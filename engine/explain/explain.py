@@ -161,7 +161,7 @@ class _View:
             since = words.moment(active[-1].entered, now)
             more = f" ({len(active)} runs in all)" if len(active) > 1 else ""
             return f"In it since {since}{more}: {active[-1].now}."
-        before = f" It was in it from {words.moment(runs[-1].entered, now)}: {runs[-1].now}." if runs else ""
+        before = f" Last in it from {words.moment(runs[-1].entered, now)}: {runs[-1].now}." if runs else ""
         if not any(part.state == "true" for part in entry):
             pending = [part for part in entry if part.state == "pending"]
             if pending:
@@ -180,8 +180,11 @@ class _View:
         return f"Not in it now; at the next match it enters.{before}"
 
     def _last_refusal(self, refused: list[Decision], runs: tuple[RunView, ...]) -> Decision | None:
-        """The last refusal, if no entry came after it."""
-        return refused[-1] if refused and (not runs or refused[-1].at > runs[-1].entered) else None
+        """The last refusal, if no entry came after it, and if it was not for a run that is over by now."""
+        last = refused[-1] if refused else None
+        if last is None or last.reason in ("concurrency", "re_entry") or (runs and last.at < runs[-1].entered):
+            return None
+        return last
 
 
 def _first_saw(part: Part) -> str:

@@ -60,6 +60,8 @@ class History:
         if needed is None:
             wanted = "" if holds else f", needs {operator} {words.number(bound)}"
             saw = f"{self._at_least()}{found} {what} {window}{wanted}"
+        elif holds and operator != "=":
+            saw = f"{self._at_least()}{found} {what} {window}, {needed} {'is' if needed == 1 else 'are'} enough"
         else:
             saw = f"{self._at_least()}{found} of {needed} {what} {window}"
         saw += self._leaving(times, node.window)

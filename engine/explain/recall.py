@@ -4,6 +4,7 @@ that the journal was written under."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import lru_cache
 from typing import Final, Protocol
 
 import msgspec
@@ -178,9 +179,15 @@ async def _sites(store: Source, hashes: list[str], current: Known | None) -> dic
         elif name not in sources:
             raise StoreError(f"program {name} of the journal is not stored: restore a backup")
         else:
-            files: list[tuple[str, str]] = msgspec.json.decode(sources[name], type=list[tuple[str, str]])
-            found[name] = known_site(read_site({file: text.encode() for file, text in files}).site)
+            found[name] = known_source(sources[name])
     return found
+
+
+@lru_cache(maxsize=32)
+def known_source(source: bytes) -> Known:
+    """The site of a program's stored sources. Raises SiteErrors."""
+    files: list[tuple[str, str]] = msgspec.json.decode(source, type=list[tuple[str, str]])
+    return known_site(read_site({file: text.encode() for file, text in files}).site)
 
 
 def campaigns_by_version(epochs: Iterable[Epoch]) -> dict[str, tuple[ast.Site, ast.Campaign]]:

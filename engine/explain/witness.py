@@ -72,9 +72,8 @@ class Witnesses:
         self._moment = moment
         self._campaign = campaign
         self._program = program
-        own = frozenset(event for pattern in program.entries for event in pattern.events)
-        self._wishes = Wishes(language, moment, own)
-        self._bases = Bases(language, moment, campaign.id, self._wishes)
+        self._own = frozenset(event for pattern in program.entries for event in pattern.events)
+        self._bases = Bases(language, moment, campaign.id, Wishes(language, moment, self._own))
 
     def found(self) -> tuple[Witness, ...]:
         """How it enters, if the user is not in it; and how it sends."""
@@ -115,25 +114,26 @@ class Witnesses:
         yield ()
         entry = self._campaign.entry
         bases = [base for pattern in entry.patterns for base in self._bases.of(pattern)]
-        conditions = self._conditions()
-        times = self._times(conditions)
         keys: list[dict[str, Any]] = [{}] if entry.key is None else [{}, {entry.key: NEW}]
-        plans = [
-            (*wish.events, *_with_last(base, {**wish.own, **key}))
-            for wish in conditions
+        dated = [
+            (start, (*wish.events, *_with_last(base, {**wish.own, **key})))
+            for start in self._times(self._conditions(self._moment.now))
+            for wish in self._conditions(start)
             for base in bases
             for key in keys
         ]
-        dated = [(start, plan) for start in times for plan in plans if plan]
         dated.sort(key=lambda one: (len(one[1]), one[0], sum(len(happen.properties) for happen in one[1])))
         for start, plan in dated:
-            yield self._moves(plan, start)
+            if plan:
+                yield self._moves(plan, start)
 
-    def _conditions(self) -> list[Wish]:
+    def _conditions(self, now: int) -> list[Wish]:
+        """Ways to the `if` and the audience as they would stand at `now`, if nothing came before."""
+        wishes = Wishes(self._language, msgspec.structs.replace(self._moment, now=now), self._own)
         found = [Wish()]
         for condition in (self._campaign.entry.condition, self._campaign.entry.audience):
             if condition is not None:
-                ways = self._wishes.of(condition)
+                ways = wishes.of(condition)
                 found = [one.joined(way) for one in found for way in ways]
         return cheapest([Wish(), *found])
 
@@ -229,7 +229,7 @@ def _with_last(base: tuple[Happen, ...], own: dict[str, Any]) -> tuple[Happen, .
 def _told(moves: tuple[Move, ...], now: int) -> str:
     if not moves:
         return "if nothing happens"
-    begin = f" at {words.moment(moves[0].at, now)} or later" if moves[0].at > now + STEP_MS else ""
+    begin = f" at {words.moment(moves[0].at, now)}" if moves[0].at > now + STEP_MS else ""
     told: list[str] = []
     for move in moves:
         shown = words.joined([f"{name} {words.value(value)}" for name, value in move.properties.items()])

@@ -18,12 +18,10 @@ LAST_MS: Final = 253_402_300_799_000
 
 
 def moment(at: int, now: int) -> str:
-    """`10:10` on the day of `now`, else `2026-01-05 10:10`; with seconds and milliseconds where there are any."""
+    """`10:10` on the day of `now`, else `2026-01-05 10:10`; with seconds where there are any. Milliseconds are left out:
+    who needs them has the JSON."""
     full = iso(min(max(at, 0), LAST_MS))
-    day, clock = full[:10], full[11:-1]
-    if clock.endswith(".000"):
-        clock = clock[:-4]
-        clock = clock.removesuffix(":00")
+    day, clock = full[:10], full[11:19].removesuffix(":00")
     return clock if day == iso(now)[:10] else f"{day} {clock}"
 
 

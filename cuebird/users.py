@@ -1,0 +1,65 @@
+"""Answers about one user for the routes of ingress/users.py, from the engine that runs and its store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from engine.engine import Engine
+from engine.explain.explain import NoSuchCampaign, explained, recall
+from engine.explain.model import as_json
+from engine.explain.profile import profile
+from engine.explain.recall import Known, known_site, known_source
+from engine.language import ast
+from engine.ledger import row
+from ingress.users import Unanswerable, UserQuestions
+from persistence.interface import Store
+
+RECENT_MAX: Final = 50
+"""Decisions in the answer to GET /v1/users/{id}."""
+
+
+def user_questions(engine: Engine, store: Store, site: ast.Site, now_ms: Callable[[], int]) -> UserQuestions:
+    """`site` is the one that the engine was started with; those it has taken since are read from the store."""
+    answers = _Answers(engine, store, known_site(site), now_ms)
+    return UserQuestions(answers.profile, answers.explain)
+
+
+class _Answers:
+    def __init__(self, engine: Engine, store: Store, known: Known, now_ms: Callable[[], int]) -> None:
+        self._engine = engine
+        self._store = store
+        self._known = known
+        self._now_ms = now_ms
+
+    async def profile(self, user: str) -> dict[str, Any] | None:
+        known = await self._current()
+        rows = await self._store.ledger(user=user, limit=RECENT_MAX)
+        actor = await self._engine.user(user)
+        if actor is None:
+            return None
+        # The program that runs can finish older versions too.
+        found = profile(actor, Known(known.site, self._engine.program), self._now_ms())
+        return {**found, "decisions": [row(one) for one in rows]}
+
+    async def explain(self, user: str, campaign: str | None, at: int | None) -> dict[str, Any] | None:
+        now = self._now_ms()
+        if at is not None and at > now:
+            raise Unanswerable("that time has not come yet: `at` is a moment of the past")
+        recalled = await recall(self._store, user, await self._current(), at)
+        if recalled is None:
+            return None
+        try:
+            # A long history takes a while to fold, and the engine's loop goes on meanwhile.
+            explanation = await asyncio.to_thread(explained, recalled, now if at is None else at, campaign)
+        except NoSuchCampaign as error:
+            raise Unanswerable(str(error)) from None
+        return as_json(explanation)
+
+    async def _current(self) -> Known:
+        running = self._engine.program.hash
+        if self._known.program.hash != running:
+            source = (await self._store.programs([running])).get(running)
+            self._known = known_source(source) if source is not None else self._known
+        return self._known
