@@ -87,6 +87,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     storage: str
     campaigns: list[CampaignRow]
     decisions: list[Row]
+    site: object = None
+    """What became of the last edit of the site's files: `at`, `taken`, `campaigns`, `problems`; None if there was none."""
 
 
 class Rate:
@@ -123,11 +125,13 @@ class Board:
         figures: Figures,
         now_ms: Callable[[], int],
         seconds: Callable[[], float],
+        site_news: Callable[[], object] = lambda: None,
     ) -> None:
         self._engine = engine
         self._figures = figures
         self._now_ms = now_ms
         self._seconds = seconds
+        self._site_news = site_news
         self._rate = Rate()
 
     def overview(self, waiting: int) -> Overview:
@@ -152,6 +156,7 @@ class Board:
             storage=engine.storage,
             campaigns=[shown_campaign(figures) for figures in self._figures.campaigns()],
             decisions=[shown(decision) for decision in self._figures.recent()],
+            site=self._site_news(),
         )
 
 

@@ -13,6 +13,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -20,24 +21,30 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from starlette.routing import BaseRoute
 
-from actors.program import Program
 from actors.token import SECRET_BYTES_MIN, Tokens
 from actors.turn import Send
 from analytics.figures import Figures, read_figures
 from analytics.watched import watched
 from cuebird.config import Settings
+from cuebird.proposal import compile_source as compile_source
+from cuebird.proposal import operator, source_of, stored_site, told_figures
+from cuebird.reload import Reload
+from cuebird.requests import Requests
+from cuebird.users import user_questions
 from delivery.dispatcher import Dispatcher
 from delivery.push import Push as Rendered
 from delivery.render import Templates
+from engine import versions
 from engine.clock import SystemClock
-from engine.engine import Engine
+from engine.engine import Change, Engine
 from engine.language.compile import compile_site
-from engine.language.load import load_site, read_site
+from engine.language.load import load_site
 from ingress.app import Deps, build_app, new_streams
 from ingress.messages import Normalizer
 from ingress.server import Server, build_server
 from ingress.streams import Push, Streams
 from ingress.tracking import Tracking
+from ingress.users import user_routes
 from persistence.interface import Commit, Store
 from persistence.sqlite import SqliteStore
 
@@ -58,6 +65,7 @@ class App(msgspec.Struct, frozen=True):
     figures: Figures
     streams: Streams
     dispatcher: Dispatcher
+    reload: Reload
     server: Server
     url: str
     ended: asyncio.Task[None]
@@ -71,6 +79,7 @@ class Parts(msgspec.Struct, frozen=True):
     engine: Engine
     figures: Figures
     dispatcher: Dispatcher
+    reload: Reload
 
 
 class MoreRoutes(msgspec.Struct, frozen=True):
@@ -82,12 +91,6 @@ class MoreRoutes(msgspec.Struct, frozen=True):
 
 def no_more_routes(parts: Parts) -> MoreRoutes:
     return MoreRoutes()
-
-
-def compile_source(source: bytes) -> Program:
-    """The program of a site's stored sources (`source_of`). Raises SiteErrors."""
-    files: dict[str, str] = dict(msgspec.json.decode(source, type=list[tuple[str, str]]))
-    return compile_site(read_site({name: text.encode() for name, text in files.items()}).site)
 
 
 @asynccontextmanager
@@ -117,18 +120,30 @@ async def open_app(
         delivery = msgspec.structs.replace(settings.delivery, public_url=url) if _unset(settings) else settings.delivery
         path = site_path / settings.store.path
         tokens = Tokens(settings.secrets() if settings.server.secret else [own_secret(path.parent)])
-        templates = Templates.load(site_path / "templates", delivery, tokens)
+
+        def load_templates() -> Templates:
+            return Templates.load(site_path / "templates", delivery, tokens)
+
+        templates = load_templates()
         site = load_site(site_path)
 
         committed, decided = Later[Commit](), Later[Sequence[Send]]()
         store = watched(SqliteStore(path, index_users=settings.store.index_users), committed)
+
+        async def described(before: str) -> Change:
+            """What the journal is to say of a site that was changed while nothing ran."""
+            found = versions.changes(await stored_site(store, before) if before else None, site)
+            done = await read_figures(store, head=engine.statistics().seq)
+            return Change(who=operator(), of=tuple(versions.with_figures(found, told_figures(done))))
+
         engine = Engine(
             store,
             compile_site(site),
             clock=clock,
             limits=settings.engine,
-            source=msgspec.json.encode(site.sources),
+            source=source_of(site),
             compile_program=compile_source,
+            describe=described,
             on_sends=decided,
         )
         stack.push_async_callback(store.close)
@@ -153,24 +168,40 @@ async def open_app(
             boot=boot,
         )
         decided.to = dispatcher.wake
-        more = more_routes(Parts(clock, store, engine, figures, dispatcher))
+        normalizer = Normalizer(aliases=engine.program.aliases, lateness_ms=engine.program.policy.lateness)
+        reload = Reload(
+            site_path,
+            site,
+            engine,
+            load_templates=load_templates,
+            use_templates=partial(_use_templates, dispatcher),
+            taken=lambda: normalizer.follow(engine.program.aliases, engine.program.policy.lateness),
+            figures=lambda: told_figures(figures),
+            now_ms=clock.now_ms,
+            requests=Requests(path),
+        )
+        more = more_routes(Parts(clock, store, engine, figures, dispatcher, reload))
         app = build_app(
             Deps(
                 submit=engine.submit,
                 now_ms=clock.now_ms,
                 streams=streams,
                 keys=settings.key_ring(),
-                normalizer=Normalizer(aliases=engine.program.aliases, lateness_ms=engine.program.policy.lateness),
+                normalizer=normalizer,
                 limits=settings.ingress,
                 ready=lambda: readiness(engine),
                 version=version("cuebird"),
-                extra_routes=[*_tracking(engine, store, dispatcher, tokens, clock, shop_name).routes(), *more.routes],
+                extra_routes=[
+                    *_tracking(engine, store, dispatcher, tokens, clock, shop_name).routes(),
+                    *user_routes(user_questions(engine, store, site, clock.now_ms), settings.key_ring(), clock.now_ms),
+                    *more.routes,
+                ],
             )
         )
         server = build_server(app, host=settings.server.host, port=0)
         app.state.doors.event_streams.add(_Ending(more, app.state.doors))
-        async with _running(engine, dispatcher, server, listening) as ended:
-            yield App(settings, clock, store, engine, figures, streams, dispatcher, server, url, ended)
+        async with _running(engine, dispatcher, reload, server, listening) as ended:
+            yield App(settings, clock, store, engine, figures, streams, dispatcher, reload, server, url, ended)
 
 
 class Later(Generic[T]):
@@ -219,6 +250,11 @@ def own_secret(folder: Path) -> bytes:
     return path.read_bytes()
 
 
+def _use_templates(dispatcher: Dispatcher, templates: Templates) -> Callable[[], None]:
+    before, dispatcher.templates = dispatcher.templates, templates
+    return lambda: setattr(dispatcher, "templates", before)
+
+
 def publishing(streams: Streams) -> Callable[[str, Rendered], int]:
     """Delivery's pushes into ingress's streams: neither knows the other's struct."""
 
@@ -259,16 +295,19 @@ def _tracking(
 
 @asynccontextmanager
 async def _running(
-    engine: Engine, dispatcher: Dispatcher, server: Server, listening: socket.socket
+    engine: Engine, dispatcher: Dispatcher, reload: Reload, server: Server, listening: socket.socket
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """All that runs, and its end in the right order: ways in, ways out, engine."""
+    """All that runs, and its end in the right order: changes of the site, ways in, ways out, engine."""
     serving = asyncio.create_task(server.serve(sockets=[listening]))
+    watching = asyncio.create_task(reload.run())
     working = [asyncio.create_task(engine.run()), asyncio.create_task(dispatcher.run())]
     ended = asyncio.create_task(_first_end([serving, *working]))
     try:
         await _started(server, ended)
         yield ended
     finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         if engine.failed.is_set():
             server.force_exit = server.should_exit = True
         else:

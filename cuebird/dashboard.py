@@ -24,7 +24,7 @@ def dashboard_of(parts: Parts, pages: Pages) -> Dashboard:
         counts = await parts.store.counts()
         return sum(counts.get(f"outbox.{state}", 0) for state in UNSETTLED)
 
-    board = Board(parts.engine.statistics, parts.figures, parts.clock.now_ms, perf_counter)
+    board = Board(parts.engine.statistics, parts.figures, parts.clock.now_ms, perf_counter, lambda: parts.reload.news)
     return Dashboard(board, pages, user_view, waiting)
 
 

@@ -11,7 +11,7 @@ async with asyncio.TaskGroup() as tasks:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -46,6 +46,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 NO_WORD: Final = Change()
 
+
+async def _no_word(before: str) -> Change:
+    return NO_WORD
+
+
 SOON_MS: Final = 250
 """Whoever is due so soon is in memory before a program is changed, so that nobody is waited for in the middle of it."""
 
@@ -59,7 +64,8 @@ class Engine:
 
     `source` is what `program` was compiled from, and `compile_program` compiles such a source again: with them the
     programs of the journal are kept, recovery uses those that the journal was written under, and `swap` puts another in
-    the place of the one that counts."""
+    the place of the one that counts. `describe` is asked what to write of a change that is found at the start, and is given
+    the hash of the program before, "" if there was none."""
 
     def __init__(
         self,
@@ -70,7 +76,7 @@ class Engine:
         limits: Limits | None = None,
         source: bytes = b"",
         compile_program: programs.Compile | None = None,
-        change: Change = NO_WORD,
+        describe: Callable[[str], Awaitable[Change]] = _no_word,
         on_sends: Callable[[list[Send]], None] = lambda sends: None,
         critical: frozenset[str] = CRITICAL,
     ) -> None:
@@ -79,7 +85,7 @@ class Engine:
         self._clock = clock
         self._source = source
         self._compile = compile_program
-        self._change = change
+        self._describe = describe
         self._eras = Eras({}, [], program)
         self._on_sends = on_sends
         self._told_before = 0
@@ -141,7 +147,7 @@ class Engine:
     async def _begin_at_start(self, program: Program) -> None:
         """The site was changed while nothing ran: what came due meanwhile fires under the older program."""
         await self._fire_overdue()
-        self._begin(program, self._source, self._change)
+        self._begin(program, self._source, await self._describe(self._eras.newest))
         await self._committer.flush()
 
     async def _fire_overdue(self) -> None:

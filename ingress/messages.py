@@ -44,6 +44,12 @@ class Normalizer:
         self.lateness_ms = lateness_ms
         self._names: dict[str, str] = {}
 
+    def follow(self, aliases: Mapping[str, str], lateness_ms: int) -> None:
+        """The site was changed: what comes from here on is named by it."""
+        self.aliases = aliases
+        self.lateness_ms = lateness_ms
+        self._names.clear()
+
     def message(
         self,
         raw: bytes | str,

@@ -1,0 +1,177 @@
+"""A site that is edited while it is served: looked at completely, then taken between two events, or left alone.
+
+The files are looked at once a second, and at once on SIGHUP. An edit counts when two looks in a row saw the same files, so
+that half an edit is not taken for a whole one. What is wrong with it is written to the log and shown in the dashboard,
+and the version that runs goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from cuebird.proposal import owner, propose
+from cuebird.requests import Answer, Request, Requests
+from delivery.render import Templates
+from delivery.templates import TemplatesInvalid
+from engine import versions
+from engine.engine import Change, Engine
+from engine.language import ast
+from engine.language.problems import SiteErrors
+from persistence.interface import StorageFull
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+
+_RULES: Final = ("policy.yaml", "profile.yaml")
+
+Print = tuple[tuple[str, int, int, int], ...]
+"""Of every file: its path, when it was changed, its size, its inode."""
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the last edit of the site's files."""
+
+    at: int
+    taken: bool
+    campaigns: tuple[str, ...] = ()
+    """Those that were changed."""
+    problems: tuple[str, ...] = ()
+    """Why it was not taken: the version before it runs on."""
+
+
+class Reload:
+    """`load_templates` makes the templates of the files (raises TemplatesInvalid); `use` puts templates and program in
+    the place of those before, and returns what puts them back."""
+
+    def __init__(
+        self,
+        path: Path,
+        running: ast.Site,
+        engine: Engine,
+        *,
+        load_templates: Callable[[], Templates],
+        use_templates: Callable[[Templates], Callable[[], None]],
+        taken: Callable[[], None],
+        figures: Callable[[], dict[str, dict[str, float]]],
+        now_ms: Callable[[], int],
+        requests: Requests,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self.news: News | None = None
+        self._path = path
+        self._running = running
+        self._engine = engine
+        self._load_templates = load_templates
+        self._use_templates = use_templates
+        self._taken = taken
+        self._figures = figures
+        self._now_ms = now_ms
+        self._requests = requests
+        self._look_every_s = look_every_s
+        self._woken = asyncio.Event()
+        self._seen = fingerprint(path)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._woken.set)
+        before = self._seen
+        try:
+            while True:
+                asked = await self._asked()
+                now = await asyncio.to_thread(fingerprint, self._path)
+                if asked:
+                    self._seen = now
+                    await self._answer(self._requests.take())
+                elif now != self._seen and now == before:
+                    self._seen = now
+                    await self.look()
+                before = now
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+    async def look(self, why: str = "", who: str = "") -> News:
+        """The files as they are now, taken or refused. `why`: what is said of the changes."""
+        try:
+            self.news = await self._take(why, who)
+        except (SiteErrors, TemplatesInvalid) as error:
+            self.news = self._refused([str(problem) for problem in error.problems])
+        except StorageFull as error:
+            self.news = self._refused([str(error)])
+            self._seen = ()  # it is looked at again
+        except Exception as error:
+            # Whatever an edit can do, the version that runs must go on.
+            log.exception("the edited site could not be taken")
+            self.news = self._refused([f"{type(error).__name__}: {error}"])
+        return self.news
+
+    async def _asked(self) -> bool:
+        """Waits for the next look; whether somebody asked for it."""
+        try:
+            async with asyncio.timeout(self._look_every_s):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        self._woken.clear()
+        return True
+
+    async def _take(self, why: str, who: str) -> News:
+        proposal = await asyncio.to_thread(propose, self._path, self._running, why=why)
+        templates = await asyncio.to_thread(self._load_templates)
+        if proposal.objections:
+            return self._refused(proposal.objections)
+        found = versions.with_figures(proposal.changes, self._figures())
+        change = Change(who=who or owner(_files(self._path)), of=tuple(found))
+        # Before the program: what the new version sends at once must find its templates.
+        put_back = self._use_templates(templates)
+        try:
+            began = await self._engine.swap(proposal.program, proposal.source, change)
+        except BaseException:
+            put_back()
+            raise
+        self._running = proposal.site
+        self._taken()
+        names = tuple(dict.fromkeys(change.campaign or change.file for change in found))
+        if began:
+            log.info("the site was changed by %s: %s", change.who, ", ".join(names) or "nothing that matters")
+        return News(at=self._now_ms(), taken=True, campaigns=names)
+
+    def _refused(self, problems: list[str]) -> News:
+        for problem in problems:
+            log.error("the edited site is not taken, the version before it runs on: %s", problem)
+        return News(at=self._now_ms(), taken=False, problems=tuple(problems))
+
+    async def _answer(self, request: Request | None) -> None:
+        """A request beside the database, or a signal alone."""
+        if request is None:
+            await self.look()
+            return
+        news = await self.look(request.why, request.who)
+        self._requests.answer(Answer(id=request.id, taken=news.taken, problems=news.problems, campaigns=news.campaigns))
+
+
+def fingerprint(path: Path) -> Print:
+    """Changes when any file of the site does. What cannot be looked at is left out."""
+    found = []
+    for file in _files(path):
+        try:
+            stat = file.stat()
+        except OSError:
+            continue
+        found.append((str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(found)
+
+
+def _files(path: Path) -> list[Path]:
+    found = [path / name for name in _RULES if (path / name).is_file()]
+    for folder in ("campaigns", "templates"):
+        found += sorted(file for file in (path / folder).rglob("*") if file.is_file() and not file.name.startswith("."))
+    return found
