@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
+import msgspec
+from rich.console import Console
 from rich.text import Text
 
 from engine.explain import words
@@ -27,22 +27,36 @@ def printed(explanation: Explanation, console: Console, *, whole: bool) -> None:
         console.print(Text(note, "yellow"))
     for view in explanation.campaigns:
         console.print()
-        console.print(Group(*(_whole(view, now) if whole else _short(view))))
+        for line in _whole(view, now) if whole else _short(view):
+            line.print(console)
 
 
-def _short(view: CampaignView) -> Iterator[RenderableType]:
+class Line(msgspec.Struct, frozen=True):
+    """One line, so deep; what does not fit goes on beneath it, as deep."""
+
+    depth: int
+    text: Text
+
+    def print(self, console: Console) -> None:
+        indent = self.depth * INDENT
+        for piece in self.text.wrap(console, max(20, console.width - indent)):
+            piece.rstrip()
+            console.print(Text(" " * indent).append_text(piece))
+
+
+def _short(view: CampaignView) -> Iterator[Line]:
     yield _title(view)
     yield _line(1, view.says)
     for witness in view.witnesses:
         yield _line(1, f"→ {witness.text}", "cyan")
 
 
-def _title(view: CampaignView) -> Text:
+def _title(view: CampaignView) -> Line:
     status = "" if view.status == "live" else f" ({view.status})"
-    return Text.assemble((view.campaign, "bold"), status, "  ", (view.why.strip(), "dim"))
+    return Line(0, Text.assemble((view.campaign, "bold"), status, "  ", (view.why.strip(), "dim")))
 
 
-def _whole(view: CampaignView, now: int) -> Iterator[RenderableType]:
+def _whole(view: CampaignView, now: int) -> Iterator[Line]:
     yield _title(view)
     yield _line(1, view.says)
     if view.entry:
@@ -67,11 +81,11 @@ def _whole(view: CampaignView, now: int) -> Iterator[RenderableType]:
         yield _line(2, f"→ {witness.text}", "cyan")
 
 
-def _section(title: str) -> Iterator[RenderableType]:
+def _section(title: str) -> Iterator[Line]:
     yield _line(1, title, "bold")
 
 
-def _run(run: RunView, now: int) -> Iterator[RenderableType]:
+def _run(run: RunView, now: int) -> Iterator[Line]:
     key = f", {run.key}" if run.key else ""
     variant = f", variant {run.variant}" if run.variant else ""
     kind = "In it since" if run.active else "Was in it from"
@@ -89,7 +103,7 @@ def _run(run: RunView, now: int) -> Iterator[RenderableType]:
         yield from _sends(run.sends, now, 3)
 
 
-def _sends(sends: Iterable[SendView], now: int, depth: int = 2) -> Iterator[RenderableType]:
+def _sends(sends: Iterable[SendView], now: int, depth: int = 2) -> Iterator[Line]:
     for send in sends:
         yield _marked(depth, send.state, f"{send.step} by {send.channel}", _until(send.state, send.until, now))
         yield from _parts([check for check in send.checks if check.state != "true"], depth + 1, now)
@@ -98,7 +112,7 @@ def _sends(sends: Iterable[SendView], now: int, depth: int = 2) -> Iterator[Rend
             yield _line(depth + 1, f"✓ {words.joined(fine)}", "dim")
 
 
-def _parts(parts: Iterable[Part], depth: int, now: int) -> Iterator[RenderableType]:
+def _parts(parts: Iterable[Part], depth: int, now: int) -> Iterator[Line]:
     for part in parts:
         yield _marked(depth, part.state, part.text, _until(part.state, part.until, now), part.saw)
         if part.nearest:
@@ -116,15 +130,15 @@ def _until(state: str, until: int, now: int) -> str:
     return f"{'pending' if state == 'pending' else state} until {words.moment(until, now)}"
 
 
-def _marked(depth: int, state: str, text: str, until: str, saw: str = "") -> RenderableType:
+def _marked(depth: int, state: str, text: str, until: str, saw: str = "") -> Line:
     mark, colour = _MARKS[state]
     line = Text.assemble((mark, colour), " ", text)
     if until:
         line.append(f"  {until}", colour)
     if saw:
         line.append(f"  {saw}", "dim")
-    return Padding(line, (0, 0, 0, depth * INDENT), expand=False)
+    return Line(depth, line)
 
 
-def _line(depth: int, text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style), (0, 0, 0, depth * INDENT), expand=False)
+def _line(depth: int, text: str, style: str = "") -> Line:
+    return Line(depth, Text(text, style))

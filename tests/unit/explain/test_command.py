@@ -95,7 +95,7 @@ def test_a_campaign_in_full_reads_like_a_report(site: Path) -> None:
         "  What would make it fire",
         '    → if product_added with product_id "new-1", quantity 1 and price 51 comes: it enters at 10:30:01',
         '    → if identify with email "someone@example.test" and consent {"marketing": true}, then product_added with '
-        "product_id ",
+        "product_id",
         '    "new-1", quantity 1 and price 51 comes: send cart_1 goes out at 11:00:02',
     ]
 
