@@ -1,4 +1,4 @@
-"""An actor's verbs: take an input, let time pass, be joined, be packed.
+"""An actor's verbs: take an input, let time pass, be packed. (`joining.py`: two turn out to be one.)
 
 The rule of time (design §4.1): before an input stamped `t` is taken, the timers due before `t` fire, in order; timers
 due at `t` fire after the inputs of `t`. All is synchronous: nothing comes between reading and writing a user's state.
@@ -10,15 +10,14 @@ import msgspec
 
 from actors import history
 from actors.compiled_patterns import EventPattern, Timed
-from actors.entry import enter, is_for, note_entry
+from actors.entry import enter, is_for
 from actors.event import CONTROL, Event
 from actors.memory import remember
-from actors.patterns import Found, merge_partials, passed, told
+from actors.patterns import Found, passed, told
 from actors.patterns import due as pattern_due
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
 from actors.recent import digest, knows, with_digest
-from actors.recent import joined as joined_digests
 from actors.run import consider, hear, meet, ring, run_due
 from actors.sending import decide
 from actors.shared import shared, shared_parts
@@ -27,7 +26,7 @@ from actors.steps import earliest, end
 from actors.turn import NOTHING, UNTRACKED, Turn
 from actors.work import Work
 
-__all__ = ["Actor", "fire", "join", "new_actor", "pack", "renew", "standing", "take", "unpack"]
+__all__ = ["Actor", "fire", "new_actor", "pack", "renew", "standing", "take", "unpack"]
 
 
 ROUNDS_MAX = 16
@@ -91,10 +90,10 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     work = Work(actor, program, at, actor.turn)
     _tell(work, event, occurred)
     if work.decisions or work.asking or not event.name or _may_have_consequences(actor, program):
-        _settle(work)
+        settle(work)
     elif not work.refusals:
         return before
-    return _joined(before, work.done())
+    return one_turn(before, work.done())
 
 
 def _untracked(actor: Actor, event: Event, program: Program) -> bool:
@@ -125,7 +124,7 @@ def _concerns(actor: Actor, event: Event, program: Program) -> bool:
     return False
 
 
-def _joined(before: Turn, after: Turn) -> Turn:
+def one_turn(before: Turn, after: Turn) -> Turn:
     if before is NOTHING:
         return after
     if after is NOTHING:
@@ -190,19 +189,19 @@ def _by_priority(work: Work) -> list[Run]:
     """The runs as they have their turn: higher priority first, then the older."""
     runs = list(work.actor.runs)
     if len(runs) > 1:
-        runs.sort(key=lambda run: -_campaign(work, run).priority)
+        runs.sort(key=lambda run: -campaign_of(work, run).priority)
     return runs
 
 
 def _leave_topic(work: Work, topic: object) -> None:
     """Marketing runs of a topic (without one: all of them) end when the user unsubscribes from it."""
     for run in _by_priority(work):
-        campaign = _campaign(work, run)
+        campaign = campaign_of(work, run)
         if run.pc != ENDED and campaign.purpose == "marketing" and (not topic or campaign.topic == topic):
             end(work, run, campaign, "unsubscribed")
 
 
-def _settle(work: Work) -> None:
+def settle(work: Work) -> None:
     """After the event at hand: events that steps emitted, conditions and segments that changed, until nothing moves."""
     actor = work.actor
     _end_forgotten(work)
@@ -212,7 +211,7 @@ def _settle(work: Work) -> None:
             told_next, *work.emitted = work.emitted
             _tell(work, told_next, work.now)
         _decide_sends(work)
-        moved = [consider(work, run, _campaign(work, run)) for run in _by_priority(work)]
+        moved = [consider(work, run, campaign_of(work, run)) for run in _by_priority(work)]
         if not _regroup(work) and not any(moved) and not work.emitted and not work.asking:
             break
     if any(run.pc == ENDED and run.goal < work.now for run in actor.runs):
@@ -235,9 +234,9 @@ def _end_forgotten(work: Work) -> None:
 def _decide_sends(work: Work) -> None:
     """Sends due in one turn: the higher priority first, then the older run, so that a cap admits those."""
     while work.asking:
-        run = min(work.asking, key=lambda run: (-_campaign(work, run).priority, work.actor.runs.index(run)))
+        run = min(work.asking, key=lambda run: (-campaign_of(work, run).priority, work.actor.runs.index(run)))
         work.asking = [other for other in work.asking if other is not run]
-        decide(work, run, _campaign(work, run))
+        decide(work, run, campaign_of(work, run))
 
 
 def _regroup(work: Work) -> bool:
@@ -255,7 +254,7 @@ def _regroup(work: Work) -> bool:
     if not work.changes:
         return False
     for run in _by_priority(work):
-        meet(work, run, _campaign(work, run), set(), by_event=False)
+        meet(work, run, campaign_of(work, run), set(), by_event=False)
     entered = set()
     for campaign, pattern in work.program.memberships:
         changed = (pattern.segment, pattern.entered) in work.changes
@@ -266,7 +265,7 @@ def _regroup(work: Work) -> bool:
     return True
 
 
-def _campaign(work: Work, run: Run) -> Campaign:
+def campaign_of(work: Work, run: Run) -> Campaign:
     """The version that the run is pinned to; a run whose version nobody kept ends at its next move."""
     found = work.program.versions.get(run.version)
     return _gone(run) if found is None else found
@@ -311,7 +310,7 @@ def fire(actor: Actor, now: int, program: Program) -> Turn:
         if not 0 < due <= now:
             actor.due = due
             break
-        turn = _joined(turn, _ring(actor, due, timer, program))
+        turn = one_turn(turn, _ring(actor, due, timer, program))
     return turn
 
 
@@ -339,7 +338,7 @@ def _next_timer(actor: Actor, program: Program) -> tuple[int, Timer]:
 def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
     work = Work(actor, program, due, actor.turn + 1)
     if isinstance(timer, Run):
-        campaign = _campaign(work, timer)
+        campaign = campaign_of(work, timer)
         if campaign.code:
             ring(work, timer, campaign)
         else:
@@ -353,75 +352,7 @@ def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
         work.run = None
     if work.decisions or work.refusals or work.asking:
         actor.turn += 1
-        _settle(work)
+        settle(work)
     else:
         actor.due = _next_timer(actor, program)[0]
     return work.done()
-
-
-# --- one user who was known as two --------------------------------------------------------------------------------
-
-
-def join(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn | None:
-    """The anonymous `source` turns out to be `into` (design §4.10): memory, runs and timers move there, in one turn.
-
-    The older run per campaign and key wins. `source` is left empty, with `moved_to` set. None: a duplicate.
-    """
-    found = digest(event.message_id)
-    if knows(into.ids, found):
-        return None
-    before = fire(source, at - 1, program) if 0 < source.due < at else NOTHING
-    if 0 < into.due < at:
-        before = _joined(before, fire(into, at - 1, program))
-    into.turn = max(into.turn, source.turn) + 1
-    work = Work(into, program, at, into.turn)
-    _merge(work, source)
-    into.ids = with_digest(into.ids, found)
-    work.look_at(event, at, into.turn)
-    history.notice(into, event, at, event.source == "client")
-    _settle(work)
-    source.moved_to = into.user
-    source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
-    source.partials, source.segments, source.watch = None, (), 0
-    source.due = 0
-    return _joined(before, work.done())
-
-
-def _merge(work: Work, source: Actor) -> None:
-    into = work.actor
-    into.ids = joined_digests(source.ids, into.ids)
-    into.traits = {**source.traits, **into.traits}
-    history.note_tracking(into)
-    into.first_seen = earliest(into.first_seen, source.first_seen)
-    if source.last_seen > into.last_seen:
-        into.session_start, into.session_events = source.session_start, source.session_events
-        into.last_seen = source.last_seen
-        into.zone = source.zone or into.zone
-    for slot in work.program.slots:
-        merged = slot.merged(into.memory.get(slot.key), source.memory.get(slot.key))
-        if merged is not None:
-            into.memory[slot.key] = merged
-    if source.assigned:
-        into.assigned = {**source.assigned, **(into.assigned or {})}
-    into.sent = tuple(sorted([*into.sent, *source.sent]))
-    into.last_entered = max(into.last_entered, source.last_entered)
-    merge_partials(into, source)
-    both = source.entries + into.entries
-    for entered, name in sorted((at, name) for name, at in zip(both[::2], both[1::2], strict=True)):
-        note_entry(into, name, entered)
-    _merge_runs(work, source)
-
-
-def _merge_runs(work: Work, source: Actor) -> None:
-    """Of two active runs with one campaign and key, the younger ends with reason `joined`."""
-    into = work.actor
-    into.runs = sorted(into.runs + source.runs, key=lambda run: (run.entered, run.ordinal))
-    seen: set[tuple[str, str]] = set()
-    for run in list(into.runs):
-        campaign = _campaign(work, run)
-        if run.pc == ENDED or campaign.concurrency == "parallel":
-            continue
-        key = (run.campaign, "" if campaign.concurrency == "one_per_user" else run.key)
-        if key in seen:
-            end(work, run, campaign, "joined")
-        seen.add(key)

@@ -6,8 +6,9 @@ import heapq
 
 import msgspec
 
-from actors.actor import Actor, fire, join, new_actor, take
+from actors.actor import Actor, fire, new_actor, take
 from actors.event import Event
+from actors.joining import join
 from actors.program import Program
 from actors.turn import NOTHING, UNTRACKED, Decision, Send, Turn
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.actor import Actor, join, renew, take
+from actors.actor import Actor, renew, take
 from actors.event import ANONYMOUS, Event
+from actors.joining import join
 from actors.turn import NOTHING, UNTRACKED, Turn
 from engine.alarms import Alarms
 from engine.committer import Committer

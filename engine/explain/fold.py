@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.actor import fire, join, new_actor, pack, take, unpack
+from actors.actor import fire, new_actor, pack, take, unpack
+from actors.joining import join
 from actors.memory import Log, slot_key
 from actors.program import Program, index
 from actors.scope import Evaluate, Scope

@@ -1,0 +1,80 @@
+"""One user who was known as two: the anonymous visitor turns out to be somebody (design §4.10)."""
+
+from __future__ import annotations
+
+from actors import history
+from actors.actor import campaign_of, fire, one_turn, settle
+from actors.entry import note_entry
+from actors.event import Event
+from actors.patterns import merge_partials
+from actors.program import Program
+from actors.recent import digest, joined, knows, with_digest
+from actors.state import ENDED, Actor
+from actors.steps import earliest, end
+from actors.turn import NOTHING, Turn
+from actors.work import Work
+
+
+def join(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn | None:
+    """The anonymous `source` turns out to be `into` (design §4.10): memory, runs and timers move there, in one turn.
+
+    The older run per campaign and key wins. `source` is left empty, with `moved_to` set. None: a duplicate.
+    """
+    found = digest(event.message_id)
+    if knows(into.ids, found):
+        return None
+    before = fire(source, at - 1, program) if 0 < source.due < at else NOTHING
+    if 0 < into.due < at:
+        before = one_turn(before, fire(into, at - 1, program))
+    into.turn = max(into.turn, source.turn) + 1
+    work = Work(into, program, at, into.turn)
+    _merge(work, source)
+    into.ids = with_digest(into.ids, found)
+    work.look_at(event, at, into.turn)
+    history.notice(into, event, at, event.source == "client")
+    settle(work)
+    source.moved_to = into.user
+    source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
+    source.partials, source.segments, source.watch = None, (), 0
+    source.due = 0
+    return one_turn(before, work.done())
+
+
+def _merge(work: Work, source: Actor) -> None:
+    into = work.actor
+    into.ids = joined(source.ids, into.ids)
+    into.traits = {**source.traits, **into.traits}
+    history.note_tracking(into)
+    into.first_seen = earliest(into.first_seen, source.first_seen)
+    if source.last_seen > into.last_seen:
+        into.session_start, into.session_events = source.session_start, source.session_events
+        into.last_seen = source.last_seen
+        into.zone = source.zone or into.zone
+    for slot in work.program.slots:
+        merged = slot.merged(into.memory.get(slot.key), source.memory.get(slot.key))
+        if merged is not None:
+            into.memory[slot.key] = merged
+    if source.assigned:
+        into.assigned = {**source.assigned, **(into.assigned or {})}
+    into.sent = tuple(sorted([*into.sent, *source.sent]))
+    into.last_entered = max(into.last_entered, source.last_entered)
+    merge_partials(into, source)
+    both = source.entries + into.entries
+    for entered, name in sorted((at, name) for name, at in zip(both[::2], both[1::2], strict=True)):
+        note_entry(into, name, entered)
+    _merge_runs(work, source)
+
+
+def _merge_runs(work: Work, source: Actor) -> None:
+    """Of two active runs with one campaign and key, the younger ends with reason `joined`."""
+    into = work.actor
+    into.runs = sorted(into.runs + source.runs, key=lambda run: (run.entered, run.ordinal))
+    seen: set[tuple[str, str]] = set()
+    for run in list(into.runs):
+        campaign = campaign_of(work, run)
+        if run.pc == ENDED or campaign.concurrency == "parallel":
+            continue
+        key = (run.campaign, "" if campaign.concurrency == "one_per_user" else run.key)
+        if key in seen:
+            end(work, run, campaign, "joined")
+        seen.add(key)
