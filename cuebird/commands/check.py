@@ -8,23 +8,40 @@ from pathlib import Path
 import click
 
 from actors.program import Program
+from cuebird.busy_day import as_json as busy_json
+from cuebird.busy_day import replay_hint, sentences, write_witness
+from cuebird.replay import Unreadable
+from cuebird.seen import seen_events
 from cuebird.sites import open_site, refuse, told
+from engine.language.advise import advise_seen
+from engine.language.busiest import Busiest, busiest_day
 from engine.language.load import Checked
-from engine.language.problems import SiteErrors
+from engine.language.problems import Problem, SiteErrors
 from engine.language.scenarios import load_scenarios
 from engine.language.schema import KINDS, schema
+from persistence.interface import StoreError
 
 
 @click.command()
 @click.argument("site", type=click.Path(path_type=Path), default=".")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else.")
 @click.option(
+    "--seen",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Recorded events (a file of Segment messages, or a database): tell those that campaigns wait for in vain.",
+)
+@click.option(
+    "--witness",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the events of a user's busiest day to that file; `cuebird simulate` plays it.",
+)
+@click.option(
     "--schema",
     "kind",
     type=click.Choice(list(KINDS)),
     help="Print the JSON Schema of that kind of file, for an editor.",
 )
-def command(site: Path, as_json: bool, kind: str | None) -> None:
+def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, kind: str | None) -> None:
     """Look for everything that is wrong with SITE: campaigns, rules, templates, scenarios."""
     if kind is not None:
         click.echo(json.dumps(schema(kind), indent=2))
@@ -34,12 +51,36 @@ def command(site: Path, as_json: bool, kind: str | None) -> None:
         scenarios = len(load_scenarios(site, checked.site))
     except SiteErrors as error:
         raise refuse(error, as_json=as_json) from None
+    advice = [*checked.advice, *(_unseen(checked, program, seen) if seen is not None else ())]
+    advice = list(SiteErrors(advice).problems)
+    busiest = busiest_day(checked.site, program)
+    if witness is not None:
+        _write(busiest, witness)
     if as_json:
-        click.echo(json.dumps(_as_json(checked, program, scenarios), indent=2))
+        found = _as_json(checked, program, scenarios)
+        click.echo(json.dumps({**found, "problems": told(tuple(advice)), "busiest_day": busy_json(busiest)}, indent=2))
         return
-    for problem in checked.advice:
+    for problem in advice:
         click.echo(str(problem))
     click.echo(_summary(checked, program, scenarios))
+    click.echo("\n".join(sentences(busiest)))
+    if witness is not None:
+        click.echo(replay_hint(busiest, site, witness))
+
+
+def _unseen(checked: Checked, program: Program, path: Path) -> list[Problem]:
+    try:
+        seen = seen_events(path, program.aliases, program.policy.lateness)
+    except (OSError, Unreadable, StoreError) as error:
+        raise click.ClickException(f"{path}: {error}") from None
+    return advise_seen(checked.site, checked.places, seen)
+
+
+def _write(busiest: Busiest, path: Path) -> None:
+    try:
+        write_witness(busiest, path)
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _memory(program: Program) -> int:
@@ -49,7 +90,6 @@ def _memory(program: Program) -> int:
 def _as_json(checked: Checked, program: Program, scenarios: int) -> dict[str, object]:
     return {
         "ok": True,
-        "problems": told(checked.advice),
         "campaigns": {campaign.id: campaign.status for campaign in checked.site.campaigns},
         "scenarios": scenarios,
         "remembered_bytes_max": _memory(program),

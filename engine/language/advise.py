@@ -43,22 +43,22 @@ def advise_seen(site: ast.Site, places: Places, seen: Collection[str]) -> list[P
     for campaign in campaigns:
         told: set[str] = set()
         for node in (*patterns_of(campaign), *conditions_of(campaign)):
-            found += _unseen(node, known, told, places)
+            found += _unseen(node, known, seen, told, places)
         for step in steps_of(campaign):
             if isinstance(step, ast.WaitUntil) and step.up_to is None and _all_unseen(step, known):
                 found.append(places.problem(step, f"nothing that it waits for was ever seen, {FOR_EVER}"))
     for _, condition in site.profile.segments:
-        found += _unseen(condition, known, set(), places)
+        found += _unseen(condition, known, seen, set(), places)
     return [problem for problem in found if problem is not None]
 
 
 def _unseen(
-    node: ast.Pattern | ast.Expression, known: Collection[str], told: set[str], places: Places
+    node: ast.Pattern | ast.Expression, known: Collection[str], seen: Collection[str], told: set[str], places: Places
 ) -> Iterator[Problem | None]:
     for event, at in events_in(node):
         if event not in known and event not in told:
             told.add(event)
-            yield places.problem(node, f"no event `{event}` was ever seen{did_you_mean(nearest(event, known))}", at)
+            yield places.problem(node, f"no event `{event}` was ever seen{did_you_mean(nearest(event, seen))}", at)
 
 
 def _all_unseen(step: ast.WaitUntil, known: Collection[str]) -> bool:

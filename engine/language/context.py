@@ -39,7 +39,7 @@ class Places:
         if found is None:
             return None
         value = found[1]
-        start = value.place_within(at) if isinstance(value, Scalar) and at else value.start
+        start = value.place_within(at) if isinstance(value, Scalar) else value.start
         return value.source.problem(start, message, "advice")
 
 

@@ -20,6 +20,9 @@ from engine.language.compile_memory import canonical_text
 WAYS_MAX: Final = 128
 """Ways in which a condition may hold (its disjunctive form) that are looked at; past it, it is taken to be possible."""
 
+FACTS_MAX: Final = 60
+"""Comparisons of one value that are looked at together; past it, they are taken to be possible."""
+
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": lambda value, constant: value is None if constant is None else values.equal(value, constant),
@@ -178,7 +181,7 @@ def _conflict(way: Way) -> str | None:
     for fact in way:
         terms.setdefault(fact.term, []).append(fact)
     for facts in terms.values():
-        if _possible(facts):
+        if len(facts) > FACTS_MAX or _possible(facts):
             continue
         for fact in facts:
             if not _possible([fact]):

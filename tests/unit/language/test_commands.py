@@ -7,10 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 from click.testing import CliRunner, Result
 
+from actors.event import Event
 from cuebird.cli import main
+from persistence.interface import Commit, Entry
+from persistence.sqlite import SqliteStore
 
 CAMPAIGN = """\
 why: One reminder for a cart that is left.
@@ -51,9 +56,14 @@ def cuebird(*arguments: object, stdin: bytes | None = None) -> Result:
 def test_a_site_that_is_fine_is_called_so(shop: Path) -> None:
     result = cuebird("check", shop)
     assert result.exit_code == 0
-    first, second = result.output.splitlines()
+    first, second, *busiest = result.output.splitlines()
     assert first == f"{shop}: fine. 1 campaign, 0 segments, no templates (sends are not rendered), 2 scenarios."
-    assert second.startswith("At most ")
+    assert second == "At most 0 bytes are remembered of a user's events."
+    assert busiest == [
+        "The most that was found for one user in a day: 1 message.",
+        "  from reminder",
+        "  by product_added",
+    ]
 
 
 def test_every_problem_is_printed_and_the_exit_code_is_1(shop: Path) -> None:
@@ -90,6 +100,90 @@ def test_problems_as_json_keep_their_places(shop: Path) -> None:
 def test_the_schema_of_a_file_is_printed_for_an_editor() -> None:
     assert json.loads(cuebird("check", "--schema", "campaign").output)["title"] == "Cuebird campaign"
     assert cuebird("check", "--schema", "poem").exit_code == 2
+
+
+def sent_on(rows_of: Result, day: str) -> int:
+    return sum(row["decision"] == "sent" and row["at"].startswith(day) for row in rows(rows_of))
+
+
+@pytest.mark.parametrize(
+    ("policy", "first_line", "sent"),
+    [
+        ("caps: [{limit: 3, per: day}]", "A user gets at most 3 messages in a day: the caps let no more through.", 3),
+        ("caps: [{limit: 2, per: 12h}]", "A user gets at most 4 messages in a day: the caps let no more through.", 4),
+        (
+            "{}",
+            "Nothing limits how many messages a user gets in a day: each `product_viewed` brings one more of viewed. "
+            "Found: 8 messages in one day.",
+            8,
+        ),
+    ],
+)
+def test_the_busiest_day_of_a_user_can_be_played(
+    shop: Path, tmp_path: Path, policy: str, first_line: str, sent: int
+) -> None:
+    (shop / "policy.yaml").write_text(policy)
+    viewed = """\
+why: For views that matter, by people who do.
+entry: {event: product_viewed where time_spent > 30, if: 'user.plan = "gold" and count(order_completed, last 30d) >= 2'}
+steps: [{send: {push: viewed}}]
+"""
+    quiet = "why: x\nentry: {event: no activity for 9d}\nsteps: [{send: {email: a}}, {wait: {for: 1h}}, {send: {email: b}}]\n"
+    (shop / "campaigns" / "viewed.yaml").write_text(viewed)
+    (shop / "campaigns" / "quiet.yaml").write_text(quiet)
+    file = tmp_path / "witness.jsonl"
+    result = cuebird("check", shop, "--witness", file)
+    told = result.output.splitlines()
+    assert told[2] == first_line
+    assert told[-1].startswith(f"  cuebird simulate {shop} --events {file} --until 2026-02-15T00:00:00.000Z")
+    played = cuebird("simulate", shop, "--events", file, "--until", "2026-02-15T00:00:00Z", "--json")
+    assert sent_on(played, "2026-02-14") == sent
+    found = json.loads(cuebird("check", shop, "--json").output)["busiest_day"]
+    assert found["messages"] == sent
+    written = [json.loads(line) for line in file.read_text().splitlines()]
+    assert written == found["events"]
+
+
+def test_no_event_of_the_busiest_day_can_be_spared(shop: Path, tmp_path: Path) -> None:
+    file = tmp_path / "witness.jsonl"
+    cuebird("check", shop, "--witness", file)
+    known, only = file.read_bytes().splitlines(keepends=True)
+    assert sent_on(cuebird("simulate", shop, "--events", "-", "--json", stdin=known + only), "2026-02-14") == 1
+    assert sent_on(cuebird("simulate", shop, "--events", "-", "--json", stdin=only), "2026-02-14") == 0
+
+
+def test_events_that_nobody_sends_are_told(shop: Path, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(lines(message("ann", "add to cart", "2026-01-05T10:00:00Z")))
+    told = cuebird("check", shop, "--seen", file).output.splitlines()
+    place = f"{shop}/campaigns/reminder.yaml"
+    assert [line for line in told if "advice" in line] == [
+        f"{place}:3:13: advice: no event `order_completed` was ever seen",
+    ]
+    file.write_bytes(
+        lines(message("ann", "add_to_cart", "2026-01-05T10:00:00Z"), message("ann", "purchase", "2026-01-05T10:00:00Z"))
+    )
+    assert "advice" not in cuebird("check", shop, "--seen", file).output
+
+
+@pytest.mark.anyio
+async def test_a_database_knows_what_was_seen(shop: Path, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "cuebird.db")
+    await store.open()
+    event = Event(user="ann", name="order_completed", message_id="m1", occurred=1_000)
+    await store.commit(Commit(entries=[Entry(1, 1_000, event)]))
+    await store.close()
+    result = await anyio.to_thread.run_sync(lambda: cuebird("check", shop, "--seen", tmp_path / "cuebird.db"))
+    assert "reminder.yaml:2:16: advice: no event `product_added` was ever seen" in result.output
+    assert "`order_completed`" not in result.output
+
+
+def test_what_was_seen_must_be_readable(shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "seen").write_bytes(gzip.compress(lines(*EVENTS) * 50)[:60])
+    result = cuebird("check", shop, "--seen", tmp_path / "seen")
+    assert (result.exit_code, "breaks off after line 0" in result.output) == (1, True)
+    assert cuebird("check", shop, "--seen", tmp_path / "nothing").exit_code == 2
+    assert cuebird("check", shop, "--witness", tmp_path / "no" / "file").exit_code == 2
 
 
 # --- test ---------------------------------------------------------------------------------------------------------

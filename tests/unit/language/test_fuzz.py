@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,14 @@ WORDS: Final = [
     "$",
     "?",
     "activity",
+]
+
+CROWDED: Final = [
+    " and ".join(f"x != {number}" for number in range(700)),
+    " or ".join(f"(x = {number} and y = {number})" for number in range(300)),
+    " and ".join(f"(x = {number} or y = {number})" for number in range(300)),
+    " and ".join(f"x{number} > 1 and x{number} < 1" for number in range(300)),
+    "not (" * 30 + "x > 1" + ")" * 30,
 ]
 
 KEYS: Final = [
@@ -229,3 +238,9 @@ def test_any_files_are_a_site_or_a_list_of_problems(campaign: object, profile: o
 def test_any_steps_are_a_campaign_or_a_list_of_problems(steps: object, condition: str) -> None:
     campaign = {"why": "x", "entry": {"event": "a", "if": condition}, "steps": steps}
     check(refused(lambda: read_site({"campaigns/c.yaml": json.dumps(campaign).encode()})))
+
+
+@pytest.mark.parametrize("condition", CROWDED)
+def test_a_crowded_condition_is_advised_on_at_once(condition: str) -> None:
+    campaign = {"why": "x", "entry": {"event": f"a where {condition}"}, "steps": [{"exit": "x"}]}
+    assert refused(lambda: read_site({"campaigns/c.yaml": json.dumps(campaign).encode()})) == ()
