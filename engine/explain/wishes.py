@@ -17,7 +17,9 @@ from actors.state import Run
 from engine.explain.fold import Moment
 from engine.explain.language import Language
 from engine.explain.model import State
+from engine.explain.targets import MIRRORED, NEGATED, nested, shared_names, target_of
 from engine.language import ast
+from engine.language.compile_memory import names_in
 
 ALTERNATIVES_MAX: Final = 8
 """Ways to one condition that are kept, the shortest."""
@@ -28,15 +30,8 @@ EVENTS_MAX: Final = 50
 NEW: Final = "new-1"
 """A value that the user has not had before: of a key, of an id."""
 
-_NEGATED: Final[dict[str, str]] = {
-    "<": ">=",
-    "<=": ">",
-    ">": "<=",
-    ">=": "<",
-    "=": "!=",
-    "!=": "=",
-}
-_MIRRORED: Final[dict[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+SUPPOSED: Final = 100
+"""A number for a property that may have any."""
 
 
 class Happen(msgspec.Struct, frozen=True):
@@ -109,7 +104,7 @@ class Wishes:
             case ast.Call(function="segment", arguments=(ast.Constant(value=str() as name),)):
                 return cheapest([*self.of(self._language.segments[name], wanted), *waiting])
             case ast.Did(event=event, where=where, negated=negated):
-                came = [Wish(events=(self._event(event, where),))] if negated is not wanted else []
+                came = self._came(event, where) if negated is not wanted else []
                 return cheapest([*came, *waiting])
             case ast.Name():
                 return cheapest([*self._assigned(node, wanted, in_where, in_run), *waiting])
@@ -126,20 +121,55 @@ class Wishes:
         name = "page_viewed" if event == "activity" else event
         return Happen(name, {**self.properties(where), **more})
 
+    def _came(self, event: str, where: ast.Expression | None) -> list[Wish]:
+        """Ways to such an event having come: another one; or, if it has to share a property with the event at hand, that
+        one shares it with the newest, or both with each other."""
+        shared = dict(shared_names(where)) if where is not None else {}
+        if not shared:
+            return [Wish(events=(self._event(event, where),))]
+        ways = []
+        past = self._moment.came(event)
+        if past:
+            known = msgspec.json.decode(past[-1].body, type=dict[str, Any])
+            if all(known.get(name) is not None for name in shared):
+                ways.append(Wish(own={own: known[name] for name, own in shared.items()}))
+        both = self._event(event, where, **dict.fromkeys(shared, NEW))
+        return [*ways, Wish(events=(both,), own=dict.fromkeys(shared.values(), NEW))]
+
     # --- comparisons ---------------------------------------------------------------------------------------------------
 
     def _compared(self, node: ast.Binary, wanted: bool, in_where: bool, in_run: bool) -> list[Wish]:
         """By a change of the left side, or of the right."""
-        operator = node.operator if wanted else _NEGATED.get(node.operator, "")
+        operator = node.operator if wanted else NEGATED.get(node.operator, "")
         ways: list[Wish] = []
         for side, other, seen in (
             (node.left, node.right, operator),
-            (node.right, node.left, _MIRRORED.get(operator, operator if operator in ("=", "!=") else "")),
+            (node.right, node.left, MIRRORED.get(operator, operator if operator in ("=", "!=") else "")),
         ):
-            target = _target(seen, self._value(other, in_where, in_run)) if seen else None
+            value = self._value(other, in_where, in_run)
+            target = target_of(seen, value) if seen else None
             if target is not None:
                 ways += self._assigned(side, target, in_where, in_run)
+            elif seen and value is None:
+                ways += self._supposed(side, seen, other, in_where, in_run)
         return ways
+
+    def _supposed(
+        self, side: ast.Expression, operator: str, other: ast.Expression, in_where: bool, in_run: bool
+    ) -> list[Wish]:
+        """`event.price <= event.old_price * 0.9`: suppose a value for the properties of the event at hand in `other`."""
+        own: dict[str, Any] = {}
+        for name in names_in(other):
+            if name.parts[0] in ("event", "entry") and len(name.parts) == 2:
+                own[name.parts[1]] = SUPPOSED
+        if not own:
+            return []
+        scope = self._moment.scope(self._run, msgspec.json.encode(own))
+        target = target_of(operator, self._language.compile(other, in_run=in_run, in_where=in_where)(scope))
+        supposed = Wish(own=own)
+        return (
+            [] if target is None else [supposed.joined(way) for way in self._assigned(side, target, in_where, in_run)]
+        )
 
     def _assigned(self, node: ast.Expression, value: Any, in_where: bool, in_run: bool) -> list[Wish]:
         """Ways to `node` having that value, or being a number at least so far from where it is now."""
@@ -164,9 +194,9 @@ class Wishes:
     def _named(self, parts: tuple[str, ...], value: Any, in_where: bool) -> list[Wish]:
         first, *rest = parts
         if first == "user" and rest:
-            return [Wish(events=(Happen("", _nested(rest, value)),))]
+            return [Wish(events=(Happen("", nested(rest, value)),))]
         if (first in ("event", "entry") and rest) or (in_where and first not in self._language.collections):
-            return [Wish(own=_nested(rest if first in ("event", "entry") and rest else list(parts), value))]
+            return [Wish(own=nested(rest if first in ("event", "entry") and rest else list(parts), value))]
         if parts == ("signed_in",):
             return [Wish(events=(Happen("signed_in" if value else "signed_out", {}),))]
         if first in self._language.collections:
@@ -218,31 +248,3 @@ class Wishes:
             times = math.ceil((target - current) / weight) if weight else 0
             ways += [Wish(events=(Happen(event, {}),) * n) for n in (times, times + 1) if 0 < n <= EVENTS_MAX]
         return ways
-
-
-def _nested(names: list[str], value: Any) -> dict[str, Any]:
-    return {names[0]: value if len(names) == 1 else _nested(names[1:], value)}
-
-
-def _target(operator: str, other: object) -> Any:
-    """A value that stands so to `other`; None if none is known."""
-    found = values.number(other)
-    match operator:
-        case "=":
-            return other
-        case "!=":
-            return found + 1 if found is not None else (f"{other}-not" if isinstance(other, str) else 1)
-        case ">=" | "<=":
-            return found
-        case ">":
-            return None if found is None else found + 1
-        case "<":
-            return None if found is None else found - 1
-        case "in":
-            return other[0] if isinstance(other, list) and other else other
-        case "contains":
-            return [other]
-        case "starts_with":
-            return other
-        case _:
-            return None

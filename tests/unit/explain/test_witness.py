@@ -25,7 +25,16 @@ class Case(msgspec.Struct, frozen=True):
     more: str = ""
 
 
+DROP = "event.price <= event.old_price * 0.9 and did product_viewed where product_id = entry.product_id last 30d"
+
 CASES = [
+    Case("a price of what was looked at", f"event: price_dropped, if: '{DROP}'", VIEWED, ["price_dropped"]),
+    Case(
+        "a price of what nobody looked at",
+        f"event: price_dropped, if: '{DROP}'",
+        [ANN],
+        ["product_viewed", "price_dropped"],
+    ),
     Case("nothing has come yet", "event: signed_up", [ANN], ["signed_up"]),
     Case("a property of the event", "event: product_viewed where price > 50", [ANN], ["product_viewed"]),
     Case("two properties", "event: 'product_viewed where price > 50 and brand = \"x\"'", [ANN], ["product_viewed"]),
