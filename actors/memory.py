@@ -71,23 +71,22 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
         return self.keep * (20 + 24 * len(self.properties))
 
     def put(self, state: Any, scope: Scope) -> Any:
-        row = [scope.occurred, scope.ordinal, *map(scope.properties.get, self.properties)]
+        occurred = scope.occurred
+        row: list[Any] = [occurred, scope.ordinal]
+        for name in self.properties:
+            row.append(scope.properties.get(name))
         if state is None:
             return [row]
-        if state[-1][0] <= scope.occurred:
+        if state[-1][0] <= occurred:
             state.append(row)
         else:
             insort(state, row, key=_place)
-        return self._trimmed(state, scope.now)
-
-    def _trimmed(self, state: list[Any], at: int) -> list[Any]:
-        drop = max(0, len(state) - self.keep)
+        if len(state) > self.keep:
+            del state[0]
         if self.horizon:
-            oldest = at - self.horizon
-            while drop < len(state) - 1 and state[drop][0] <= oldest:
-                drop += 1
-        if drop:
-            del state[:drop]
+            oldest = scope.now - self.horizon
+            while len(state) > 1 and state[0][0] <= oldest:
+                del state[0]
         return state
 
     def merged(self, ours: Any, theirs: Any) -> Any:

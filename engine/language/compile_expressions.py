@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import operator as operators
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from actors import values, zone
-from actors.collections import decayed, tally_ranking
+from actors.collections import tally_ranking
 from actors.local import time_zone
 from actors.memory import LOG_KEEP, rows_after
 from actors.scope import Evaluate, Scope
 from engine.language import ast
 from engine.language.compile_memory import Plan, names_in
 from engine.language.compile_names import NAMESPACES, WORDS, compile_name
+from engine.language.compile_questions import (
+    ALWAYS,
+    END,
+    NEVER,
+    Bound,
+    against_number,
+    count_within,
+    last_place,
+    local_time,
+    look_up_threshold,
+    most_frequent,
+    newest_after,
+    reduced,
+    score_now,
+    total,
+)
 
 FILTERED_KEEP: Final = 64
 """Events kept for a condition that has to be asked again each time, because it looks at more than the event."""
 
-Bound = Callable[[Scope], tuple[int, int]]
-"""Where a window begins: the place (occurred, ordinal) in the history that all in the window come after."""
-
-ALWAYS: Final = (-1, -1)
-NEVER: Final = (1 << 62, 0)
-_END: Final = 1 << 62
 
 BINARY: Final[dict[str, Callable[[object, object], object]]] = {
     "=": values.equal,
@@ -39,6 +50,13 @@ BINARY: Final[dict[str, Callable[[object, object], object]]] = {
     "*": values.multiply,
     "/": values.divide,
     "%": values.remainder,
+}
+
+ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "<": operators.lt,
+    "<=": operators.le,
+    ">": operators.gt,
+    ">=": operators.ge,
 }
 
 FUNCTIONS: Final[dict[str, Callable[..., object]]] = {
@@ -92,7 +110,7 @@ class Expressions:
             case ast.Call():
                 return self._call(node, sub)
             case ast.Lookup(subject=subject, steps=steps, otherwise=otherwise):
-                return _lookup(sub(subject), [(sub(a), sub(b)) for a, b in steps], sub(otherwise))
+                return look_up_threshold(sub(subject), [(sub(a), sub(b)) for a, b in steps], sub(otherwise))
             case ast.Did():
                 return self._did(node, in_run)
             case ast.Aggregate():
@@ -103,7 +121,7 @@ class Expressions:
                 return self._top(node, in_run)
             case ast.Score(weights=weights, half_life=half_life):
                 key, span = self._plan.score(weights, half_life), round(half_life * 1000)
-                return lambda scope: _score(scope, key, span)
+                return lambda scope: score_now(scope, key, span)
 
     # --- operators and functions ----------------------------------------------------------------------------------
 
@@ -127,6 +145,10 @@ class Expressions:
             found = values.matcher(node.right.value)
             return lambda scope: found(left(scope))
         compute = BINARY[operator]
+        if operator in ORDERINGS and isinstance(node.right, ast.Constant):
+            limit = node.right.value
+            if isinstance(limit, int | float) and not isinstance(limit, bool):
+                return against_number(left, limit, ORDERINGS[operator], compute)
         return lambda scope: compute(left(scope), right(scope))
 
     def _counted(
@@ -152,7 +174,7 @@ class Expressions:
         if node.function in ("hour", "weekday"):
             (moment,) = arguments
             read = zone.hour if node.function == "hour" else zone.weekday
-            return lambda scope: _local(scope, moment(scope), read)
+            return lambda scope: local_time(scope, moment(scope), read)
         function = FUNCTIONS[node.function]
         if len(arguments) == 1:
             (argument,) = arguments
@@ -176,15 +198,15 @@ class Expressions:
         if kind == "last":
             assert window is not None
             span = round(window.seconds * 1000)
-            return lambda scope: (scope.now - span, _END)
+            return lambda scope: (scope.now - span, END)
         if kind == "since_entry":
             return lambda scope: (scope.run.occurred, scope.run.ordinal) if scope.run else NEVER
         if kind == "since_event":
             assert window is not None
             key = self._plan.log(window.event, None, None, keep=1)
-            return lambda scope: _last_place(scope, key)
+            return lambda scope: last_place(scope, key)
         if kind == "today":
-            return lambda scope: (zone.midnight(scope.now, time_zone(scope.actor, scope.program)) - 1, _END)
+            return lambda scope: (zone.midnight(scope.now, time_zone(scope.actor, scope.program)) - 1, END)
         return lambda scope: ALWAYS
 
     def rows(
@@ -198,10 +220,9 @@ class Expressions:
     ) -> Callable[[Scope], list[list[object]]]:
         """The remembered events in a window that fit a condition, oldest first, each `[occurred, ordinal, *properties]`."""
         bound = self.bound(window, in_run)
-        horizon = round(window.seconds * 1000) if window is not None and window.kind == "last" else 0
+        horizon = _horizon(window)
         if where is None or self.is_about_the_event(where):
-            test = None if where is None else self.compile(where, in_run=False, in_where=True)
-            key = self._plan.log(event, where, test, properties, keep=keep, horizon_ms=horizon)
+            key = self._log(event, where, window, properties, keep)
             return lambda scope: rows_after(scope.actor.memory.get(key), *bound(scope))
         asked = tuple(sorted({*properties, *self._own_names(where)}))
         test = self.compile(where, in_run=in_run, in_where=True)
@@ -219,6 +240,18 @@ class Expressions:
             return found
 
         return filtered
+
+    def _log(
+        self,
+        event: str,
+        where: ast.Expression | None,
+        window: ast.Window | None,
+        properties: tuple[str, ...] = (),
+        keep: int = LOG_KEEP,
+    ) -> int:
+        """The log of the events that fit a condition which is about the event alone."""
+        test = None if where is None else self.compile(where, in_run=False, in_where=True)
+        return self._plan.log(event, where, test, properties, keep=keep, horizon_ms=_horizon(window))
 
     def is_about_the_event(self, where: ast.Expression) -> bool:
         """Whether a condition looks at nothing but the event: then it is decided once, when the event comes."""
@@ -246,9 +279,10 @@ class Expressions:
         wanted = not node.negated
         if node.event == "activity":
             bound = self.bound(node.window, in_run)
-            return lambda scope: (
-                ((scope.actor.last_seen, _END) > bound(scope) and bool(scope.actor.last_seen)) is wanted
-            )
+            return lambda scope: ((scope.actor.last_seen, END) > bound(scope) and bool(scope.actor.last_seen)) is wanted
+        if node.where is None or self.is_about_the_event(node.where):
+            key = self._log(node.event, node.where, node.window, keep=1)
+            return newest_after(key, self.bound(node.window, in_run), wanted)
         rows = self.rows(node.event, node.where, node.window, in_run, keep=1)
         return lambda scope: bool(rows(scope)) is wanted
 
@@ -259,13 +293,16 @@ class Expressions:
         if ever and about_event and function != "distinct":
             test = None if node.where is None else self.compile(node.where, in_run=False, in_where=True)
             key = self._plan.totals(node.event, of, node.where, test)
-            return lambda scope: _total(scope.actor.memory.get(key), function)
+            return lambda scope: total(scope.actor.memory.get(key), function)
+        if function == "count" and about_event and node.window is not None and node.window.kind == "last":
+            key = self._log(node.event, node.where, node.window, (of,) if of else (), keep)
+            return count_within(key, round(node.window.seconds * 1000))
         rows = self.rows(node.event, node.where, node.window, in_run, (of,) if of else (), keep)
         if function == "count":
             return lambda scope: len(rows(scope))
         if function == "distinct":
             return lambda scope: len({repr(row[2]) for row in rows(scope) if row[2] is not None})
-        return lambda scope: _reduced(function, [n for row in rows(scope) if (n := values.number(row[2])) is not None])
+        return lambda scope: reduced(function, [n for row in rows(scope) if (n := values.number(row[2])) is not None])
 
     def _pick(self, node: ast.Pick, in_run: bool) -> Evaluate:
         about_event = node.where is None or self.is_about_the_event(node.where)
@@ -284,7 +321,12 @@ class Expressions:
             key = self._plan.tally(node.event, node.property, node.half_life)
             return lambda scope: next(iter(tally_ranking(scope.actor.memory.get(key), scope.now, span)), None)
         rows = self.rows(node.event, None, node.window, in_run, (node.property,))
-        return lambda scope: _most_frequent(rows(scope), scope.now, span)
+        return lambda scope: most_frequent(rows(scope), scope.now, span)
+
+
+def _horizon(window: ast.Window | None) -> int:
+    """After how many ms an event has left the window for good; 0: never."""
+    return round(window.seconds * 1000) if window is not None and window.kind == "last" else 0
 
 
 def _is_null(node: ast.Expression) -> bool:
@@ -300,61 +342,3 @@ def _asks_history(node: object) -> bool:
     if isinstance(node, _HISTORY) or (isinstance(node, ast.Call) and node.function == "segment"):
         return True
     return isinstance(node, ast.Node) and any(_asks_history(getattr(node, name)) for name in node.__struct_fields__)
-
-
-def _lookup(subject: Evaluate, steps: list[tuple[Evaluate, Evaluate]], otherwise: Evaluate) -> Evaluate:
-    def look_up(scope: Scope) -> object:
-        value = subject(scope)
-        for threshold, result in steps:
-            if values.less(value, threshold(scope)):
-                return result(scope)
-        return otherwise(scope)
-
-    return look_up
-
-
-def _local(scope: Scope, moment: object, read: Callable[[int, str], int]) -> object:
-    seconds = values.number(moment)
-    if seconds is None or not 0 <= seconds < 1e11:
-        return None
-    return read(round(seconds * 1000), time_zone(scope.actor, scope.program))
-
-
-def _last_place(scope: Scope, key: int) -> tuple[int, int]:
-    """Where in the history an event last came; the beginning if it never did."""
-    state = scope.actor.memory.get(key)
-    return (state[-1][0], state[-1][1]) if state else ALWAYS
-
-
-def _score(scope: Scope, key: int, half_life: int) -> float:
-    state = scope.actor.memory.get(key)
-    return decayed(state[0], scope.now - state[1], half_life) if state else 0.0
-
-
-def _total(state: list[float | None] | None, function: str) -> object:
-    if state is None:
-        return 0 if function in ("count", "sum") else None
-    events, numbers, total, least, greatest = state
-    if function == "avg":
-        return total / numbers if numbers and total is not None else None
-    return {"count": events, "sum": total, "min": least, "max": greatest}[function]
-
-
-def _reduced(function: str, numbers: list[int | float]) -> object:
-    if function == "sum":
-        return sum(numbers)
-    if not numbers:
-        return None
-    if function == "avg":
-        return sum(numbers) / len(numbers)
-    return min(numbers) if function == "min" else max(numbers)
-
-
-def _most_frequent(rows: list[list[object]], now: int, half_life: int | None) -> object:
-    scores: dict[str, float] = {}
-    for occurred, _, value in rows:
-        if value is not None:
-            assert isinstance(occurred, int)
-            name = value if isinstance(value, str) else str(value)
-            scores[name] = scores.get(name, 0.0) + decayed(1.0, now - occurred, half_life)
-    return min(scores, key=lambda name: (-scores[name], name), default=None)

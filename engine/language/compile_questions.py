@@ -1,0 +1,117 @@
+"""What compiled expressions compute from an actor's memory, each in as few steps as it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from actors import values
+from actors.collections import decayed
+from actors.local import time_zone
+from actors.scope import Evaluate, Scope
+
+Bound = Callable[[Scope], tuple[int, int]]
+"""Where a window begins: the place (occurred, ordinal) in the history that all in the window come after."""
+
+ALWAYS: Final = (-1, -1)
+NEVER: Final = (1 << 62, 0)
+END: Final = 1 << 62
+
+
+def against_number(
+    left: Evaluate, limit: int | float, order: Callable[[Any, Any], bool], compare: Callable[[object, object], object]
+) -> Evaluate:
+    """A comparison with a number that is written there: what is a number already need not be read as one."""
+
+    def compared(scope: Scope) -> object:
+        value = left(scope)
+        kind = type(value)
+        return order(value, limit) if kind is int or kind is float else compare(value, limit)
+
+    return compared
+
+
+def newest_after(key: int, bound: Bound, wanted: bool) -> Evaluate:
+    """Whether the newest of a log came after the beginning of a window."""
+
+    def newest(scope: Scope) -> bool:
+        state = scope.actor.memory.get(key)
+        if not state:
+            return not wanted
+        row = state[-1]
+        return ((row[0], row[1]) > bound(scope)) is wanted
+
+    return newest
+
+
+def count_within(key: int, span: int) -> Evaluate:
+    """How many of a log lie in the last `span` ms. It is in order, and what has left has mostly been trimmed."""
+
+    def count(scope: Scope) -> int:
+        state = scope.actor.memory.get(key)
+        if not state:
+            return 0
+        since, first, rows = scope.now - span, 0, len(state)
+        while first < rows and state[first][0] <= since:
+            first += 1
+        return rows - first
+
+    return count
+
+
+def look_up_threshold(subject: Evaluate, steps: list[tuple[Evaluate, Evaluate]], otherwise: Evaluate) -> Evaluate:
+    def look_up(scope: Scope) -> object:
+        value = subject(scope)
+        for threshold, result in steps:
+            if values.less(value, threshold(scope)):
+                return result(scope)
+        return otherwise(scope)
+
+    return look_up
+
+
+def local_time(scope: Scope, moment: object, read: Callable[[int, str], int]) -> object:
+    seconds = values.number(moment)
+    if seconds is None or not 0 <= seconds < 1e11:
+        return None
+    return read(round(seconds * 1000), time_zone(scope.actor, scope.program))
+
+
+def last_place(scope: Scope, key: int) -> tuple[int, int]:
+    """Where in the history an event last came; the beginning if it never did."""
+    state = scope.actor.memory.get(key)
+    return (state[-1][0], state[-1][1]) if state else ALWAYS
+
+
+def score_now(scope: Scope, key: int, half_life: int) -> float:
+    state = scope.actor.memory.get(key)
+    return decayed(state[0], scope.now - state[1], half_life) if state else 0.0
+
+
+def total(state: list[float | None] | None, function: str) -> object:
+    if state is None:
+        return 0 if function in ("count", "sum") else None
+    events, numbers, total, least, greatest = state
+    if function == "avg":
+        return total / numbers if numbers and total is not None else None
+    return {"count": events, "sum": total, "min": least, "max": greatest}[function]
+
+
+def reduced(function: str, numbers: list[int | float]) -> object:
+    if function == "sum":
+        return sum(numbers)
+    if not numbers:
+        return None
+    if function == "avg":
+        return sum(numbers) / len(numbers)
+    return min(numbers) if function == "min" else max(numbers)
+
+
+def most_frequent(rows: list[list[object]], now: int, half_life: int | None) -> object:
+    scores: dict[str, float] = {}
+    for occurred, _, value in rows:
+        if value is not None:
+            assert isinstance(occurred, int)
+            name = value if isinstance(value, str) else str(value)
+            scores[name] = scores.get(name, 0.0) + decayed(1.0, now - occurred, half_life)
+    return min(scores, key=lambda name: (-scores[name], name), default=None)
