@@ -22,10 +22,16 @@ REASONS: Final[Mapping[str, str]] = {
     "audience": "not of the audience",
     "re_entry": "entered too recently",
     "concurrency": "already in it",
+    "canary": "not among the first to get it",
     "no_consent": "no consent",
     "suppressed": "the address is suppressed",
     "no_address": "no usable address",
+    "holdout": "held out, to measure what it is worth",
+    "capped": "a cap was full",
+    "cooldown": "too soon after the last of its topic",
+    "quiet_hours": "quiet hours",
     "expired": "too late to be worth sending",
+    "shadow": "a shadow sends nothing",
     "goal": "the goal was reached",
     "exit_when": "an `exit_when` matched",
     "unsubscribed": "unsubscribed",
@@ -61,6 +67,9 @@ class Figures(msgspec.Struct):
     sent: Counter[str] = msgspec.field(default_factory=Counter)
     """By channel."""
     skipped: Counter[str] = msgspec.field(default_factory=Counter)
+    held: dict[str, str] = {}
+    """Message -> why it had to wait at first."""
+    variants: Counter[str] = msgspec.field(default_factory=Counter)
     ended: Counter[str] = msgspec.field(default_factory=Counter)
     goals: int = 0
     value: float = 0.0
@@ -95,6 +104,10 @@ def _count(campaign: Figures, decision: Decision) -> None:
             entered = campaign.runs.pop(decision.run, None)
             if entered is not None:
                 campaign.delays.append(decision.at - entered)
+        case "assigned":
+            campaign.variants[decision.variant or ""] += 1
+        case "held":
+            campaign.held.setdefault(decision.message or "", decision.reason or "")
         case "skipped":
             campaign.skipped[decision.reason or ""] += 1
         case "goal":
@@ -140,14 +153,17 @@ def _events(seen: Seen) -> Iterator[str]:
 
 
 def _campaign(campaign: Campaign, found: Figures) -> Iterator[str]:
-    status = "" if campaign.status == "live" else f" ({campaign.status})"
+    part = f" {campaign.canary:g}%" if campaign.status == "canary" else ""
+    status = "" if campaign.status == "live" else f" ({campaign.status}{part})"
     yield f"{campaign.id}{status}: {campaign.why}"
     by = f" by {len(found.people):,} people" if found.entered else ""
     yield from _row("entered", found.entered, by.strip())
     yield from _row("not entered", found.refused.total(), _reasons(found.refused), always=False)
+    yield from _row("assigned", found.variants.total(), _reasons(found.variants), always=False)
     yield from _row(
         "sent", found.sent.total(), ", ".join(f"{count:,} by {name}" for name, count in _ordered(found.sent))
     )
+    yield from _row("had to wait", len(found.held), _reasons(Counter(found.held.values())), always=False)
     yield from _row("not sent", found.skipped.total(), _reasons(found.skipped), always=False)
     if campaign.goal is not None:
         worth = f"worth {found.value:,.2f}" if campaign.goal.value and found.goals else ""

@@ -50,7 +50,7 @@ def command(site: Path, file: str, until: str | None, as_json: bool) -> None:
         output.flush()
         return
     seen.oddities = [*seen.oddities, *_about_lines(replay, simulator), *oddities.sentences()]
-    live = [campaign for campaign in checked.site.campaigns if campaign.status in ("live", "paused")]
+    live = [campaign for campaign in checked.site.campaigns if campaign.status not in ("draft", "archived")]
     click.echo(summary(seen, live, simulator.decisions))
 
 

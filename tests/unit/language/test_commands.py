@@ -297,6 +297,34 @@ def test_the_summary_says_what_a_shop_owner_asks(shop: Path) -> None:
     ]
 
 
+def test_the_summary_tells_of_rules_and_rollouts(shop: Path) -> None:
+    (shop / "policy.yaml").write_text("caps: [{limit: 1, per: 1h}]\n")
+    (shop / "campaigns" / "seen.yaml").write_text(
+        "why: x\nstatus: canary 100%\nentry: {event: page_viewed, concurrency: parallel}\n"
+        "steps: [{split: {id: s, variants: {a: {weight: 1, do: []}, b: {weight: 0, do: []}}}}, {send: {push: seen}}]\n"
+    )
+    (shop / "campaigns" / "rehearsal.yaml").write_text(
+        "why: y\nstatus: shadow\nentry: {event: page_viewed}\nsteps: [{send: {push: seen}}]\n"
+    )
+    views = [message("ann", "page_viewed", f"2026-01-05T12:0{minute}:00Z") for minute in range(2)]
+    told = cuebird("simulate", shop, "--events", "-", stdin=lines(EVENTS[0], *views)).output.splitlines()
+    start = told.index("rehearsal (shadow): y")
+    assert told[start : start + 5] == [
+        "rehearsal (shadow): y",
+        "  entered                2  by 1 people",
+        "  sent                   0",
+        "  had to wait            1  a cap was full 1",
+        "  not sent               2  a shadow sends nothing 2",
+    ]
+    start = told.index("seen (canary 100%): x")
+    assert told[start + 1 : start + 5] == [
+        "  entered                2  by 1 people",
+        "  assigned               2  a 2",
+        "  sent                   2  2 by push",
+        "  had to wait            1  a cap was full 1",
+    ]
+
+
 def test_a_message_comes_when_it_was_received_and_happened_at_its_timestamp(shop: Path) -> None:
     late = message("ann", "product_added", "2026-01-05T10:00:00Z", receivedAt="2026-01-05T10:20:00Z")
     (entered, *_) = rows(cuebird("simulate", shop, "--events", "-", "--json", stdin=lines(late)))

@@ -202,6 +202,7 @@ def test_a_name_made_by_a_wait_is_known_to_its_campaign_and_no_other() -> None:
         ("remember: {x: {sum: a, of: b, keep: 3}}", ["1:15: a `sum` has no `keep`"]),
         ("remember: {user: {sum: a, of: b}}", ["1:18: `user` cannot be the name of a collection: choose another word"]),
         ('segments: {a: segment("b"), b: segment("a")}', ["1:15: the segment asks for itself: a -> b -> a", "1:32: the segment asks for itself: b -> a -> b"]),
+        ("critical: [order_completed, 5]", ["1:29: expected a text, came the number 5"]),
         ("segments: {a: entry.x = 1}", ["1:15: `entry.x` means nothing in a segment"]),
         ("aliases: {Bought: order_completed, bought: product_added}", ["1:44: `bought` already stands for order_completed"]),
     ],
@@ -307,6 +308,13 @@ def test_each_variant_has_the_steps_with_its_own_values() -> None:
         ("mail_soft", "soft, costs $"),
         ("mail_hard", "hard, costs $"),
     ]
+
+
+def test_events_that_are_critical_are_kept_in_canonical_form() -> None:
+    found = site(
+        {"campaigns/c.yaml": GOOD, "profile.yaml": "critical: [Purchase, order completed, Payment Failed]"}
+    ).site
+    assert found.profile.critical == ("order_completed", "payment_failed")
 
 
 def test_nulls_that_say_nothing_are_fine() -> None:
