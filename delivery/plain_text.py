@@ -125,4 +125,7 @@ class _Walker(HTMLParser):
 
 
 def _is_hidden(told: dict[str, str | None]) -> bool:
-    return "hidden" in told or "display:none" in (told.get("style") or "").replace(" ", "").lower()
+    """Also from those to whom a mail is read aloud: that picture's link is said once more in words."""
+    if "hidden" in told or (told.get("aria-hidden") or "").lower() == "true":
+        return True
+    return "display:none" in (told.get("style") or "").replace(" ", "").lower()

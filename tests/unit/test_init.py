@@ -260,3 +260,10 @@ def test_what_a_user_typed_does_not_become_markup() -> None:
     assert "Ann &lt;3" in html
     assert "mug &amp; &lt;co&gt;" in html
     assert "<co>" not in html
+
+
+def test_a_letter_read_aloud_names_each_thing_once() -> None:
+    text = rendered("cart_1", FULL).text
+    assert text.count("Desk lamp") == 1
+    assert text.count("https://t.shop.example/c/") == len(PRODUCTS) + 2, "the things, the shop's name and the button"
+    assert "\nM\n" not in text, "the letter in place of a picture is for the eye"
