@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from actors.event import Event
 from actors.turn import Decision
 from analytics.reasons import value_of
-from persistence.interface import Commit, Store
+from persistence.interface import Commit, Entry
 
 PAGE_ROWS = 1000
 RECENT_MAX = 50
+
+
+class Figured(Protocol):
+    """What figures are read from: a store, or a database beside its engine."""
+
+    async def ledger(
+        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
+    ) -> list[Decision]: ...
+
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]: ...
 
 
 class CampaignFigures(msgspec.Struct, kw_only=True):
@@ -92,7 +103,7 @@ class Figures:
             figures.value += value_of(decision)
 
 
-async def read_figures(store: Store, *, head: int, rows_max: int = 100_000) -> Figures:
+async def read_figures(store: Figured, *, head: int, rows_max: int = 100_000) -> Figures:
     """The figures of the newest `rows_max` decisions, and of the clicks among the newest `rows_max` journal rows up to
     `head`, so that the start of a large shop stays short."""
     figures = Figures()
@@ -103,7 +114,7 @@ async def read_figures(store: Store, *, head: int, rows_max: int = 100_000) -> F
     return figures
 
 
-async def _ledger(store: Store, rows_max: int) -> Sequence[Decision]:
+async def _ledger(store: Figured, rows_max: int) -> Sequence[Decision]:
     """Newest first. Pages overlap in their last millisecond, which may hold more rows than a page: then pages grow."""
     rows: dict[tuple[str, int, int], Decision] = {}
     before: int | None = None

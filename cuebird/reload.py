@@ -1,6 +1,6 @@
 """A site that is edited while it is served: looked at completely, then taken between two events, or left alone.
 
-The files are looked at once a second, and at once on SIGHUP. An edit counts when two looks in a row saw the same files, so
+The files are looked at twice a second, and at once when asked (SIGHUP to `cuebird serve`). An edit counts when two looks in a row saw the same files, so
 that half an edit is not taken for a whole one. What is wrong with it is written to the log and shown in the dashboard,
 and the version that runs goes on.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -28,7 +27,7 @@ from persistence.interface import StorageFull
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 1.0
+LOOK_EVERY_S: Final = 0.5
 
 _RULES: Final = ("policy.yaml", "profile.yaml")
 
@@ -81,22 +80,22 @@ class Reload:
 
     async def run(self) -> None:
         """Until cancelled."""
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self._woken.set)
         before = self._seen
-        try:
-            while True:
-                asked = await self._asked()
-                now = await asyncio.to_thread(fingerprint, self._path)
-                if asked:
-                    self._seen = now
-                    await self._answer(self._requests.take())
-                elif now != self._seen and now == before:
-                    self._seen = now
-                    await self.look()
-                before = now
-        finally:
-            loop.remove_signal_handler(signal.SIGHUP)
+        while True:
+            at_once = await self._asked()
+            now = await asyncio.to_thread(fingerprint, self._path)
+            request = self._requests.take()
+            if request is not None:
+                self._seen = now
+                await self._answer(request)
+            elif at_once or (now != self._seen and now == before):
+                self._seen = now
+                await self.look()
+            before = now
+
+    def soon(self) -> None:
+        """The files are to be looked at now: somebody says that they are whole."""
+        self._woken.set()
 
     async def look(self, why: str = "", who: str = "") -> News:
         """The files as they are now, taken or refused. `why`: what is said of the changes."""
@@ -149,11 +148,7 @@ class Reload:
             log.error("the edited site is not taken, the version before it runs on: %s", problem)
         return News(at=self._now_ms(), taken=False, problems=tuple(problems))
 
-    async def _answer(self, request: Request | None) -> None:
-        """A request beside the database, or a signal alone."""
-        if request is None:
-            await self.look()
-            return
+    async def _answer(self, request: Request) -> None:
         news = await self.look(request.why, request.who)
         self._requests.answer(Answer(id=request.id, taken=news.taken, problems=news.problems, campaigns=news.campaigns))
 

@@ -1,10 +1,11 @@
-"""A command's word to the engine that runs: a request in a file beside the database, a signal, an answer in a file."""
+"""A command's word to the engine that runs: a request in a file beside the database, and an answer in another.
+
+No signal: a process that does not listen to it yet, or is another by now, would end of it."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import signal
 import time
 from pathlib import Path
 from typing import Final, Literal, TypeVar
@@ -47,6 +48,8 @@ class Requests:
 
     def take(self) -> Request | None:
         """The request that waits, once; None if there is none that can be read."""
+        if not self._request.exists():
+            return None
         request = _read(self._request, Request)
         self._request.unlink(missing_ok=True)
         return request
@@ -55,9 +58,8 @@ class Requests:
         _write(self._answer, answer)
 
     def ask(self, pid: int, request: Request) -> Answer:
-        """Blocks until the engine of process `pid` has answered. Raises NoAnswer."""
+        """Blocks until the engine, that of process `pid`, has answered. Raises NoAnswer."""
         _write(self._request, request)
-        os.kill(pid, signal.SIGHUP)
         started = time.monotonic()
         while time.monotonic() - started < WAIT_S:
             answer = _read(self._answer, Answer)

@@ -11,8 +11,8 @@ join the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
@@ -49,11 +49,17 @@ class Record(msgspec.Struct, frozen=True):
     body: Recorded
 
 
+class Operators(Protocol):
+    """What has the changes by operators: a store, or a database that is read beside its engine."""
+
+    def history(self, user: str) -> AsyncIterator[list[Entry]]: ...
+
+
 _decode = msgspec.json.Decoder(Recorded).decode
 _encode = msgspec.json.encode
 
 
-async def records(store: Store) -> list[Record]:
+async def records(store: Operators) -> list[Record]:
     """Every change of program, in order; the last counts now."""
     return [
         Record(entry.seq, entry.at, _decode(entry.event.body))

@@ -7,6 +7,7 @@ change the other (language.md §8): a year later nobody else remembers.
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
@@ -72,7 +73,7 @@ def refusal(change: Change) -> str:
     """What the author of an unexplained change is told."""
     return (
         f"{change.file}: campaign {change.campaign} does something else now, but its `why` is still "
-        f"{change.why!r}: change `why` in the file, or say it with `cuebird apply --why TEXT`"
+        f'"{textwrap.shorten(change.why, 80, placeholder=" …")}": change `why` in the file, or say it with `cuebird apply --why TEXT`'
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import signal
 from pathlib import Path
 
 import click
@@ -26,7 +28,8 @@ EXIT_STORAGE = 74
 @click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option("--dev", is_flag=True, default=None, help="Believe everybody; on a loopback address only.")
 def command(site: Path, host: str | None, port: int | None, dev: bool | None) -> None:
-    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then."""
+    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files are taken as they are made, if
+    they are sound and say why."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # a line a connection says nothing at a thousand a second
     try:
@@ -53,7 +56,9 @@ def _refused(error: ConfigError | SiteErrors | TemplatesInvalid) -> int:
 
 async def _serve(settings: Settings, site: Path) -> None:
     more = dashboard_routes(dev=settings.server.dev)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means something, and after: it must not end the server
     async with open_app(settings, site, more_routes=more) as app:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload.soon)
         click.echo(f"cuebird serves {site} at {app.url}", err=True)
         if settings.server.dev:
             click.echo("development mode: everybody is believed; not for the open internet", err=True)

@@ -1,0 +1,144 @@
+"""`cuebird apply SITE`: what would change, whom it concerns, and then the change, with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from cuebird.changes_text import console, day, lines, show
+from cuebird.config import ConfigError, load
+from cuebird.proposal import Proposal, compile_source, operator, propose
+from cuebird.recorded import Running, database, holder, running
+from cuebird.requests import NoAnswer, Request, Requests, new_id
+from cuebird.sites import refuse
+from engine import versions
+from engine.clock import SystemClock
+from engine.engine import Change, Engine
+from engine.language.problems import SiteErrors
+from persistence.interface import StoreError
+from persistence.sqlite import SqliteStore
+
+
+@click.command()
+@click.argument("site", type=click.Path(path_type=Path), default=".")
+@click.option("--why", default="", help="The reason, if the files' `why` does not tell it; kept with the change.")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.option("--db", type=click.Path(path_type=Path), help="Another database than the site's.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object, and nothing else; changes nothing without --yes."
+)
+def command(site: Path, why: str, yes: bool, db: Path | None, as_json: bool) -> None:
+    """Compare the files of SITE with the version that counts, show what is different and whom it concerns, and put it in
+    its place: in the engine that runs, between two events, or in the database for the next start."""
+    try:
+        path = database(site, db)
+        now = asyncio.run(running(path))
+        proposal = propose(site, now.site, why=why.strip())
+    except SiteErrors as error:
+        raise refuse(error, as_json=as_json) from None
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+    found = versions.with_figures(proposal.changes, now.figures)
+    if not as_json:
+        _plan(found, now)
+    if proposal.objections:
+        raise SystemExit(_objected(proposal, found, now, as_json))
+    if not found:
+        if as_json:
+            click.echo(_json(found, now, applied=False))
+        return
+    if not yes and (as_json or not _agreed()):
+        if as_json:
+            click.echo(_json(found, now, applied=False))
+        return
+    told = _apply(site, path, proposal, found, why.strip())
+    click.echo(_json(found, now, applied=True) if as_json else told)
+
+
+def _plan(found: list[versions.Change], now: Running) -> None:
+    out = console()
+    if not found:
+        since = f" since {day(now.since)}" if now.since else ""
+        out.print(f"nothing to do: the files are what counts{since}")
+    for change in found:
+        show(out, lines(change, now.active.get(change.campaign, {}) if now.site else None))
+        out.print()
+
+
+def _objected(proposal: Proposal, found: list[versions.Change], now: Running, as_json: bool) -> int:
+    if as_json:
+        click.echo(_json(found, now, applied=False, problems=proposal.objections))
+    else:
+        for objection in proposal.objections:
+            click.echo(objection, err=True)
+    return 1
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        click.echo("nothing was changed: say --yes to do it", err=True)
+        return False
+    return click.confirm("Put this in the place of the version that counts?")
+
+
+def _json(found: list[versions.Change], now: Running, *, applied: bool, problems: list[str] | None = None) -> str:
+    told: dict[str, Any] = {
+        "ok": not problems,
+        "applied": applied,
+        "problems": problems or [],
+        "changes": [
+            {**msgspec.to_builtins(change), "active_runs": now.active.get(change.campaign, {})} for change in found
+        ],
+    }
+    return json.dumps(told, indent=2, ensure_ascii=False)
+
+
+def _apply(site: Path, path: Path, proposal: Proposal, found: list[versions.Change], why: str) -> str:
+    """Done; says how."""
+    pid = holder(path)
+    if pid is None:
+        try:
+            asyncio.run(_record(site, path, proposal, found))
+        except StoreError as error:
+            raise click.ClickException(str(error)) from None
+        return "written to the database; it counts from the next start on"
+    try:
+        answer = Requests(path).ask(pid, Request(id=new_id(), who=operator(), why=why))
+    except (NoAnswer, OSError) as error:
+        raise click.ClickException(f"{error}; the version that runs goes on") from None
+    if not answer.taken:
+        raise click.ClickException("the engine refused it:\n" + "\n".join(answer.problems))
+    return f"done: process {pid} runs it"
+
+
+async def _record(site: Path, path: Path, proposal: Proposal, found: list[versions.Change]) -> None:
+    """No engine runs: the journal is opened, what came due meanwhile fires as it would have, and the change is written."""
+    try:
+        settings = load(site, os.environ).settings
+    except ConfigError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+
+    async def describe(before: str) -> Change:
+        return Change(who=operator(), of=tuple(found))
+
+    store = SqliteStore(path, index_users=settings.store.index_users)
+    engine = Engine(
+        store,
+        proposal.program,
+        clock=SystemClock(),
+        limits=settings.engine,
+        source=proposal.source,
+        compile_program=compile_source,
+        describe=describe,
+    )
+    try:
+        await engine.open()
+    finally:
+        await store.close()

@@ -1,0 +1,61 @@
+"""`cuebird history CAMPAIGN`: every change of it: when, who, what, why, and what it had done before."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.text import Text
+
+from cuebird.changes_text import console, day, figures, lines, show
+from cuebird.recorded import Running, changes_of, database, running
+from engine import programs
+from engine.language.problems import SiteErrors, did_you_mean, nearest
+from engine.ledger import iso
+from engine.versions import Change
+from persistence.interface import StoreError
+
+
+@click.command()
+@click.argument("campaign")
+@click.option("--site", type=click.Path(path_type=Path), default=".", show_default=True, help="The site's directory.")
+@click.option("--db", type=click.Path(path_type=Path), help="Another database than the site's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else.")
+def command(campaign: str, site: Path, db: Path | None, as_json: bool) -> None:
+    """Every change of CAMPAIGN, newest last. The engine may be running."""
+    try:
+        path = database(site, db)
+        found = asyncio.run(changes_of(path, campaign))
+        now = asyncio.run(running(path))
+    except (StoreError, SiteErrors) as error:
+        raise click.ClickException(str(error)) from None
+    known = {one.id for one in now.site.campaigns} if now.site else set()
+    if not found and campaign not in known:
+        hint = did_you_mean(nearest(campaign, known))
+        raise click.ClickException(f"the database knows no campaign {campaign}{hint}")
+    if as_json:
+        click.echo(json.dumps(_as_json(campaign, found, now), indent=2, ensure_ascii=False))
+        return
+    out = console()
+    for record, change in found:
+        out.print(Text(f"{day(record.at)}, by {record.body.who or 'unknown'}", "bold cyan"))
+        show(out, lines(change))
+        out.print()
+    done = now.figures.get(campaign, {})
+    out.print(f"now: {figures(done)}")
+    for version, count in sorted(now.active.get(campaign, {}).items()):
+        out.print(f"  {count:,} {'run' if count == 1 else 'runs'} in version {version}")
+
+
+def _as_json(campaign: str, found: list[tuple[programs.Record, Change]], now: Running) -> dict[str, Any]:
+    return {
+        "campaign": campaign,
+        "changes": [
+            {"at": iso(record.at), "who": record.body.who, **msgspec.to_builtins(change)} for record, change in found
+        ],
+        "now": {"figures": now.figures.get(campaign, {}), "active_runs": now.active.get(campaign, {})},
+    }
