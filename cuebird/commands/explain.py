@@ -22,6 +22,7 @@ from engine.explain.recall import Known, Recalled, known_site
 from engine.language.durations import FORMS, duration_ms, instant_ms
 from engine.language.load import load_site
 from engine.language.problems import SiteErrors, did_you_mean, nearest
+from engine.ledger import iso
 from persistence.interface import StoreError
 from persistence.reader import reading
 
@@ -88,6 +89,13 @@ async def _recalled(
         now = max(SystemClock().now_ms(), (await store.head()).at)
         at = None if told is None else _moment(told, now)
         recalled = await recall(store, user, current, at)
+        if recalled is None and at is not None:
+            later = await recall(store, user, current)
+            if later is not None and later.entries:
+                first = iso(later.entries[0].at)
+                raise click.ClickException(
+                    f"at {iso(at)} nothing had been heard of {user} yet; the first was at {first}"
+                )
         if recalled is None:
             return None, now, await store.users_like(user)
         return recalled, at if at is not None else max(now, recalled.latest), []

@@ -131,6 +131,12 @@ def test_an_unknown_user_is_exit_code_1_with_the_nearest_name(site: Path) -> Non
     assert (told.exit_code, json.loads(told.stdout)["known"]) == (1, False)
 
 
+def test_a_time_before_anything_was_heard_says_when_that_was(site: Path) -> None:
+    result = explain(site, "ann", "--at", "2026-01-04")
+    assert result.exit_code == 1
+    assert "nothing had been heard of ann yet; the first was at 2026-01-05T10:00:01.000Z" in result.stderr
+
+
 def test_an_unknown_campaign_names_the_nearest(site: Path) -> None:
     result = explain(site, "ann", "crat")
     assert result.exit_code == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from engine.explain.explain import explained
+from engine.explain.fold import fold
 from persistence.interface import Entry
-from tests.unit.explain.story import after, condition, event, part_of
+from tests.unit.explain.story import Story, after, condition, event, part_of, site_of
 
 
 def test_a_value_that_is_too_small_is_shown_beside_what_is_needed() -> None:
@@ -137,6 +140,22 @@ def test_what_the_bounded_memory_has_forgotten_is_still_counted_from_the_journal
         "count(product_viewed, last 1h) < 2", *[event(f"{n}s", "product_viewed") for n in range(40)], at="5m"
     )
     assert part.saw.startswith("40 product_viewed in the last 1h, needs < 2")
+
+
+def test_what_lies_before_a_shortened_journal_is_known_only_in_sum() -> None:
+    """The fold begins with the snapshot, which remembers no more than it was asked."""
+    known = site_of("entry: {event: asked, if: 'count(product_viewed, last 1h) > 3'}\nsteps: [{send: {email: hello}}]")
+    story = Story(known, *[event(f"{n}m", "product_viewed") for n in range(9)])
+    start = fold(msgspec.structs.replace(story.recalled(), entries=story.entries[:7]), after("7m")).actor
+    cut = msgspec.structs.replace(story.recalled(), entries=story.entries[7:], start=start, complete=False)
+    explanation = explained(cut, after("10m"))
+    (view,) = explanation.campaigns
+    part = part_of(view.rules, "count(product_viewed, last 1h) > 3")
+    assert (part.state, part.saw) == (
+        "true",
+        "at least 7 product_viewed in the last 1h, 4 are enough; the oldest leaves at 11:02",
+    )
+    assert explanation.notes[0].startswith("The journal no longer reaches back to its beginning")
 
 
 @pytest.mark.parametrize("offset", ["10m", "10m1ms"])
