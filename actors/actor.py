@@ -54,7 +54,6 @@ def unpack(data: bytes) -> Actor:
     for key, state in actor.memory.items():
         if isinstance(state, list) and any(isinstance(part, bytes) for part in state):
             actor.memory[key] = tuple(shared_parts(state))
-    actor.refused = tuple(shared_parts(list(actor.refused)))
     actor.entries = tuple(shared_parts(list(actor.entries)))
     history.share_consent(actor)
     return actor
@@ -167,22 +166,19 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
 
 
 def _enrol(work: Work, entries: tuple[tuple[Campaign, EventPattern], ...]) -> None:
-    """One event gives at most one entry into a campaign, whichever of its patterns matched first."""
-    if len(entries) == 1:
-        ((campaign, pattern),) = entries
-        found = told(work, pattern, work.actor, None) if is_for(campaign, work.actor) else None
-        if found is not None:
+    """One event gives at most one entry into a campaign, whichever of its patterns matched first. All patterns are told
+    before anybody enters: what a step sets does not change what has matched."""
+    actor = work.actor
+    matched = [
+        (campaign, found)
+        for campaign, pattern in entries
+        if (not campaign.side or is_for(campaign, actor)) and (found := told(work, pattern, actor, None)) is not None
+    ]
+    entered: set[str] = set()
+    for campaign, found in matched:
+        if campaign.id not in entered:
+            entered.add(campaign.id)
             enter(work, campaign, found)
-        return
-    matched: dict[str, tuple[Campaign, Found]] = {}
-    for campaign, pattern in entries:
-        if not is_for(campaign, work.actor):
-            continue
-        found = told(work, pattern, work.actor, None)
-        if found is not None:
-            matched.setdefault(campaign.id, (campaign, found))
-    for campaign, found in matched.values():
-        enter(work, campaign, found)
 
 
 def _by_priority(work: Work) -> list[Run]:

@@ -30,7 +30,6 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
     key = "" if campaign.key is None else _key(scope.properties.get(campaign.key))
     reason = _refusal(work, campaign, key)
     if reason is not None:
-        _note_refusal(work.actor, campaign.id, work.now, reason)
         work.refusals = (*work.refusals, (campaign.id, reason))
         if work.program.tells_all:
             work.write(campaign, None, "not_entered", reason=reason, detail={"key": key} if key else None)
@@ -95,15 +94,6 @@ def note_entry(actor: Actor, name: str, at: int) -> None:
     actor.entries = (*entries, shared(name), at)[-2 * ENTRIES_MAX :]
 
 
-def _note_refusal(actor: Actor, campaign: str, at: int, reason: str) -> None:
-    refused = actor.refused
-    for place in range(0, len(refused), 3):
-        if refused[place] == campaign:
-            actor.refused = (*refused[:place], campaign, at, reason, *refused[place + 3 :])
-            return
-    actor.refused = (*refused, campaign, at, reason)
-
-
 def _key(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else _encode(value).decode()
 
@@ -119,7 +109,7 @@ def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
     scope, actor = work, work.actor
     if campaign.status == "paused":
         return "paused"
-    if not campaign.side and not in_canary(campaign, actor):
+    if campaign.canary < 1 and not campaign.side and not in_canary(campaign, actor):
         return "canary"
     if campaign.condition is not None and not campaign.condition(scope):
         return "condition"

@@ -80,8 +80,6 @@ class Actor(msgspec.Struct, array_like=True):
     """In order of entry; ended ones last only while their goal is watched."""
     entries: tuple[Any, ...] = ()
     """Last entries, for campaigns with a re-entry rule: `(campaign, or campaign\x1fkey, at, …)`, oldest first."""
-    refused: tuple[Any, ...] = ()
-    """The last `not_entered` of each campaign: `(campaign, at, reason, campaign, …)`."""
     suppressed: tuple[str, ...] = ()
     """Addresses that bounced for good or complained."""
     unsubscribed: tuple[str, ...] = ()
