@@ -13,7 +13,7 @@ from engine.language.advise import advise
 from engine.language.ast import Campaign, Profile, Site
 from engine.language.context import Context, Places
 from engine.language.decode import Report
-from engine.language.problems import Problem, SiteErrors, did_you_mean
+from engine.language.problems import Problem, SiteErrors, did_you_mean, nearest
 from engine.language.read_campaign import read_campaign
 from engine.language.read_policy import Policy, read_policy
 from engine.language.read_profile import read_profile
@@ -167,7 +167,13 @@ class _Reader:
             close: Sequence[str] = difflib.get_close_matches(step.template, known, n=1)
             hint = did_you_mean(close[0] if close else None)
             self._report.at(sending.place, f"there is no templates/{step.template}.{ending}{hint}")
-        elif step.channel == "email" and key not in templates.subjects and not step.subject:
+            return
+        given = [name for name, _ in step.data]
+        for name in sorted(templates.data[key].difference(given)):
+            hint = did_you_mean(nearest(name, given))
+            message = f"templates/{step.template}.{ending} looks at `data.{name}`, which this send does not give, so it is skipped{hint}"
+            self._report.at(sending.place, message, "advice")
+        if step.channel == "email" and key not in templates.subjects and not step.subject:
             message = (
                 f"templates/{step.template}.{ending} has no `subject:` between `---` lines, and the send gives none"
             )

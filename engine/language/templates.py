@@ -49,6 +49,8 @@ class Templates(msgspec.Struct):
 
     infos: dict[tuple[str, str], TemplateInfo] = {}
     subjects: set[tuple[str, str]] = set()
+    data: dict[tuple[str, str], set[str]] = {}
+    """Values of the send that it cannot do without: `data.x` with no default, and asked for nowhere whether it is there."""
 
 
 def read_templates(files: Mapping[str, tuple[str, bytes]], context: Context) -> Templates:
@@ -90,6 +92,7 @@ class _Reader:
         self._context = context
         self._found = found
         self._names: set[str] = set()
+        self._data: set[str] = set()
 
     def read(self, channel: Literal["email", "push"], name: str) -> None:
         key = (channel, name)
@@ -100,6 +103,7 @@ class _Reader:
         known = self._found.infos.get(key)
         names = frozenset(self._names | (known.names if known else frozenset()))
         self._found.infos[key] = TemplateInfo(name=name, channel=channel, names=names)
+        self._found.data.setdefault(key, set()).update(self._data)
 
     def _email(self) -> bool:
         """Whether it has a subject."""
@@ -168,6 +172,7 @@ class _Reader:
             self._tell(start, "nested too deep")
             return
         self._names |= names
+        self._data |= _data_needed(tree)
         known = NAMES | FUNCTIONS | self._context.known.collections.keys()
         called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
         for name in sorted(names - known):
@@ -186,6 +191,22 @@ class _Reader:
 
     def _tell(self, at: int, message: str) -> None:
         self._context.report.add(self._source.problem(min(at, len(self._source.text)), message))
+
+
+def _data_needed(tree: nodes.Template) -> set[str]:
+    """`data.x` that is looked at without a default, and not only where the template has asked for it."""
+    asking: list[nodes.Node] = [
+        *(node.test for node in tree.find_all(nodes.If)),
+        *(node.test for node in tree.find_all(nodes.CondExpr)),
+        *(node for node in tree.find_all(nodes.Test) if node.name in ("defined", "undefined")),
+        *(node for node in tree.find_all(nodes.Filter) if node.name in ("default", "d")),
+    ]
+    return _data_in(tree) - set().union(*map(_data_in, asking))
+
+
+def _data_in(node: nodes.Node) -> set[str]:
+    found = [*node.find_all(nodes.Getattr), *([node] if isinstance(node, nodes.Getattr) else ())]
+    return {one.attr for one in found if isinstance(one.node, nodes.Name) and one.node.name == "data"}
 
 
 def _scalars(value: Value) -> Iterator[Scalar]:

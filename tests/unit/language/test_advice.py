@@ -105,6 +105,23 @@ def test_a_value_that_no_step_looks_at() -> None:
     assert told == ["4:87: advice: no step looks at `$y`"]
 
 
+def test_a_value_that_the_template_needs_and_the_send_does_not_give() -> None:
+    template = """\
+        ---
+        subject: "{{ data.subject_line }}"
+        ---
+        {{ data.code }} {{ data.word | default("!") }} {% if data.extra %}{{ data.extra }}{% endif %} {{ data.more.of_it }}
+        """
+    campaign = "why: x\nentry: {event: a}\nsteps:\n  - send: {email: m, data: {codes: '1', more: spent}}\n"
+    found = site({"campaigns/c.yaml": campaign, "templates/m.html": template}).advice
+    assert [str(one).splitlines()[0] for one in found] == [
+        "campaigns/c.yaml:4:19: advice: templates/m.html looks at `data.code`, which this send does not give, so it is "
+        "skipped; did you mean `codes`?",
+        "campaigns/c.yaml:4:19: advice: templates/m.html looks at `data.subject_line`, which this send does not give, "
+        "so it is skipped",
+    ]
+
+
 OTHER = "why: x\nentry: {event: order_completed}\nsteps: [{send: {email: m}}]\n"
 
 
