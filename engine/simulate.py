@@ -37,17 +37,25 @@ class Simulator:
         self._ring_until(at - 1)
         self.now = at
         actor = self._actor(event.user)
-        if event.kind == "alias":
-            source = self._actor(_alias(event.body).from_)
-            if source is actor:
-                return True
-            turn = join(actor, source, event, at, self.program)
-        else:
-            turn = take(actor, event, at, self.program)
+        source = self._visitor(event)
+        turn = (
+            take(actor, event, at, self.program)
+            if source is None or source is actor
+            else join(actor, source, event, at, self.program)
+        )
         if turn is None:
             return False
         self._keep(actor, turn)
         return True
+
+    def _visitor(self, event: Event) -> Actor | None:
+        """The visitor who turns out to be the event's user. A name that was joined before stays where it is, so the second
+        user of a shared computer does not take over the first."""
+        if event.kind != "alias":
+            return None
+        name = _alias(event.body).from_
+        found = self._actors.setdefault(name, new_actor(name))
+        return None if found.moved_to else found
 
     def run(self, until: int | None) -> int:
         """Lets time run to `until`, or until nothing is due; returns the time reached."""

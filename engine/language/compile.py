@@ -94,7 +94,7 @@ class Compiler:
             shapes.Segment(
                 name=name,
                 member=self._expressions.segment(name),
-                horizon=compile_horizon(self._segments[name], self._expressions, self._segments),
+                horizon=compile_horizon(self._segments[name], self._expressions, self._segments, in_run=False),
                 any_turn=changes_with_any_event(self._segments[name], self._segments),
             )
             for name in sorted(names)
