@@ -11,7 +11,7 @@ import msgspec
 from actors import history
 from actors.compiled_patterns import EventPattern, Timed
 from actors.entry import enter, is_for
-from actors.event import CONTROL, Event
+from actors.event import CONTROL, FEEDBACK_IF_MACHINE, Event
 from actors.memory import remember
 from actors.patterns import Found, passed, told
 from actors.patterns import due as pattern_due
@@ -145,6 +145,8 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
         machine = bool(work.properties.get("machine"))
         history.notice(actor, event, occurred, history.is_activity(event, machine))
         history.control(actor, event, work.properties)
+        if machine and name in FEEDBACK_IF_MACHINE:
+            return  # a scanner follows every link: what waits for a click waits for a person's
     else:
         history.notice(actor, event, occurred, event.source == "client" if not name else event.source != "engine")
         if not name:
