@@ -14,11 +14,14 @@ from typing import Any, Final
 import msgspec
 
 from actors import zone
+from actors.actor import Actor
 from actors.chance import share
 from actors.event import Event
 from actors.frequency import DAY_MS
 from actors.program import Program
+from actors.turn import Turn
 from engine.language import ast
+from engine.language.rules import is_ruled, most_in_a_day
 from engine.language.stimuli import Step, Stimuli, Stimulus
 from engine.language.walk import steps_of
 from engine.simulate import Simulator
@@ -29,8 +32,8 @@ START: Final = 1_767_571_200_000
 DAYS_BEFORE: Final = 40
 """The day that is looked at comes so long after the start: campaigns with long waits reach it too."""
 
-EFFORT_MAX: Final = 4_000
-"""Inputs that are played in all trials together, and the trials themselves: about a second."""
+EFFORT_MAX: Final = 60_000
+"""Work of all trials (turns, and the decisions that come of them): about a second. Shortening may take as much again."""
 
 REPEATS_MAX: Final = 5
 """A stimulus that brings one more message each time, so often, is taken to be without limit."""
@@ -109,6 +112,17 @@ def busiest_day(site: ast.Site, program: Program) -> Busiest:
     return msgspec.structs.replace(best, cut=first.cut or second.cut)
 
 
+class _Counting(Simulator):
+    """Counts its work, so that the search ends after so much of it, the same on every machine: a turn costs as much as
+    there are runs to look at."""
+
+    work = 0
+
+    def _keep(self, actor: Actor, turn: Turn) -> None:
+        self.work += 1 + len(actor.runs) // 2
+        super()._keep(actor, turn)
+
+
 class _Search:
     def __init__(self, site: ast.Site, program: Program) -> None:
         self._site = site
@@ -126,7 +140,7 @@ class _Search:
         self._effort = 0
         self._numbers = 0
         self._unlimited: dict[str, str] = {}
-        self._free = {campaign.id for campaign in site.campaigns if not _ruled(campaign, site.policy)}
+        self._free = {campaign.id for campaign in site.campaigns if not is_ruled(campaign, site.policy)}
 
     def run(self, *, upwards: bool = False) -> Busiest:
         candidates = [found for campaign in self._campaigns() for found in self._candidates(campaign)]
@@ -137,6 +151,7 @@ class _Search:
             gained = False
             for stimulus, delay in candidates:
                 gained = self._repeat(stimulus, delay) or gained
+        cut = self._effort >= EFFORT_MAX
         self._shorten()
         sends = self._sends(self._inputs, self._traits)
         assert len(sends) >= self._sent, f"{len(sends)} messages after shortening, {self._sent} before"
@@ -147,8 +162,8 @@ class _Search:
             inputs=(self._known(self._traits), *sorted(self._inputs)),
             campaigns=tuple(sends),
             unlimited=tuple(sorted(self._unlimited.items())),
-            proved=len(sends) == _cap(self._site) and not self._unlimited,
-            cut=self._effort >= EFFORT_MAX,
+            proved=len(sends) == most_in_a_day(self._site) and not self._unlimited,
+            cut=cut,
         )
 
     def _campaigns(self) -> list[ast.Campaign]:
@@ -195,6 +210,7 @@ class _Search:
             decision.at - start - stimulus.entered + 1_000
             for decision in simulator.decisions
             if decision.campaign == stimulus.campaign
+            and decision.at >= start
             and decision.step == "wait until"
             and decision.decision == "waiting"
         ]
@@ -247,7 +263,10 @@ class _Search:
 
     def _shorten(self) -> None:
         """Takes out every input that the number does not need, the latest first."""
+        limit = self._effort + EFFORT_MAX
         for one in sorted(self._inputs, reverse=True):
+            if self._effort >= limit:
+                return
             fewer = [other for other in self._inputs if other is not one]
             if len(self._sends(fewer, self._traits)) >= self._sent:
                 self._inputs = fewer
@@ -258,13 +277,13 @@ class _Search:
         return [send.campaign for send in simulator.sends if self._day[0] <= send.at < self._day[1]]
 
     def _play(self, inputs: Sequence[Input], traits: Mapping[str, Any], until: int) -> Simulator:
-        self._effort += 1 + len(inputs)
-        simulator = Simulator(self._program, start=START, verbose=False)
+        simulator = _Counting(self._program, start=START, verbose=False)
         simulator.take(self._known(traits).made(self._user), START)
         for one in sorted(inputs):
             if one.at <= until:
                 simulator.take(one.made(self._user), one.at)
         simulator.run(until)
+        self._effort += simulator.work + len(simulator.decisions)
         return simulator
 
     def _known(self, traits: Mapping[str, Any]) -> Input:
@@ -281,49 +300,3 @@ def _user(program: Program) -> str:
         )
 
     return min((f"user{number}" for number in range(1, USERS_TRIED_MAX)), key=refused)
-
-
-def _ruled(campaign: ast.Campaign, policy: ast.Policy) -> bool:
-    """Whether a cap or the cooldown counts each of its messages."""
-    for step in steps_of(campaign):
-        if not isinstance(step, ast.SendStep):
-            continue
-        topic = step.topic or campaign.topic
-        if (step.purpose or campaign.purpose) == "transactional":
-            return False
-        if not policy.cooldown and not any(
-            cap.topic in (None, topic) and cap.channel in (None, step.channel) for cap in policy.caps
-        ):
-            return False
-    return True
-
-
-def _cap(site: ast.Site) -> int | None:
-    """How many messages the caps let through in one calendar day; None if they do not limit all of them."""
-    sends = [
-        (step.channel, step.purpose or campaign.purpose)
-        for campaign in site.campaigns
-        if campaign.status not in ("draft", "archived", "paused", "shadow")
-        for step in steps_of(campaign)
-        if isinstance(step, ast.SendStep)
-    ]
-    if any(purpose == "transactional" for _, purpose in sends):
-        return None
-    whole = [limit for cap in site.policy.caps if cap.topic is None and cap.channel is None for limit in _in_a_day(cap)]
-    by_channel = []
-    for channel in {channel for channel, _ in sends}:
-        own = [
-            limit
-            for cap in site.policy.caps
-            if cap.topic is None and cap.channel in (None, channel)
-            for limit in _in_a_day(cap)
-        ]
-        by_channel.append(min(own, default=None))
-    limits = [limit for limit in by_channel if limit is not None]
-    return min([sum(limits), *whole]) if len(limits) == len(by_channel) else None
-
-
-def _in_a_day(cap: ast.Cap) -> list[int]:
-    if cap.seconds is None or cap.seconds * 1000 >= DAY_MS:
-        return [cap.limit]
-    return [cap.limit * -int(-DAY_MS // (cap.seconds * 1000))]

@@ -143,7 +143,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _times(wanted: Any) -> int:
-    return max(0, min(TIMES_MAX, int(wanted))) if _is_number(wanted) else 1
+    return int(max(0, min(TIMES_MAX, wanted))) if _is_number(wanted) else 1
 
 
 def _wanted(operator: str, right: ast.Expression) -> Any:
