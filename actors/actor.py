@@ -13,6 +13,7 @@ from actors.compiled_patterns import EventPattern, Timed
 from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, Event
 from actors.memory import remember
+from actors.migration import MIGRATED, migrate
 from actors.patterns import Found, passed, told
 from actors.patterns import due as pattern_due
 from actors.policy import may_track, standing
@@ -114,7 +115,7 @@ def _may_have_consequences(actor: Actor, program: Program) -> bool:
 def _concerns(actor: Actor, event: Event, program: Program) -> bool:
     """Whether anybody cares: the usual event costs this look-up and no more."""
     name = event.name
-    if not name or name in program.interests or program.every_turn:
+    if not name or name in program.interests or program.every_turn or name == MIGRATED:
         return True
     for run in actor.runs:
         campaign = program.versions.get(run.version)
@@ -155,6 +156,9 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
             return
     if interest is not None:
         remember(work, interest.slots)
+    if name == MIGRATED and event.source == "engine":
+        migrate(work)
+        return
     if actor.runs:
         versions = program.versions
         for run in _by_priority(work):

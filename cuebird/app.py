@@ -26,6 +26,7 @@ from actors.turn import Send
 from analytics.figures import Figures, read_figures
 from analytics.watched import watched
 from cuebird.config import Settings
+from cuebird.migration import migrate
 from cuebird.proposal import compile_source as compile_source
 from cuebird.proposal import operator, source_of, stored_site, told_figures
 from cuebird.reload import Reload
@@ -179,6 +180,7 @@ async def open_app(
             figures=lambda: told_figures(figures),
             now_ms=clock.now_ms,
             requests=Requests(path),
+            migrate=partial(migrate, engine, store),
         )
         more = more_routes(Parts(clock, store, engine, figures, dispatcher, reload))
         app = build_app(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,10 @@ _RULES: Final = ("policy.yaml", "profile.yaml")
 
 Print = tuple[tuple[str, int, int, int], ...]
 """Of every file: its path, when it was changed, its size, its inode."""
+
+
+Migrate = Callable[[str, str, str], Awaitable[tuple[int, list[str]]]]
+"""(campaign, who, request) -> runs moved, and what could not be moved."""
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +66,7 @@ class Reload:
         figures: Callable[[], dict[str, dict[str, float]]],
         now_ms: Callable[[], int],
         requests: Requests,
+        migrate: Migrate,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.news: News | None = None
@@ -74,6 +79,7 @@ class Reload:
         self._figures = figures
         self._now_ms = now_ms
         self._requests = requests
+        self._migrate = migrate
         self._look_every_s = look_every_s
         self._woken = asyncio.Event()
         self._seen = fingerprint(path)
@@ -149,8 +155,20 @@ class Reload:
         return News(at=self._now_ms(), taken=False, problems=tuple(problems))
 
     async def _answer(self, request: Request) -> None:
+        if request.what == "migrate":
+            await self._answer_migration(request)
+            return
         news = await self.look(request.why, request.who)
         self._requests.answer(Answer(id=request.id, taken=news.taken, problems=news.problems, campaigns=news.campaigns))
+
+    async def _answer_migration(self, request: Request) -> None:
+        try:
+            moved, left = await self._migrate(request.campaign, request.who, request.id)
+            answer = Answer(id=request.id, taken=True, moved=moved, problems=tuple(left))
+        except Exception as error:
+            log.exception("the runs of %s could not be moved", request.campaign)
+            answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
+        self._requests.answer(answer)
 
 
 def fingerprint(path: Path) -> Print:

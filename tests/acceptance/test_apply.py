@@ -206,3 +206,27 @@ async def _problem(http: httpx2.AsyncClient, text: str) -> bool:
 
 async def _sent(http: httpx2.AsyncClient, count: int) -> bool:
     return bool((await stats(http))["sends"] == count)
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_who_waits_in_the_old_version_is_moved_under_a_server_and_without_one(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "shop")
+    async with launched("serve", site, "--dev", "--port", "0") as server:
+        async with httpx2.AsyncClient(base_url=await server.ready()) as http:
+            await signed_up(http, "ann")
+            write(site, template="good_day", why="Another word.")
+            assert cuebird("apply", site, "--yes").returncode == 0
+            await until(lambda: _planned(site, 1), "the snapshot of ann is on disk")
+            assert "1 run of version" in cuebird("migrate", site, "hello", "--plan").stdout
+            assert "moved 1 run" in cuebird("migrate", site, "hello", "--yes").stdout
+        assert await server.terminate() == 0, server.said
+    write(site, template="hello", why="And back to the first word.")
+    cuebird("apply", site, "--yes")
+    assert answered("migrate", site, "hello", "--yes")["moved"] == 1
+    assert "everybody who is in hello is in the version that counts" in cuebird("migrate", site, "hello").stdout
+    assert "did you mean `hello`?" in cuebird("migrate", site, "helo").stderr
+
+
+def _planned(site: Path, count: int) -> bool:
+    return len(answered("migrate", site, "hello")["runs"]) == count

@@ -1,0 +1,139 @@
+"""`cuebird migrate SITE CAMPAIGN`: move those who are in a campaign to the version that counts, where that means something."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import click
+import msgspec
+
+from cuebird.config import ConfigError, load
+from cuebird.migration import Moving, migrate, plan
+from cuebird.proposal import compile_source, operator, source_of
+from cuebird.recorded import database, holder, running
+from cuebird.requests import Answer, NoAnswer, Request, Requests, new_id
+from engine import programs
+from engine.clock import SystemClock
+from engine.engine import Engine
+from engine.language.problems import SiteErrors, did_you_mean, nearest
+from persistence.interface import StoreError
+from persistence.reader import ReadingStore, reading
+from persistence.sqlite import SqliteStore
+
+USERS_MAX = 20
+
+
+@click.command()
+@click.argument("site", type=click.Path(path_type=Path))
+@click.argument("campaign")
+@click.option(
+    "--plan", "only_plan", is_flag=True, help="Only show whom it concerns, and who cannot be moved. The default."
+)
+@click.option("--yes", is_flag=True, help="Move them.")
+@click.option("--db", type=click.Path(path_type=Path), help="Another database than the site's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else.")
+def command(site: Path, campaign: str, only_plan: bool, yes: bool, db: Path | None, as_json: bool) -> None:
+    """Runs finish in the version they entered with. This moves those of CAMPAIGN to the version that counts: each to the step
+    where it stands, with the time it has waited. A run whose step is not in the new version stays in the old one."""
+    try:
+        path = database(site, db)
+        found = asyncio.run(_planned(path, campaign))
+    except (StoreError, SiteErrors) as error:
+        raise click.ClickException(str(error)) from None
+    movable = [one for one in found if not one.obstacle]
+    answer = None
+    if yes and not only_plan and movable:
+        answer = _do(site, path, campaign)
+    if as_json:
+        told = {
+            "campaign": campaign,
+            "runs": [msgspec.to_builtins(one) for one in found],
+            "moved": None if answer is None else answer.moved,
+        }
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    for line in _page(campaign, found):
+        click.echo(line)
+    if answer is not None:
+        click.echo(f"moved {answer.moved:,} {'run' if answer.moved == 1 else 'runs'}")
+    elif movable:
+        click.echo("nothing was moved: say --yes to do it")
+
+
+async def _planned(path: Path, campaign: str) -> list[Moving]:
+    now = await running(path)
+    known = {one.id for one in now.site.campaigns} if now.site else set()
+    if campaign not in known:
+        raise click.ClickException(f"there is no campaign {campaign}{did_you_mean(nearest(campaign, known))}")
+    async with reading(path) as store:
+        eras = await _eras(store)
+        return await plan(store, eras.current, campaign)
+
+
+async def _eras(store: ReadingStore) -> programs.Eras:
+    records = await programs.records(store)
+    hashes = programs.kept(records)
+    sources = await store.programs(hashes)
+    known = {name: compile_source(source) for name, source in sources.items()}
+    return programs.Eras(known, records, known[hashes[-1]])
+
+
+def _page(campaign: str, found: list[Moving]) -> list[str]:
+    if not found:
+        return [f"everybody who is in {campaign} is in the version that counts"]
+    movable = Counter((one.version, one.step) for one in found if not one.obstacle)
+    stuck = [one for one in found if one.obstacle]
+    lines = [
+        f"{count:,} {'run' if count == 1 else 'runs'} of version {version} at `{step}` can be moved"
+        for (version, step), count in sorted(movable.items())
+    ]
+    for obstacle, count in Counter(one.obstacle for one in stuck).most_common():
+        lines.append(f"{count:,} {'stays' if count == 1 else 'stay'} in the old version: {obstacle}")
+        lines += [f"  {one.user}" for one in stuck if one.obstacle == obstacle][:USERS_MAX]
+    return lines
+
+
+def _do(site: Path, path: Path, campaign: str) -> Answer:
+    pid = holder(path)
+    request = Request(id=new_id(), what="migrate", campaign=campaign, who=operator())
+    try:
+        answer = Requests(path).ask(pid, request) if pid is not None else asyncio.run(_alone(site, path, request))
+    except (NoAnswer, OSError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+    if not answer.taken:
+        raise click.ClickException("\n".join(answer.problems))
+    return answer
+
+
+async def _alone(site: Path, path: Path, request: Request) -> Answer:
+    """No engine runs: one is started for this, with the site that counts and no ways in or out."""
+    try:
+        settings = load(site, os.environ).settings
+    except ConfigError as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    now = await running(path)
+    assert now.site is not None, "the campaign was found in it"
+    source = source_of(now.site)
+    store = SqliteStore(path, index_users=settings.store.index_users)
+    engine = Engine(
+        store,
+        compile_source(source),
+        clock=SystemClock(),
+        limits=settings.engine,
+        source=source,
+        compile_program=compile_source,
+    )
+    try:
+        await engine.open()
+        work = asyncio.create_task(engine.run())
+        moved, left = await migrate(engine, store, request.campaign, request.who, request.id)
+        await engine.drain()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    finally:
+        await store.close()
+    return Answer(id=request.id, taken=True, moved=moved, problems=tuple(left))
