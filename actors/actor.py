@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from actors import history
-from actors.compiled_patterns import EventPattern, Timed
+from actors.compiled_patterns import Absence, EventPattern, Timed
 from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, Event
 from actors.memory import remember
@@ -84,7 +84,7 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         occurred = at
     elif occurred < at - policy.lateness:
         occurred = at - policy.lateness
-    if not _concerns(actor, event, program) and (actor.due or not program.timed):
+    if not _concerns(actor, event, program) and _is_awaited(actor, occurred, program):
         history.notice(actor, event, occurred, event.source != "engine")
         return before
     work = Work(actor, program, at, actor.turn)
@@ -119,9 +119,18 @@ def _concerns(actor: Actor, event: Event, program: Program) -> bool:
         return True
     for run in actor.runs:
         campaign = program.versions.get(run.version)
-        if campaign is None or campaign.conditional or name in campaign.listens:
+        if campaign is None or campaign.conditional or campaign.timed or name in campaign.listens:
             return True
     return False
+
+
+def _is_awaited(actor: Actor, occurred: int, program: Program) -> bool:
+    """Whether a timer is set already for all that an event which concerns nobody may start: a silence, or a segment that
+    users are in from the beginning."""
+    if actor.turn == 1 and program.segments:
+        return False
+    spans = [pattern.span for _, pattern in program.timed if not isinstance(pattern, Absence)]
+    return not spans or 0 < actor.due <= occurred + min(spans)
 
 
 def one_turn(before: Turn, after: Turn) -> Turn:
@@ -216,9 +225,13 @@ def settle(work: Work) -> None:
         moved = [consider(work, run, campaign_of(work, run)) for run in _by_priority(work)]
         if not _regroup(work) and not any(moved) and not work.emitted and not work.asking:
             break
-    if any(run.pc == ENDED and run.goal < work.now for run in actor.runs):
-        actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= work.now]
-    actor.due = _next_timer(actor, work.program)[0]
+    # A goal that was reached in time counts although we hear of it late.
+    heard = work.now - work.program.policy.lateness
+    if any(run.pc == ENDED and run.goal < heard for run in actor.runs):
+        actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= heard]
+    # What a late event tells may have been due before it was told: it comes at the end of this instant, not in the past.
+    due = _next_timer(actor, work.program)[0]
+    actor.due = due and max(due, work.now)
 
 
 def _end_forgotten(work: Work) -> None:
@@ -264,6 +277,7 @@ def _regroup(work: Work) -> bool:
             entered.add(campaign.id)
             body = work.event.body if work.event is not None else b"{}"
             enter(work, campaign, Found(body, work.occurred, work.ordinal))
+    work.changes = frozenset()  # what waits from now on must not take this change for one that comes later
     return True
 
 
@@ -312,7 +326,7 @@ def fire(actor: Actor, now: int, program: Program) -> Turn:
         if not 0 < due <= now:
             actor.due = due
             break
-        turn = one_turn(turn, _ring(actor, due, timer, program))
+        turn = one_turn(turn, _ring(actor, max(due, actor.due), timer, program))
     return turn
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from actors import zone
-from actors.program import Cap, Policy
+from actors.program import Cap, Policy, QuietHours
 from actors.state import Actor
 from actors.turn import Channel
 
@@ -13,6 +13,7 @@ SENT_MAX: Final = 256
 """Sends of one user that are remembered for caps and cooldown; the oldest is forgotten past it."""
 
 DAY_MS: Final = 86_400_000
+MINUTE_MS: Final = 60_000
 
 
 def note_send(actor: Actor, at: int, channel: Channel, topic: str, campaign: str, policy: Policy) -> None:
@@ -69,9 +70,20 @@ def quiet_until(now: int, policy: Policy, time_zone: str) -> int:
     if quiet is None:
         return 0
     place = time_zone if quiet.time_zone == "user" else quiet.time_zone
-    moment = zone.local(now, place)
+    at = now
+    while _is_quiet(at, quiet, place):
+        moment = zone.local(at, place)
+        minutes = (quiet.end - moment.hour * 60 - moment.minute) % 1440 or 1440
+        end = at - at % MINUTE_MS + minutes * MINUTE_MS
+        # Where the clock is put forward over the end, or back before it, the quiet lasts shorter or longer.
+        changed = zone.next_change(at, end, place)
+        if not changed:
+            return end
+        at = changed
+    return at if at > now else 0
+
+
+def _is_quiet(at: int, quiet: QuietHours, place: str) -> bool:
+    moment = zone.local(at, place)
     minute = moment.hour * 60 + moment.minute
-    inside = (
-        quiet.start <= minute < quiet.end if quiet.start < quiet.end else minute >= quiet.start or minute < quiet.end
-    )
-    return zone.next_time(now, quiet.end, place) if inside else 0
+    return quiet.start <= minute < quiet.end if quiet.start < quiet.end else minute >= quiet.start or minute < quiet.end

@@ -71,6 +71,19 @@ def identify(actor: Actor, event: Event) -> None:
     note_tracking(actor)
 
 
+def merge_person(into: Actor, source: Actor) -> None:
+    """Who the user is, of one who was known as two: what the known half says counts, part by part of the consent; an
+    address that may not be mailed and a topic that is not wanted stay so."""
+    ours, theirs = into.traits.get("consent"), source.traits.get("consent")
+    into.traits = {**source.traits, **into.traits}
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        into.traits["consent"] = {**theirs, **ours}
+    into.suppressed = tuple(dict.fromkeys(into.suppressed + source.suppressed))
+    into.unsubscribed = tuple(dict.fromkeys(into.unsubscribed + source.unsubscribed))
+    share_consent(into)
+    note_tracking(into)
+
+
 _CONSENTS: Final[dict[bytes, dict[str, Any]]] = {}
 _CONSENTS_MAX: Final = 1024
 

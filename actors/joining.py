@@ -6,7 +6,7 @@ from actors import history
 from actors.actor import campaign_of, fire, one_turn, settle
 from actors.entry import note_entry
 from actors.event import Event
-from actors.patterns import merge_partials
+from actors.patterns import merge_partials, recall
 from actors.program import Program
 from actors.recent import digest, joined, knows, with_digest
 from actors.state import ENDED, Actor
@@ -43,13 +43,13 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 def _merge(work: Work, source: Actor) -> None:
     into = work.actor
     into.ids = joined(source.ids, into.ids)
-    into.traits = {**source.traits, **into.traits}
-    history.note_tracking(into)
+    history.merge_person(into, source)
     into.first_seen = earliest(into.first_seen, source.first_seen)
     if source.last_seen > into.last_seen:
         into.session_start, into.session_events = source.session_start, source.session_events
         into.last_seen = source.last_seen
         into.zone = source.zone or into.zone
+    into.zone = into.zone or source.zone
     for slot in work.program.slots:
         merged = slot.merged(into.memory.get(slot.key), source.memory.get(slot.key))
         if merged is not None:
@@ -63,6 +63,11 @@ def _merge(work: Work, source: Actor) -> None:
     for entered, name in sorted((at, name) for name, at in zip(both[::2], both[1::2], strict=True)):
         note_entry(into, name, entered)
     _merge_runs(work, source)
+    for _, pattern in work.program.timed:
+        recall(pattern, into, into)
+    for run in into.runs:
+        for pattern in campaign_of(work, run).timed:
+            recall(pattern, run, into)
 
 
 def _merge_runs(work: Work, source: Actor) -> None:

@@ -68,17 +68,18 @@ def _at_hand(work: Work) -> Found:
 
 def _told_sequence(work: Work, pattern: Sequence, holder: Holder, run: Run | None) -> Found | None:
     place = [work.occurred, work.ordinal]
-    kept = [one for one in _kept(holder, pattern.key) if place[0] - one[0][0] <= pattern.within]
+    kept = sorted(one for one in _kept(holder, pattern.key) if one[0][0] >= _oldest(work, pattern.within))
     used: list[list[int]] | None = None
     fitting = [fits(work, step, run) for step in pattern.steps]
     last = len(pattern.steps) - 1
-    for one in kept:
-        if len(one) == last and fitting[last] and one[-1] < place:
+    waiting = [one for one in kept if one[-1] < place and place[0] - one[0][0] <= pattern.within]
+    for one in waiting:
+        if len(one) == last and fitting[last]:
             used = [*one, place]
             break
     if used is None:
-        for one in kept:
-            if len(one) < last and fitting[len(one)] and one[-1] < place:
+        for one in waiting:
+            if len(one) < last and fitting[len(one)]:
                 one.append(place)
         if fitting[0]:
             kept.append([place])
@@ -86,6 +87,11 @@ def _told_sequence(work: Work, pattern: Sequence, holder: Holder, run: Run | Non
         kept = [rest for one in kept if (rest := _before_used(one, used))]
     _store(holder, pattern.key, kept)
     return _at_hand(work) if used is not None else None
+
+
+def _oldest(work: Work, within: int) -> int:
+    """When what may still become part of a match must have happened: the next event may be told late."""
+    return work.now - work.program.policy.lateness - within
 
 
 def _before_used(one: list[list[int]], used: list[list[int]]) -> list[list[int]]:
@@ -114,7 +120,7 @@ def _store(holder: Holder, key: int, kept: Any) -> None:
 
 
 def _told_all(work: Work, pattern: AllOf, holder: Holder, run: Run | None) -> Found | None:
-    kept = [one for one in _kept(holder, pattern.key) if work.occurred - one[1] <= pattern.within]
+    kept = [one for one in _kept(holder, pattern.key) if one[1] >= _oldest(work, pattern.within)]
     fitting = [step for step, match in enumerate(pattern.matches) if fits(work, match, run)]
     for step in fitting:
         chosen = _companions(work, pattern, kept, step)
@@ -128,24 +134,24 @@ def _told_all(work: Work, pattern: AllOf, holder: Holder, run: Run | None) -> Fo
 
 
 def _companions(work: Work, pattern: AllOf, kept: list[Any], step: int) -> list[list[int]] | None:
-    """The newest different event for each of the other steps, all within the window of the event at hand."""
-    chosen: list[list[int]] = []
-    for other in range(len(pattern.matches)):
-        if other == step:
-            continue
-        found = next(
-            (
-                [one[1], one[2]]
-                for one in reversed(kept)
-                if one[0] == other and abs(work.occurred - one[1]) <= pattern.within and [one[1], one[2]] not in chosen
-            ),
-            None,
-        )
-        if found is None:
-            return None
-        chosen.append(found)
-    times = [work.occurred, *(place[0] for place in chosen)]
-    return chosen if max(times) - min(times) <= pattern.within else None
+    """Different events for each of the other steps, all in one window with the event at hand: the newest that will do."""
+    return _chosen(
+        pattern, kept, [other for other in range(len(pattern.matches)) if other != step], [[work.occurred, 0]]
+    )
+
+
+def _chosen(pattern: AllOf, kept: list[Any], steps: list[int], taken: list[list[int]]) -> list[list[int]] | None:
+    if not steps:
+        return taken[1:]
+    step, *others = steps
+    for one in reversed(kept):
+        place = [one[1], one[2]]
+        times = [one[1], *(other[0] for other in taken)]
+        if one[0] == step and place not in taken and max(times) - min(times) <= pattern.within:
+            found = _chosen(pattern, kept, others, [*taken, place])
+            if found is not None:
+                return found
+    return None
 
 
 # --- a then no b: partials `[deadline or 0, [[occurred, ordinal], …], raw properties of the last]` ----------------------
@@ -158,9 +164,13 @@ def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None)
         kept = [
             one for one in kept if not (one[0] and one[1][-1] < place and place[0] <= one[1][-1][0] + pattern.within)
         ]
-    kept = [one for one in kept if one[0] or place[0] - one[1][0][0] <= pattern.within]
+    kept = [one for one in kept if one[0] or one[1][0][0] >= _oldest(work, pattern.within)]
     fitting = [fits(work, step, run) for step in pattern.steps]
-    advanced = [one for one in kept if not one[0] and fitting[len(one[1])] and one[1][-1] < place]
+    advanced = [
+        one
+        for one in kept
+        if not one[0] and fitting[len(one[1])] and one[1][-1] < place and place[0] - one[1][0][0] <= pattern.within
+    ]
     chains = [[*one[1], place] for one in advanced] + ([[place]] if fitting[0] else [])
     kept = [one for one in kept if one not in advanced]
     for chain in chains:
@@ -217,6 +227,13 @@ def passed(work: Work, pattern: Timed, holder: Holder, since: int) -> Found | No
     ripe = next(one for one in kept if one[0] == moment)
     _store(holder, pattern.key, [one for one in kept if one is not ripe])
     return Found(ripe[2], work.now, work.ordinal)
+
+
+def recall(pattern: Timed, holder: Holder, actor: Actor) -> None:
+    """Two histories have become one: what the other half answered is not unanswered any more."""
+    if isinstance(pattern, Absence):
+        kept = _kept(holder, pattern.key)
+        _store(holder, pattern.key, [one for one in kept if not (one[0] and _answered(actor, pattern, one[1][-1]))])
 
 
 def merge_partials(into: Actor, source: Actor) -> None:

@@ -37,7 +37,7 @@ def decide(work: Work, run: Run, campaign: Campaign) -> None:
     elif not reasons:
         _write(work, run, campaign, instruction, message, "sent", [])
         _hand_over(work, run, campaign, instruction, message, asked, expires)
-    elif all(one.until for one in reasons):
+    elif reasons[0].until:
         run.asked = asked
         run.wake = min(expires, max(one.until for one in reasons))
         _write(work, run, campaign, instruction, message, "held", [one.reason for one in reasons])

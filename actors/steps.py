@@ -137,14 +137,14 @@ def _wait_for(work: Work, run: Run, campaign: Campaign, instruction: WaitFor) ->
 
 
 def _wait_idle(work: Work, run: Run, campaign: Campaign, instruction: WaitIdle) -> bool:
-    run.deadline = shared(milliseconds(work, instruction.duration))
-    due = last_activity(work, run, instruction) + run.deadline
+    duration = shared(milliseconds(work, instruction.duration))
+    due = last_activity(work, run, instruction) + duration
     if due <= work.now:
-        if work.event is None or work.occurred >= work.now or not run.deadline:
+        if work.event is None or work.occurred >= work.now or not duration:
             return True
         # A late event tells of a silence that its neighbours in the same batch may still break: let the instant end.
         due = work.now
-    run.wake = due
+    run.wake, run.deadline = due, duration
     return _rest(work, run, campaign, instruction)
 
 

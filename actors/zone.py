@@ -46,6 +46,21 @@ def next_midnight(at: int, name: str) -> int:
     return int(day.replace(tzinfo=moment.tzinfo).timestamp() * 1000)
 
 
+def next_change(at: int, until: int, name: str) -> int:
+    """When the clock is put forward or back after `at`, up to and with `until` (less than a day later); 0 if it is not."""
+    before = local(at, name).utcoffset()
+    if local(until, name).utcoffset() == before:
+        return 0
+    low, high = at, until
+    while high - low > 1:
+        middle = (low + high) // 2
+        if local(middle, name).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 def next_hour(at: int) -> int:
     """The next instant at which `hour(now)` can change: zones are offset by quarters of an hour at the finest."""
     quarter = HOUR_MS // 4

@@ -52,6 +52,8 @@ BINARY: Final[dict[str, Callable[[object, object], object]]] = {
     "%": values.remainder,
 }
 
+COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
+
 ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operators.lt,
     "<=": operators.le,
@@ -131,10 +133,11 @@ class Expressions:
             subject = sub(node.left if _is_null(node.right) else node.right)
             wanted = operator == "="
             return lambda scope: (subject(scope) is None) is wanted
-        left, right = (
-            self._counted(node.left, node.right, sub, in_run),
-            self._counted(node.right, node.left, sub, in_run),
-        )
+        if operator in COMPARISONS:
+            left = self._counted(node.left, node.right, sub, in_run)
+            right = self._counted(node.right, node.left, sub, in_run)
+        else:
+            left, right = sub(node.left), sub(node.right)
         if operator == "and":
             return lambda scope: bool(left(scope)) and bool(right(scope))
         if operator == "or":

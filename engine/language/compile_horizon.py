@@ -14,13 +14,12 @@ from actors.local import time_zone
 from actors.scope import SESSION_MS, Evaluate, Horizon, Scope
 from actors.state import Run
 from engine.language import ast
-from engine.language.compile_expressions import Expressions
+from engine.language.compile_expressions import COMPARISONS, Expressions
+from engine.language.compile_memory import names_in
 from engine.language.compile_names import CONTINUOUS
 
 FAR_MS: Final = 10 * 366 * 86_400_000
 """Changes later than ten years from now are not looked for."""
-
-_COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 
 
 def compile_horizon(
@@ -46,8 +45,8 @@ def _parts(
         assert isinstance(name, ast.Constant)
         yield from _parts(segments[str(name.value)], expressions, segments, in_run=False)
         return
-    if isinstance(node, ast.Binary) and node.operator in _COMPARISONS and _changes_steadily(node, segments):
-        yield _crossing(_order(node, expressions, in_run))
+    if isinstance(node, ast.Binary) and node.operator in COMPARISONS and _changes_steadily(node, segments):
+        yield _crossing(_order(node, expressions, in_run), in_session=("session", "duration") in _name_parts(node))
     yield from _own(node, expressions, in_run)
     for field in node.__struct_fields__:
         yield from _parts(getattr(node, field), expressions, segments, in_run=in_run)
@@ -117,14 +116,20 @@ def _order(node: ast.Binary, expressions: Expressions, in_run: bool) -> Callable
     return order
 
 
-def _crossing(order: Callable[[Scope], tuple[bool, bool]]) -> Horizon:
+def _name_parts(node: ast.Expression) -> set[tuple[str, ...]]:
+    return {name.parts for name in names_in(node)}
+
+
+def _crossing(order: Callable[[Scope], tuple[bool, bool]], *, in_session: bool) -> Horizon:
     """The first instant at which the order of the two sides differs from now, by bisection: ages only grow and scores
-    only fall, so their order changes once."""
+    only fall, so their order changes once; the age of a session only until the session ends."""
 
     def crosses(scope: Scope) -> int:
         start, run = scope.now, scope.run
         before = order(scope)
         low, high = start, start + FAR_MS
+        if in_session and scope.actor.last_seen + SESSION_MS > start:
+            high = scope.actor.last_seen + SESSION_MS - 1
         if _at(scope, run, high, order) == before:
             return 0
         while high - low > 1:
