@@ -40,6 +40,7 @@ from engine.clock import SystemClock
 from engine.engine import Change, Engine
 from engine.language.compile import compile_site
 from engine.language.load import load_site
+from engine.shard import CRITICAL
 from ingress.app import Deps, build_app, new_streams
 from ingress.messages import Normalizer
 from ingress.server import Server, build_server
@@ -146,6 +147,7 @@ async def open_app(
             compile_program=compile_source,
             describe=described,
             on_sends=decided,
+            critical=frozenset(site.profile.critical) or CRITICAL,
         )
         stack.push_async_callback(store.close)
         head = await engine.open()
