@@ -1,0 +1,249 @@
+"""One user's history: all that was told of the user, in the order in which we took it, and what follows from it.
+
+Nothing here is kept up to date: each answer is found by going through the whole list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+SESSION_MS = 30 * 60_000
+
+NEVER_ACTIVITY = {
+    "email_delivered",
+    "email_deferred",
+    "email_bounced",
+    "email_failed",
+    "email_complained",
+    "push_delivered",
+    "push_expired",
+}
+OPENED = {"email_opened", "email_clicked"}
+BY_A_PERSON = {*OPENED, "email_unsubscribed", "push_seen", "push_clicked", "push_dismissed"}
+OF_THE_ACCOUNT = {*NEVER_ACTIVITY, *BY_A_PERSON, "email_subscribed", "signed_in", "signed_up", "signed_out"}
+
+Place = tuple[int, int]
+"""(when it happened, in which order it was taken)"""
+
+
+@dataclass(eq=False)
+class Happening:
+    """One event, as it was told. `name` is empty for identify and alias."""
+
+    name: str
+    kind: str
+    source: str
+    at: int
+    occurred: int
+    ordinal: int
+    properties: dict[str, Any]
+    time_zone: str | None = None
+    fitted: dict[Any, bool] = field(default_factory=dict)
+    """Whether it was what a pattern looks for: decided when it was told, by what was true then."""
+
+    @property
+    def place(self) -> Place:
+        return (self.occurred, self.ordinal)
+
+    @property
+    def active(self) -> bool:
+        """Whether it is something the user did."""
+        if not self.name:
+            return self.source == "client"
+        if self.name in NEVER_ACTIVITY:
+            return False
+        if self.name in OPENED:
+            return not self.properties.get("machine")
+        return self.source != "engine" or self.name in BY_A_PERSON
+
+
+@dataclass(eq=False)
+class TraitsWritten:
+    """A step `set` wrote traits."""
+
+    values: dict[str, Any]
+
+
+@dataclass(eq=False)
+class Sent:
+    """A marketing message went out."""
+
+    at: int
+    channel: str
+    topic: str
+
+
+@dataclass(eq=False)
+class Assigned:
+    experiment: str
+    variant: str
+
+
+@dataclass(eq=False)
+class Became:
+    """`other` turned out to be this user."""
+
+    other: History
+
+
+Fact = Happening | TraitsWritten | Sent | Assigned | Became
+
+
+class History:
+    """Of one user. After a `Became` the other's history is part of this one's."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.facts: list[Fact] = []
+
+    # --- what happened --------------------------------------------------------------------------------------------
+
+    def told(self) -> list[Happening]:
+        """Everything told of the user, in the order in which it was taken."""
+        return sorted(self._happenings(), key=lambda one: one.ordinal)
+
+    def _happenings(self) -> Iterator[Happening]:
+        for fact in self.facts:
+            if isinstance(fact, Happening):
+                yield fact
+            elif isinstance(fact, Became):
+                yield from fact.other._happenings()
+
+    def events(self, name: str) -> list[Happening]:
+        """All events of that name, in the order in which they happened."""
+        return sorted((one for one in self._happenings() if one.name == name), key=lambda one: one.place)
+
+    def sends(self) -> list[Sent]:
+        mine = [fact for fact in self.facts if isinstance(fact, Sent)]
+        theirs = [sent for fact in self.facts if isinstance(fact, Became) for sent in fact.other.sends()]
+        return sorted(mine + theirs, key=lambda sent: sent.at)
+
+    # --- when the user was seen -----------------------------------------------------------------------------------
+
+    def first_seen(self) -> int | None:
+        """When the first thing we heard of the user happened."""
+        seen: list[int] = []
+        for fact in self.facts:
+            if isinstance(fact, Happening) and not seen:
+                seen.append(fact.occurred)
+            elif isinstance(fact, Became) and (theirs := fact.other.first_seen()) is not None:
+                seen = [min([theirs, *seen])]
+        return seen[0] if seen else None
+
+    def did_anything(self) -> list[Happening]:
+        return sorted((one for one in self._happenings() if one.active), key=lambda one: one.place)
+
+    def last_seen(self) -> int | None:
+        return max((one.occurred for one in self._happenings() if one.active), default=None)
+
+    def session(self, now: int) -> list[Happening]:
+        """What the user did in the session that is open now; empty if none is."""
+        done = self.did_anything()
+        if not done or now - done[-1].occurred >= SESSION_MS:
+            return []
+        start = len(done) - 1
+        while start > 0 and done[start].occurred - done[start - 1].occurred < SESSION_MS:
+            start -= 1
+        return done[start:]
+
+    def since_opened(self) -> int:
+        """How many marketing messages went out since the user last opened or clicked one."""
+        count = 0
+        for fact in self.facts:
+            if isinstance(fact, Sent):
+                count += 1
+            elif isinstance(fact, Happening) and fact.name in OPENED and fact.active:
+                count = 0
+        return count
+
+    # --- who the user is ------------------------------------------------------------------------------------------
+
+    def traits(self) -> dict[str, Any]:
+        traits: dict[str, Any] = {}
+        for fact in self.facts:
+            if isinstance(fact, TraitsWritten):
+                traits.update(fact.values)
+            elif isinstance(fact, Became):
+                theirs = fact.other.traits()
+                both = {**(theirs.get("consent") or {}), **(traits.get("consent") or {})}
+                traits = {**theirs, **traits, **({"consent": both} if both else {})}
+            elif fact.kind == "identify" if isinstance(fact, Happening) else False:
+                assert isinstance(fact, Happening)
+                _learn(traits, fact.properties)
+            elif isinstance(fact, Happening) and not fact.properties.get("topic"):
+                if fact.name == "email_unsubscribed":
+                    traits["consent"] = {**(traits.get("consent") or {}), "marketing": False}
+                elif fact.name == "email_subscribed":
+                    traits["consent"] = {**(traits.get("consent") or {}), "marketing": True}
+        return traits
+
+    def consent(self, purpose: str) -> object:
+        return (self.traits().get("consent") or {}).get(purpose)
+
+    def signed_in(self) -> bool:
+        found = False
+        for fact in self.facts:
+            if not isinstance(fact, Happening):
+                continue
+            if fact.name in ("signed_in", "signed_up") or (fact.kind == "identify" and fact.source == "client"):
+                found = True
+            elif fact.name == "signed_out":
+                found = False
+        return found
+
+    def time_zone(self, default: str) -> str:
+        told = self.traits().get("time_zone")
+        if isinstance(told, str) and _is_zone(told):
+            return told
+        zones = [one.time_zone for one in self.told() if one.time_zone]
+        return zones[-1] if zones and _is_zone(zones[-1]) else default
+
+    def suppressed(self) -> set[str]:
+        """Addresses that bounced for good, or whose owner complained."""
+        found = set()
+        for one in self._happenings():
+            if one.name == "email_complained" or (one.name == "email_bounced" and one.properties.get("permanent")):
+                found.add(str(one.properties.get("address")))
+        return found
+
+    def unsubscribed(self) -> set[str]:
+        """Topics the user wants no mail about."""
+        topics: set[str] = set()
+        for one in self.told():
+            topic = one.properties.get("topic")
+            if one.name == "email_unsubscribed" and topic:
+                topics.add(topic)
+            elif one.name == "email_subscribed" and topic:
+                topics.discard(topic)
+        return topics
+
+    def variant_of(self, experiment: str) -> str | None:
+        """What the user was assigned; a user who was known as two keeps what the known one had."""
+        found = None
+        for fact in self.facts:
+            if isinstance(fact, Assigned) and fact.experiment == experiment:
+                found = fact.variant
+            elif isinstance(fact, Became) and found is None:
+                found = fact.other.variant_of(experiment)
+        return found
+
+
+def _learn(traits: dict[str, Any], told: dict[str, Any]) -> None:
+    for name, value in told.items():
+        if value is None:
+            traits.pop(name, None)
+        elif name == "consent" and isinstance(value, dict) and isinstance(traits.get("consent"), dict):
+            traits["consent"] = {**traits["consent"], **value}
+        else:
+            traits[name] = value
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

@@ -1,0 +1,111 @@
+"""Random histories: bursts in one millisecond, gaps at the edges of windows, late and duplicate events, joined identities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from actors.event import Event
+from tests.reference.expression_strategies import EVENTS, SPANS, TOPICS, Features
+
+STARTS = (
+    1_767_607_200_000,  # 2026-01-05T10:00Z, a Monday
+    1_774_735_200_000,  # 2026-03-28T22:00Z, three hours before summer time in Berlin
+    1_792_879_200_000,  # 2026-10-24T22:00Z, three hours before it ends
+)
+EDGES = [round(span * 1000) + off for span in SPANS for off in (-1, 0, 1)]
+GAPS = (0, 0, 0, 1, 1000, 30_000, *EDGES, 1_800_000, 7 * 3_600_000, 29 * 3_600_000)
+LATE = (1, 30_000, *EDGES[:9], 7 * 3_600_000)
+EMAIL = "ann@example.test"
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
+
+Input = tuple[Event, int]
+
+
+@st.composite
+def histories(draw: st.DrawFn, features: Features) -> tuple[int, list[Input]]:
+    """When it starts, and what is taken when."""
+    start = at = draw(st.sampled_from(STARTS if "time" in features or "policy" in features else STARTS[:1]))
+    inputs: list[Input] = []
+    users = ["u1"] + (["u2"] if "users" in features else []) + (["~v"] if "identity" in features else [])
+    if "policy" in features:
+        known = {"email": EMAIL, "consent": {"marketing": True}}
+        inputs += [(_event(user, "", known, f"known-{user}", kind="identify"), at) for user in users if user != "~v"]
+    for number in range(draw(st.integers(1, 10))):
+        at += draw(st.sampled_from(GAPS))
+        user = draw(st.sampled_from(users))
+        late = draw(st.sampled_from((0, 0, 0, *LATE))) if "late" in features else 0
+        event = draw(_events(user, f"m{number}", features))
+        if late:
+            event = msgspec.structs.replace(event, occurred=at - late)
+        if "duplicates" in features and inputs and draw(st.integers(0, 7)) == 0:
+            event = msgspec.structs.replace(event, message_id=inputs[-1][0].message_id)
+        inputs.append((event, at))
+    return start, inputs
+
+
+@st.composite
+def _events(draw: st.DrawFn, user: str, message_id: str, features: Features) -> Event:
+    kinds = ["event"] * 6
+    if features & {"where history", "segments", "segment patterns", "if"}:
+        kinds += ["level"]
+    if "policy" in features:
+        kinds += ["consent", "topic", "bounce", "opened", "zone", "server"]
+    if "session" in features:
+        kinds += ["sign", "feedback"]
+    if "identity" in features:
+        kinds += ["alias"]
+    match draw(st.sampled_from(kinds)):
+        case "level":
+            return _event(user, "", {"level": draw(st.sampled_from((0, 1, 2, None)))}, message_id, kind="identify")
+        case "consent":
+            given = {draw(st.sampled_from(("marketing", "tracking"))): draw(st.booleans())}
+            return _event(user, "", {"consent": given}, message_id, kind="identify")
+        case "topic":
+            name = draw(st.sampled_from(("email_unsubscribed", "email_subscribed")))
+            topic = draw(st.sampled_from((None, *TOPICS)))
+            return _event(user, name, {"topic": topic} if topic else {}, message_id, source="engine")
+        case "bounce":
+            told = {"permanent": draw(st.booleans()), "address": EMAIL}
+            return _event(user, "email_bounced", told, message_id, source="engine")
+        case "opened" | "feedback":
+            name = draw(st.sampled_from(("email_opened", "email_clicked", "email_delivered")))
+            return _event(user, name, {"machine": draw(st.booleans())}, message_id, source="engine")
+        case "zone":
+            return _event(user, "a", {}, message_id, context={"timezone": draw(st.sampled_from(ZONES))})
+        case "server":
+            return _event(user, "", {"time_zone": draw(st.sampled_from(ZONES))}, message_id, kind="identify")
+        case "sign":
+            return _event(user, draw(st.sampled_from(("signed_in", "signed_out"))), {}, message_id)
+        case "alias" if user != "~v":
+            return _event(user, "", {"from": "~v"}, message_id, kind="alias")
+        case _:
+            properties: dict[str, Any] = {}
+            if (number := draw(st.sampled_from((None, 0, 1, 2, "2", 3)))) is not None:
+                properties["n"] = number
+            if (key := draw(st.sampled_from((None, "x", "y")))) is not None:
+                properties["k"] = key
+            return _event(user, draw(st.sampled_from(EVENTS)), properties, message_id)
+
+
+def _event(
+    user: str,
+    name: str,
+    body: dict[str, Any],
+    message_id: str,
+    *,
+    kind: Any = "track",
+    source: Any = "server",
+    context: dict[str, str] | None = None,
+) -> Event:
+    return Event(
+        user=user,
+        kind=kind,
+        name=name,
+        message_id=message_id,
+        body=msgspec.json.encode(body),
+        context=msgspec.json.encode(context) if context else b"",
+        source=source,
+    )

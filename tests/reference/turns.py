@@ -1,0 +1,240 @@
+"""One turn: what comes of one event, or of one moment at which time itself brought something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.language import ast
+from tests.reference.expressions import Moment, is_member, is_true
+from tests.reference.history import Happening
+from tests.reference.patterns import completed, simple_parts
+from tests.reference.runs import Run, share
+from tests.reference.steps import Row, Walk, text_of, topic_of
+from tests.reference.values import Value, number
+
+__all__ = ["Row", "Turn", "patterns_of"]
+
+ROUNDS = 16
+
+
+class Turn(Walk):
+    """Goals and exits before steps, runs by priority and age before entries, events before sends before conditions."""
+
+    # --- an event -------------------------------------------------------------------------------------------------
+
+    def tell(self, event: Happening) -> None:
+        """The event at hand: goals, exits and waits of the runs, then who enters."""
+        self.event = event
+        self.ordinal = event.ordinal
+        self.properties = event.properties
+        self.person.history.facts.append(event)
+        if not event.name:
+            return
+        for run in self.person.by_priority:
+            if event.place > run.entry_place:
+                self.hear(run, event)
+        if event.name == "email_unsubscribed":
+            topic = event.properties.get("topic")
+            for run in self.person.by_priority:
+                campaign = run.campaign
+                if not run.ended and campaign.purpose == "marketing" and (not topic or topic_of(campaign) == topic):
+                    self.end(run, "unsubscribed")
+        found: dict[str, ast.Campaign] = {}
+        for campaign in self.campaigns():
+            matches = [self.match(pattern, campaign, None, event) for pattern in dict.fromkeys(campaign.entry.patterns)]
+            if any(matches):
+                found[campaign.id] = campaign
+        for campaign in found.values():
+            self.enter(campaign, event.properties)
+
+    def campaigns(self) -> list[ast.Campaign]:
+        running = [one for one in self.site.campaigns if one.status not in ("draft", "archived")]
+        return sorted(running, key=lambda one: (-one.priority, one.id))
+
+    def match(self, pattern: ast.Pattern, campaign: ast.Campaign, run: Run | None, event: Happening) -> bool:
+        """Whether the event completes a match; that is then used up."""
+        if isinstance(pattern, ast.CalledPattern):
+            return event.name == "called" and event.properties.get("campaign") in (None, campaign.id)
+        holder = run or campaign.id
+        for part in simple_parts(pattern):
+            looked = Moment(
+                self.site,
+                self.person.history,
+                self.now,
+                run,
+                event.properties,
+                in_run=run is not None,
+                in_where=True,
+            )
+            event.fitted[holder, part] = part.event == event.name and is_true(part.where, looked)
+        used = self.person.used.setdefault((holder, pattern), [])
+        before = [one for one in self.person.history.told() if one is not event and one not in used]
+        match = completed(pattern, event, before, lambda part, one: one.fitted.get((holder, part), False))
+        if match is None:
+            return False
+        used += match
+        return True
+
+    def hear(self, run: Run, event: Happening) -> None:
+        campaign = run.campaign
+        matched = {pattern for pattern in patterns_of(campaign) if self.match(pattern, campaign, run, event)}
+        self.meet(run, matched, event)
+
+    def meet(self, run: Run, matched: set[ast.Pattern], event: Happening | None) -> bool:
+        """Goals, then exits, then what the run waits for; true if the run moved."""
+        goal = run.campaign.goal
+        now = event.occurred if event is not None else self.place[0]
+        if goal is not None and run.may_reach_goal(now):
+            pattern = self.first(goal.patterns, matched)
+            if pattern is not None:
+                told = number(self.properties.get(goal.value)) if goal.value and event is not None else None
+                value = {} if told is None else {"value": told}
+                self.write(run.campaign, run, "goal", detail={"pattern": text_of(pattern), **value})
+                run.goal_reached = True
+                if not run.ended and not goal.go_on:
+                    self.end(run, "goal", pattern)
+                    return True
+        if run.ended:
+            return False
+        pattern = self.first(run.campaign.exits, matched)
+        if pattern is not None:
+            self.end(run, "exit_when", pattern)
+            return True
+        step = run.steps[0] if run.steps else None
+        if isinstance(step, ast.WaitUntil) and self.first(step.patterns, matched) is not None:
+            self.came(run, step)
+            return True
+        return False
+
+    def first(self, patterns: tuple[ast.Pattern, ...], matched: set[ast.Pattern]) -> ast.Pattern | None:
+        for pattern in patterns:
+            if pattern in matched:
+                return pattern
+            if isinstance(pattern, ast.SegmentPattern) and (pattern.segment, pattern.entered) in self.changed:
+                return pattern
+        return None
+
+    # --- entry ----------------------------------------------------------------------------------------------------
+
+    def enter(self, campaign: ast.Campaign, entry: dict[str, Any]) -> None:
+        person, rules = self.person, campaign.entry
+        key = _key(self.properties.get(rules.key)) if rules.key else ""
+        reason = self.refusal(campaign, key)
+        detail = {"key": key} if key else {}
+        if reason is not None:
+            self.write(campaign, None, "not_entered", reason=reason, detail=detail)
+            return
+        person.entries.append((campaign.id, key, self.now))
+        run = Run(
+            campaign=campaign,
+            key=key,
+            number=self.ordinal * 1000 + len(person.runs),
+            entered=self.now,
+            entry_place=self.place,
+            entry=entry,
+            steps=list(campaign.steps),
+        )
+        person.runs.append(run)
+        self.write(campaign, run, "entered", detail=detail)
+        experiment = campaign.experiment
+        if campaign.holdout and share(f"{campaign.id}/holdout", person.history.user) < campaign.holdout / 100:
+            run.variant = "holdout"
+        elif experiment is not None:
+            run.variant = self.assigned(experiment.id, experiment.ways)
+            run.steps = [step for way in experiment.ways if way.name == run.variant for step in way.steps]
+        if run.variant:
+            self.write(campaign, run, "assigned", detail={"experiment": experiment.id if experiment else campaign.id})
+        self.go_on(run)
+
+    def refusal(self, campaign: ast.Campaign, key: str) -> str | None:
+        rules, person = campaign.entry, self.person
+        moment = self.moment()
+        if campaign.status == "paused":
+            return "paused"
+        if campaign.status == "canary" and share(f"{campaign.id}/canary", person.history.user) >= campaign.canary / 100:
+            return "canary"
+        if not is_true(rules.condition, moment):
+            return "condition"
+        if not is_true(rules.audience, moment):
+            return "audience"
+        before = [at for name, its_key, at in person.entries if (name, its_key) == (campaign.id, key)]
+        if before and rules.re_entry == "once":
+            return "re_entry"
+        if before and rules.re_entry == "after" and self.now - max(before) < round(rules.re_entry_after * 1000):
+            return "re_entry"
+        running = [run for run in person.active if run.campaign.id == campaign.id]
+        if rules.concurrency == "one_per_user" and running:
+            return "concurrency"
+        if rules.concurrency == "one_per_key" and any(run.key == key for run in running):
+            return "concurrency"
+        return None
+
+    # --- consequences ---------------------------------------------------------------------------------------------
+
+    def consider(self, run: Run) -> bool:
+        """Whether what the run waits for is true now, and it goes on."""
+        step = run.steps[0] if run.steps and not run.ended else None
+        if not isinstance(step, ast.WaitWhen) or run in self.asking or not is_true(step.condition, self.moment(run)):
+            return False
+        self.came(run, step)
+        return True
+
+    def regroup(self) -> bool:
+        """Segments that the user has just entered or left; true if there are any."""
+        person = self.person
+        watched = {
+            pattern.segment
+            for campaign in self.campaigns()
+            for pattern in (*campaign.entry.patterns, *patterns_of(campaign))
+            if isinstance(pattern, ast.SegmentPattern)
+        }
+        now = {name for name in watched if is_member(name, self.moment())}
+        before, person.member_of = person.member_of, now
+        self.changed = {(name, True) for name in now - before} | {(name, False) for name in before - now}
+        if not self.changed:
+            return False
+        for run in person.by_priority:
+            self.meet(run, set(), None)
+        for campaign in self.campaigns():
+            if any(
+                isinstance(pattern, ast.SegmentPattern) and (pattern.segment, pattern.entered) in self.changed
+                for pattern in campaign.entry.patterns
+            ):
+                self.enter(campaign, self.properties)
+        self.changed = set()
+        return True
+
+    def settle(self, tell: Any) -> None:
+        """Emitted events, sends, conditions, segments: until nothing moves. `tell` takes an emitted event."""
+        for _ in range(ROUNDS):
+            while self.emitted:
+                tell(*self.emitted.pop(0))
+            self.decide_sends()
+            moved = [self.consider(run) for run in self.person.by_priority]
+            if not self.regroup() and not any(moved) and not self.emitted and not self.asking:
+                break
+
+
+def patterns_of(campaign: ast.Campaign) -> list[ast.Pattern]:
+    """Those inside a run: of its goal, its exits and its waits."""
+    ways = campaign.experiment.ways if campaign.experiment else ()
+    steps = [*campaign.steps, *(step for way in ways for step in way.steps)]
+    waits = [pattern for step in _all_steps(steps) if isinstance(step, ast.WaitUntil) for pattern in step.patterns]
+    return list(dict.fromkeys([*(campaign.goal.patterns if campaign.goal else ()), *campaign.exits, *waits]))
+
+
+def _all_steps(steps: list[ast.AnyStep]) -> list[ast.AnyStep]:
+    found = []
+    for step in steps:
+        found.append(step)
+        if isinstance(step, ast.Branch):
+            found += _all_steps([one for _, case in step.cases for one in case] + list(step.otherwise))
+        elif isinstance(step, ast.Split):
+            found += _all_steps([one for way in step.ways for one in way.steps])
+    return found
+
+
+def _key(value: Value) -> str:
+    return "" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
