@@ -127,6 +127,8 @@ def _concerns(actor: Actor, event: Event, program: Program) -> bool:
 def _is_awaited(actor: Actor, occurred: int, program: Program) -> bool:
     """Whether a timer is set already for all that an event which concerns nobody may start: a silence, or a segment that
     users are in from the beginning."""
+    if not program.timed and not program.segments:
+        return True
     if actor.turn == 1 and program.segments:
         return False
     spans = [pattern.span for _, pattern in program.timed if not isinstance(pattern, Absence)]
