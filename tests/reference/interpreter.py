@@ -45,7 +45,7 @@ class Interpreter:
         self.now = at
         person = self.person(event.user)
         properties = msgspec.json.decode(event.body)
-        if event.kind == "alias":
+        if event.kind == "alias" and properties["from"] not in {*self.names, person.history.user}:
             return self.join(person, self.person(properties["from"]), event)
         if event.message_id in person.ids[-IDS:]:
             return False
@@ -95,17 +95,12 @@ class Interpreter:
         return tell
 
     def join(self, into: Person, source: Person, event: Event) -> bool:
-        """The source turns out to be `into`."""
-        if source is into:
-            return True
+        """The source turns out to be `into`: once, for what it was joined to it stays."""
         if event.message_id in into.ids[-IDS:]:
             return False
         turn = self.turn(into)
         into.history.facts.append(Became(source.history))
         self.names[source.history.user] = into.history.user
-        for name, other in self.names.items():
-            if other == source.history.user:
-                self.names[name] = into.history.user
         into.ids = [*source.ids, *into.ids, event.message_id]
         into.entries = [*source.entries, *into.entries]
         into.unmatched += source.unmatched

@@ -1,0 +1,55 @@
+"""The kinds of sites and histories: which constructs are in them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.reference.expression_strategies import Features
+
+EVERYTHING: Final[Features] = frozenset(
+    {
+        "until",
+        "branch",
+        "where",
+        "windows",
+        "if",
+        "when",
+        "ends",
+        "entry rules",
+        "chains",
+        "absence",
+        "where history",
+        "set",
+        "emit",
+        "time",
+        "at",
+        "score",
+        "segments",
+        "segment patterns",
+        "remembered",
+        "policy",
+        "users",
+        "duplicates",
+    }
+)
+
+KINDS: Final[dict[str, Features]] = {
+    "waits": frozenset({"until", "branch"}),
+    "conditions": frozenset({"where", "windows", "if", "when", "branch"}),
+    "late": frozenset({"late", "duplicates", "until", "where", "windows", "when", "ends"}),
+    "ends": frozenset({"until", "ends", "entry rules", "users"}),
+    "chains": frozenset({"chains", "where", "until", "ends"}),
+    "late chains": frozenset({"chains", "late", "where"}),
+    "absence": frozenset({"absence", "where", "until", "ends"}),
+    "late absence": frozenset({"absence", "late"}),
+    "where": frozenset({"where", "where history", "set", "emit", "until", "ends"}),
+    "emit": frozenset({"set", "emit", "until", "when", "ends", "if"}),
+    "time": frozenset({"time", "when", "at", "windows"}),
+    "score": frozenset({"score", "when"}),
+    "session": frozenset({"session", "when", "if"}),
+    "remembered": frozenset({"remembered", "when", "if", "where"}),
+    "segments": frozenset({"segments", "segment patterns", "until", "ends", "windows", "set", "emit"}),
+    "policy": frozenset({"policy", "branch", "entry rules"}),
+    "identity": frozenset({"identity", "users", "until", "ends", "entry rules", "chains"}),
+    "everything": EVERYTHING,
+}
