@@ -23,7 +23,7 @@ def number(value: object) -> int | float | None:
     if kind is str:
         text = value
         assert isinstance(text, str)
-        if not text or len(text) > 40 or text[-1] not in "0123456789.":
+        if not text or len(text) > 40 or text[-1] not in "0123456789." or "_" in text:
             return None
         try:
             found = float(text)
