@@ -250,10 +250,12 @@ def _end_forgotten(work: Work) -> None:
 
 def _decide_sends(work: Work) -> None:
     """Sends due in one turn: the higher priority first, then the older run, so that a cap admits those."""
-    while work.asking:
-        run = min(work.asking, key=lambda run: (-campaign_of(work, run).priority, work.actor.runs.index(run)))
-        work.asking = [other for other in work.asking if other is not run]
+    # An event that a step emitted may have ended a run that had asked: it is among the actor's runs no more.
+    while asking := [run for run in work.asking if run.pc != ENDED]:
+        run = min(asking, key=lambda run: (-campaign_of(work, run).priority, work.actor.runs.index(run)))
+        work.asking = [other for other in asking if other is not run]
         decide(work, run, campaign_of(work, run))
+    work.asking = []
 
 
 def _regroup(work: Work) -> bool:

@@ -199,7 +199,7 @@ def due(pattern: Timed, holder: Holder, actor: Actor, since: int) -> int:
         last = max(actor.last_entered, actor.first_seen, _kept(holder, pattern.key) or 0)
         return max(last, since) + pattern.span if last else 0
     last = _last(pattern, actor, since)
-    return 0 if not last or _kept(holder, pattern.key) == last else last + pattern.span
+    return 0 if not last or (_kept(holder, pattern.key) or 0) >= last else last + pattern.span
 
 
 def _last(pattern: Silence, actor: Actor, since: int) -> int:
