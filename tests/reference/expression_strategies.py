@@ -115,7 +115,7 @@ def conditions(draw: st.DrawFn, where: Where, features: Features, depth: int = 1
     if "session" in features:
         kinds += ["session", "signed_in"]
     if "remembered" in features:
-        kinds += ["collection", "pick", "collection"]
+        kinds += ["collection", "pick", "top", "collection", "list", "lookup"]
     if "segments" in features and where != "segment":
         kinds += ["segment"]
     if depth:
@@ -176,6 +176,19 @@ def conditions(draw: st.DrawFn, where: Where, features: Features, depth: int = 1
                 ast.Pick(which=which, event=draw(events), property="n", where=draw(optional_where(where, features))),
                 constant(draw(numbers)),
             )
+        case "top":
+            half_life = draw(st.one_of(st.none(), spans))
+            window = draw(windows(where))
+            top = ast.Top(event=draw(events), property="k", window=window, half_life=half_life)
+            return ast.Binary(operator="=", left=top, right=constant(draw(st.sampled_from(("x", "y")))))
+        case "list":
+            items = ast.ListOf(items=(constant("x"), constant(2)))
+            picked = ast.Pick(which="last", event=draw(events), property=draw(st.sampled_from(("k", "n"))))
+            return ast.Binary(operator="in", left=picked, right=items)
+        case "lookup":
+            subject = ast.Aggregate(function="sum", event=draw(events), property="n", window=draw(windows(where)))
+            steps = ((constant(2), constant(1)), (constant(4), constant(2)))
+            return compare(ast.Lookup(subject=subject, steps=steps, otherwise=constant(3)), constant(2))
         case "segment":
             return ast.Call(function="segment", arguments=(constant("s"),))
         case "both":

@@ -17,6 +17,7 @@ STARTS = (
 )
 EDGES = [round(span * 1000) + off for span in SPANS for off in (-1, 0, 1)]
 GAPS = (0, 0, 0, 1, 1000, 30_000, *EDGES, 1_800_000, 7 * 3_600_000, 29 * 3_600_000)
+MONTHS = tuple(30 * 86_400_000 + off for off in (-3_600_000, -1, 0, 1)) * 3
 LATE = (1, 30_000, *EDGES[:9], 7 * 3_600_000)
 EMAIL = "ann@example.test"
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
@@ -34,7 +35,7 @@ def histories(draw: st.DrawFn, features: Features) -> tuple[int, list[Input]]:
         known = {"email": EMAIL, "consent": {"marketing": True}}
         inputs += [(_event(user, "", known, f"known-{user}", kind="identify"), at) for user in users if user != "~v"]
     for number in range(draw(st.integers(1, 10))):
-        at += draw(st.sampled_from(GAPS))
+        at += draw(st.sampled_from(GAPS + MONTHS if "unmatched" in features else GAPS))
         user = draw(st.sampled_from(users))
         late = draw(st.sampled_from((0, 0, 0, *LATE))) if "late" in features else 0
         event = draw(_events(user, f"m{number}", features))

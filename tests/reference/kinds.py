@@ -51,5 +51,9 @@ KINDS: Final[dict[str, Features]] = {
     "segments": frozenset({"segments", "segment patterns", "until", "ends", "windows", "set", "emit"}),
     "policy": frozenset({"policy", "branch", "entry rules"}),
     "identity": frozenset({"identity", "users", "until", "ends", "entry rules", "chains"}),
+    "identity and policy": frozenset({"identity", "users", "policy", "entry rules", "branch"}),
+    "identity and time": frozenset({"identity", "absence", "when", "windows", "score"}),
+    "late and policy": frozenset({"late", "policy", "until", "ends"}),
+    "unmatched": frozenset({"unmatched", "entry rules", "if", "users"}),
     "everything": EVERYTHING,
 }

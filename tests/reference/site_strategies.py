@@ -203,8 +203,9 @@ def campaigns(draw: st.DrawFn, number: int, features: Features) -> ast.Campaign:
 
 @st.composite
 def policies(draw: st.DrawFn, features: Features) -> ast.Policy:
+    default = "c1" if "unmatched" in features else None
     if "policy" not in features:
-        return ast.Policy(marketing_consent="opt_out")
+        return ast.Policy(marketing_consent="opt_out", default_campaign=default)
     caps = st.builds(
         ast.Cap,
         limit=st.sampled_from((1, 2, 3)),

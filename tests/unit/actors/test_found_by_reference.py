@@ -159,3 +159,22 @@ def test_quiet_hours_end_when_the_clock_is_past_them_also_in_the_night_it_is_cha
     story.tell("0s", "a")
     story.until("20h")
     assert [row.at for row in story.rows("sent")] == [at(sent)]
+
+
+def test_an_event_that_a_step_emits_may_end_a_run_that_is_about_to_send() -> None:
+    story = Story(campaign("c", "a", ast.Emit(event="b"), push(), exits=("b",)))
+    story.tell("0s", "a")
+    assert [row[2:] for row in story.until("1h")] == [
+        ("entered", None),
+        ("emitted", None),
+        ("exited", "exit_when"),
+    ]
+
+
+def test_a_silence_that_was_noticed_is_not_noticed_again_when_the_visitor_turns_out_to_be_known() -> None:
+    story = Story(campaign("c", "no a for 1m"))
+    story.tell("0s", "a", user="ann")
+    story.tell("1s", "b", user="~visitor")
+    story.tell("1h", "b", user="ann")
+    story.alias("1h", "~visitor")
+    assert [row[0] for row in story.until("3h") if row[2] == "entered"] == ["60s", "61s"]
