@@ -55,7 +55,7 @@ class _Port(msgspec.Struct):
 
 def new_site(folder: Path) -> Path:
     """The demo's site, copied to where it can have a database."""
-    shutil.copytree(SITE, folder)
+    shutil.copytree(SITE, folder, ignore=shutil.ignore_patterns("data"))
     return folder
 
 

@@ -7,6 +7,7 @@ themselves; what the engine has taken is waited for and acknowledged; then socke
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -42,6 +43,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Not passed on to uvicorn's: it would close every socket at once, and raise the signal again at the end."""
         if self._loop is None or self.doors.draining:
+            # uvicorn tells what it cuts short as if it were a fault of ours.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             self.should_exit = True
             self.force_exit = True
             return

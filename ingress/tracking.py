@@ -113,7 +113,13 @@ class Tracking:
         return RedirectResponse(target, status_code=302, headers=_PRIVATE)
 
     async def unsubscribe_page(self, request: Request) -> Response:
-        send = await self._unsubscribing(request)
+        """A link that is damaged is told so in words: whoever sees this page is a customer of the shop."""
+        try:
+            send = await self._unsubscribing(request)
+        except HTTPException as error:
+            return HTMLResponse(
+                _PAGES.get_template("unknown.html").render(shop=self._shop_name), error.status_code, _PAGE
+            )
         return self._page("unsubscribe.html", send)
 
     async def unsubscribe(self, request: Request) -> Response:

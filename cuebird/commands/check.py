@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from actors.program import Program
 from cuebird.busy_day import as_json as busy_json
 from cuebird.busy_day import replay_hint, sentences, write_witness
+from cuebird.config import ConfigError, load
 from cuebird.replay import Unreadable
 from cuebird.seen import seen_events
 from cuebird.sites import open_site, refuse, told
@@ -42,15 +44,18 @@ from persistence.interface import StoreError
     help="Print the JSON Schema of that kind of file, for an editor.",
 )
 def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, kind: str | None) -> None:
-    """Look for everything that is wrong with SITE: campaigns, rules, templates, scenarios."""
+    """Look for everything that is wrong with SITE: campaigns, rules, templates, scenarios, settings."""
     if kind is not None:
         click.echo(json.dumps(schema(kind), indent=2))
         return
     try:
         checked, program = open_site(site)
+        load(site, os.environ)
         scenarios = len(load_scenarios(site, checked.site))
     except SiteErrors as error:
         raise refuse(error, as_json=as_json) from None
+    except ConfigError as error:
+        raise _settings_refused(error, as_json) from None
     advice = [*checked.advice, *(_unseen(checked, program, seen) if seen is not None else ())]
     advice = list(SiteErrors(advice).problems)
     busiest = busiest_day(checked.site, program)
@@ -66,6 +71,17 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
     click.echo("\n".join(sentences(busiest)))
     if witness is not None:
         click.echo(replay_hint(busiest, site, witness))
+
+
+def _settings_refused(error: ConfigError, as_json: bool) -> SystemExit:
+    if as_json:
+        click.echo(
+            json.dumps({"ok": False, "problems": [{"message": problem} for problem in error.problems]}, indent=2)
+        )
+    else:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+    return SystemExit(1)
 
 
 def _unseen(checked: Checked, program: Program, path: Path) -> list[Problem]:

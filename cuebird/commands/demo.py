@@ -42,7 +42,9 @@ def command(port: int, speed: float, shoppers: int, data: Path | None) -> None:
     except KeyboardInterrupt:
         return
     except OSError as error:
-        raise click.ClickException(f"cannot listen on port {port}: {error.strerror}. Try --port 0.") from None
+        raise click.ClickException(
+            f"cannot listen on port {port}: {error.strerror}. Try `.venv/bin/cuebird demo --port 0`."
+        ) from None
     except StoreRefused as error:
         raise click.ClickException(str(error)) from None
     except StorageFailed as error:

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +58,7 @@ def _make(directory: Path, name: str, address: str, keys: tuple[NewKey, ...]) ->
         target = directory / source.relative_to(STARTER)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".html":
-            target.write_text(_personal(source.read_text("utf-8"), html.escape(name), html.escape(address)), "utf-8")
+            target.write_text(_letter(source.read_text("utf-8"), name, address), "utf-8")
         else:
             shutil.copyfile(source, target)
     (directory / ".gitignore").write_text(f"data/\n{FILE}\n", "utf-8")
@@ -71,8 +72,20 @@ def _make(directory: Path, name: str, address: str, keys: tuple[NewKey, ...]) ->
         file.write(settings)
 
 
+def _letter(text: str, name: str, address: str) -> str:
+    """Front matter is text in YAML quotes, what follows it is HTML."""
+    _, front, body = text.split("---\n", 2)
+    quoted = _personal(front, name.replace("'", "''"), address.replace("'", "''"))
+    return f"---\n{quoted}---\n{_personal(body, html.escape(name), html.escape(address))}"
+
+
 def _personal(text: str, name: str, address: str) -> str:
     return text.replace(NAME, name).replace(ADDRESS, address)
+
+
+def called() -> str:
+    """How the program was called, to be typed again."""
+    return sys.argv[0] if sys.argv[0].endswith("cuebird") else "cuebird"
 
 
 def _told(directory: Path, keys: tuple[NewKey, ...], *, named: bool) -> str:
@@ -85,9 +98,7 @@ def _told(directory: Path, keys: tuple[NewKey, ...], *, named: bool) -> str:
         "",
         "Next:",
         "",
-        f"  cuebird check {directory}",
-        f"  cuebird test {directory}",
-        f"  cuebird serve {directory}",
+        *(f"  {called()} {step} {directory}" for step in ("check", "test", "serve")),
     ]
     if not named:
         lines += [

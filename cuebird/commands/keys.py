@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,14 @@ HOLDERS: Final = {
     "server": "Secret: it goes into your back end, as `Authorization: Bearer …`.",
     "proof": "Secret: your back end signs a JWT with it (HS256; sub: the user's id, aud: cuebird, exp).",
 }
+
+
+ORIGIN: Final = re.compile(r"https?://[^/\s]+")
+"""Scheme, host and port, without a slash at the end: RFC 6454."""
+
+
+def _host(origin: str) -> str:
+    return origin.split("://")[-1].split("/")[0] or "shop.example"
 
 
 @click.group()
@@ -32,9 +41,16 @@ def command() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else.")
 def new(kind: KeyKind, site: Path, name: str, origins: tuple[str, ...], as_json: bool) -> None:
-    """Make a key of KIND, print it this once, and store its SHA-256 in cuebird.toml."""
+    """Make a key of KIND, print it this once, and store its SHA-256 (of a proof key: the key itself) in cuebird.toml."""
     if origins and kind != "write":
         raise click.UsageError("--origin belongs to a write key: other keys are not used in pages")
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise click.UsageError(
+                f"--origin {origin} can never match: write it as browsers do, https://{_host(origin)}"
+            )
+    if not (site / "campaigns").is_dir() and not (site / FILE).exists():
+        raise click.ClickException(f"{site} is not a site (it has no campaigns/): say where yours is, --site shop")
     key = new_key(kind, name or kind, origins)
     try:
         store_key(site, key)

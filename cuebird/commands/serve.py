@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -45,7 +46,12 @@ def command(site: Path, host: str | None, port: int | None, dev: bool | None) ->
         raise click.ClickException(str(error)) from None
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"cannot serve: {place}{error.strerror or error}") from None
+        hint = (
+            " Another --port, or `port` under [server] in cuebird.toml, is free."
+            if error.errno == errno.EADDRINUSE
+            else ""
+        )
+        raise click.ClickException(f"cannot serve: {place}{error.strerror or error}.{hint}") from None
 
 
 def _refused(error: ConfigError | SiteErrors | TemplatesInvalid) -> int:
@@ -61,5 +67,5 @@ async def _serve(settings: Settings, site: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload.soon)
         click.echo(f"cuebird serves {site} at {app.url}", err=True)
         if settings.server.dev:
-            click.echo("development mode: everybody is believed; not for the open internet", err=True)
+            click.echo(f"development mode: everybody is believed. The dashboard is at {app.url}/", err=True)
         await app.ended

@@ -267,3 +267,33 @@ def test_a_letter_read_aloud_names_each_thing_once() -> None:
     assert text.count("Desk lamp") == 1
     assert text.count("https://t.shop.example/c/") == len(PRODUCTS) + 2, "the things, the shop's name and the button"
     assert "\nM\n" not in text, "the letter in place of a picture is for the eye"
+
+
+def test_an_origin_that_no_browser_sends_is_refused(shop: Path) -> None:
+    for origin in ("shop.example", "https://shop.example/", "https://shop.example/page"):
+        result = cuebird("keys", "new", "write", "--site", shop, "--name", "web", "--origin", origin)
+        assert result.exit_code == 2
+        assert "write it as browsers do, https://shop.example" in result.output
+
+
+def test_a_key_is_not_stored_where_there_is_no_site(tmp_path: Path) -> None:
+    result = cuebird("keys", "new", "write", "--site", tmp_path)
+    assert result.exit_code == 1
+    assert "is not a site" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shop_with_an_ampersand_keeps_its_name_in_subjects_and_letters(tmp_path: Path) -> None:
+    assert cuebird("init", tmp_path / "shop", "--name", "Zoë's & Co").exit_code == 0
+    letter = (tmp_path / "shop" / "templates" / "welcome_1.html").read_text()
+    assert "subject: 'Welcome to Zoë''s & Co'" in letter
+    assert "Zoë&#x27;s &amp; Co" in letter
+    assert cuebird("check", tmp_path / "shop").exit_code == 0
+
+
+def test_check_looks_at_the_settings_too(shop: Path) -> None:
+    with (shop / "cuebird.toml").open("a") as settings:
+        settings.write('\n[engine]\nlive_actors_max = "many"\n')
+    result = cuebird("check", shop)
+    assert result.exit_code == 1
+    assert "live_actors_max" in result.output

@@ -270,3 +270,11 @@ def test_form_fields_of_both_kinds() -> None:
     assert form_fields(b"List-Unsubscribe=One-Click\r\n", "application/x-www-form-urlencoded") == ONE_CLICK
     body = b'--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n'
     assert form_fields(body, "multipart/form-data; boundary=b") == ONE_CLICK
+
+
+def test_a_damaged_unsubscribe_link_is_a_page_in_words_for_a_customer(site: Site) -> None:
+    answer = site.client.get("/u/" + "x" * 36)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "not, or no longer, known here" in answer.text
+    assert site.events == []
