@@ -48,7 +48,7 @@ def starts(bench: Bench) -> Iterator[Figure]:
     asyncio.run(databases.journal(site, rows))
     for number, mode in enumerate(bench.modes):
         one = bench.folder / f"journal-{number}"
-        shutil.copytree(site, one, ignore=shutil.ignore_patterns("data"))
+        shutil.copytree(site, one)
         opened = opening.measure(one, mode.environment)
         shutil.rmtree(one)
         assert opened.replayed == rows, f"{opened.replayed} of {rows} journal rows were taken again"
@@ -101,7 +101,7 @@ def timers(bench: Bench) -> Iterator[Figure]:
     first_due = asyncio.run(databases.due_timers(site, count, within_ms))
     for number, mode in enumerate(bench.modes):
         one = bench.folder / f"timers-{number}"
-        shutil.copytree(site, one, ignore=shutil.ignore_patterns("data"))
+        shutil.copytree(site, one)
         late = lateness.measure(one, first_due, count, within_ms, mode.environment)
         shutil.rmtree(one)
         yield Figure(
