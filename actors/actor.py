@@ -131,6 +131,8 @@ def _is_awaited(actor: Actor, occurred: int, program: Program) -> bool:
         return True
     if actor.turn == 1 and program.segments:
         return False
+    if not program.timed:
+        return True
     spans = [pattern.span for _, pattern in program.timed if not isinstance(pattern, Absence)]
     return not spans or 0 < actor.due <= occurred + min(spans)
 
