@@ -8,7 +8,7 @@ import msgspec
 
 from actors.scope import Evaluate, Scope
 from actors.shared import shared
-from actors.values import number
+from actors.values import added, number
 
 BAG_KEYS_MAX: Final = 100
 """Keys in a bag; past it the one added longest ago is dropped."""
@@ -45,19 +45,19 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
         place = _find(state, name)
         quantity = number(properties.get("quantity"))
         if scope.name == self.event:
-            added = 1 if quantity is None else quantity
+            more = 1 if quantity is None else quantity
             price = number(properties.get("price"))
             if place:
-                state[place + 1] += added
+                state[place + 1] = added(state[place + 1], more)
                 state[place + 2] = price
                 state[place + 3] = shared(scope.body)
             else:
-                state += [shared(name), added, price, shared(scope.body)]
+                state += [shared(name), more, price, shared(scope.body)]
                 if len(state) > 1 + 4 * BAG_KEYS_MAX:
                     del state[1:5]
             place = place or len(state) - 4
         elif place:
-            state[place + 1] = 0 if quantity is None else state[place + 1] - quantity
+            state[place + 1] = 0 if quantity is None else added(state[place + 1], -quantity)
         if place and state[place + 1] <= 0:
             del state[place : place + 4]
         return tuple(state) if len(state) > 1 or told is not None else None
@@ -70,7 +70,7 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
         for place in range(1, len(theirs), 4):
             known = _find(merged, theirs[place])
             if known:
-                merged[known + 1] += theirs[place + 1]
+                merged[known + 1] = added(merged[known + 1], theirs[place + 1])
             elif len(merged) <= 4 * BAG_KEYS_MAX:
                 merged += theirs[place : place + 4]
         return tuple(merged)
@@ -239,10 +239,10 @@ class SumOf(msgspec.Struct, frozen=True, kw_only=True):
         return 9
 
     def put(self, state: Any, scope: Scope) -> Any:
-        return (state or 0) + (number(scope.properties.get(self.of)) or 0)
+        return added(state or 0, number(scope.properties.get(self.of)) or 0)
 
     def merged(self, ours: Any, theirs: Any) -> Any:
-        return (ours or 0) + (theirs or 0)
+        return added(ours or 0, theirs or 0)
 
     def joined(self, other: Any) -> SumOf:
         return self

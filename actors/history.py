@@ -72,12 +72,13 @@ def identify(actor: Actor, event: Event) -> None:
 
 
 def merge_person(into: Actor, source: Actor) -> None:
-    """Who the user is, of one who was known as two: what the known half says counts, part by part of the consent; an
+    """Who the user is, of one who was known as two: what the known half says counts, but a no of either half stays a no; an
     address that may not be mailed and a topic that is not wanted stay so."""
     ours, theirs = into.traits.get("consent"), source.traits.get("consent")
     into.traits = {**source.traits, **into.traits}
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        into.traits["consent"] = {**theirs, **ours}
+        refused = {part: False for part in ("marketing", "tracking") if False in (ours.get(part), theirs.get(part))}
+        into.traits["consent"] = {**theirs, **ours, **refused}
     into.suppressed = tuple(dict.fromkeys(into.suppressed + source.suppressed))
     into.unsubscribed = tuple(dict.fromkeys(into.unsubscribed + source.unsubscribed))
     share_consent(into)

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from actors.scope import Evaluate, Scope
-from actors.values import number
+from actors.values import added, number
 
 LOG_KEEP: Final = 256
 """Rows kept of a log whose question gives no smaller number; past it the oldest is forgotten."""
@@ -132,7 +132,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
         found = number(scope.properties.get(self.of)) if self.of else None
         if found is not None:
             state[1] += 1
-            state[2] += found
+            state[2] = added(state[2], found)
             state[3] = found if state[3] is None else min(state[3], found)
             state[4] = found if state[4] is None else max(state[4], found)
         return state
@@ -143,7 +143,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
         return [
             ours[0] + theirs[0],
             ours[1] + theirs[1],
-            ours[2] + theirs[2],
+            added(ours[2], theirs[2]),
             min((v for v in (ours[3], theirs[3]) if v is not None), default=None),
             max((v for v in (ours[4], theirs[4]) if v is not None), default=None),
         ]

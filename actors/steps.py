@@ -120,7 +120,7 @@ def milliseconds(work: Work, duration: Evaluate | None, otherwise: int = 0) -> i
     seconds = number(duration(work)) if duration is not None else None
     if seconds is None:
         return otherwise
-    return min(max(0, round(seconds * 1000)), WAIT_MS_MAX)
+    return round(min(max(0.0, seconds), WAIT_MS_MAX / 1000) * 1000)
 
 
 def _rest(work: Work, run: Run, campaign: Campaign, instruction: Instruction) -> bool:

@@ -18,8 +18,10 @@ TEXT_MATCHED_MAX: Final = 300
 def number(value: object) -> int | float | None:
     """The number that `value` is or spells (`"19.00"`); None for everything else, booleans and NaN included."""
     kind = type(value)
-    if kind is int or kind is float:
-        return value  # type: ignore[return-value]  # narrowed by identity, which is what makes it fast
+    if kind is int:
+        return bounded(value)  # type: ignore[arg-type]  # narrowed by identity, which is what makes it fast
+    if kind is float:
+        return value if math.isfinite(value) else None  # type: ignore[return-value, arg-type]
     if kind is str:
         text = value
         assert isinstance(text, str)
@@ -31,6 +33,23 @@ def number(value: object) -> int | float | None:
             return None
         return found if math.isfinite(found) else None
     return None
+
+
+INTEGER_MAX: Final = (1 << 63) - 1
+"""Past it a number is kept as a float: what is remembered and packed has 64 bits."""
+
+
+def bounded(value: int | float) -> int | float:
+    """The same number, as a float if 64 bits do not hold it as an integer."""
+    if type(value) is int and not -INTEGER_MAX <= value <= INTEGER_MAX:
+        return float(value) if abs(value) < 10**300 else math.copysign(1e300, value)
+    return value
+
+
+def added(left: int | float, right: int | float) -> int | float:
+    """A sum that can be remembered: never more than 64 bits, never infinite."""
+    found = bounded(left + right)
+    return found if math.isfinite(found) else math.copysign(1e300, found)
 
 
 def truth(value: object) -> bool:
@@ -107,7 +126,8 @@ def _arithmetic(
             found = compute(a, b)
         except (ZeroDivisionError, OverflowError):
             return None
-        return found if type(found) is int or math.isfinite(found) else None
+        found = bounded(found)
+        return found if math.isfinite(found) else None
 
     return computed
 
@@ -147,7 +167,7 @@ def rounded(value: object, digits: object = 0) -> object:
     found, places = number(value), number(digits)
     if found is None or places is None:
         return None
-    return round(found, int(places)) if places else round(found)
+    return bounded(round(found, int(places)) if places else round(found))
 
 
 def least(*values: object) -> object:

@@ -5,7 +5,7 @@
 * `claimed` is on disk before a connection is used, `at_dot` before the final dot is. A process that dies leaves rows that say
   how far they got: `claimed` is simply taken again, `at_dot` is in doubt and becomes `unknown`.
 * Whether a mail may still go out is asked before the claim and again right before the dot: that is the last moment at which
-  an unsubscribe or a purchase can stop it.
+  an unsubscribe or a bounce can stop it.
 * Nothing is retried in a loop: a retry is a row with a due time.
 """
 
@@ -32,7 +32,7 @@ from persistence.interface import Link, Mark, Outboxed, StorageFull, Store, Stor
 log = logging.getLogger(__name__)
 
 Recheck = Callable[[Send], Awaitable[str | None]]
-"""Why a send may no longer go out (no_consent, exited, …), None if it may."""
+"""Why a send may no longer go out (no_consent, suppressed, expired, quiet_hours), None if it may."""
 
 STORAGE_RESTS_MS: Final = 1_000
 

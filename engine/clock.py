@@ -18,7 +18,10 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 JUMP_MS_MAX: Final = 3_600_000
-"""A larger step forward of the wall clock, against the monotonic one, has to be confirmed."""
+"""A larger step forward of the wall clock, against the monotonic one, has to be confirmed, or to stand for a while."""
+
+BELIEVED_AFTER_MS: Final = 600_000
+"""A jump that has stood for ten minutes is believed: the clock was set right, and timers are not to be late for ever."""
 
 LOOK_AGAIN_S_MAX: Final = 1.0
 """No sleep is longer, so that a change of the machine's clock is seen within it."""
@@ -81,6 +84,8 @@ class SystemClock:
         self._last_steady = self._start_steady
         self._behind = wall_ms() < self._last
         self._held = False
+        self._held_since: int | None = None
+        """By the steady clock, when the wall clock was first found ahead."""
 
     @property
     def held(self) -> bool:
@@ -107,10 +112,17 @@ class SystemClock:
 
     def _step(self, wall: int, steady: int) -> None:
         expected = self._last + steady - self._last_steady
-        self._held = wall - expected > JUMP_MS_MAX and not self._behind
+        ahead = wall - expected > JUMP_MS_MAX and not self._behind
+        if not ahead:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = steady
+        # A clock that was set right stays where it is; one that went wrong for a moment comes back.
+        self._held = self._held_since is not None and steady - self._held_since < BELIEVED_AFTER_MS
         if self._held:
             self._last = expected
         else:
+            self._held_since = None
             self._last = max(wall, self._last)
             self._behind = False
 
@@ -119,6 +131,7 @@ class SystemClock:
         self._last = max(self._last, self._wall_ms())
         self._last_steady = self._steady_ms()
         self._held = False
+        self._held_since = None
 
     def seconds_until(self, ms: int) -> float:
         return max(0.0, (ms - self.now_ms()) / 1000.0 / self.speed)

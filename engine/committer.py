@@ -84,6 +84,8 @@ class Committer:
         self._prepare = prepare
         self._settle = settle
         self._on_full = on_full
+        self.losses = 0
+        """Commits that found no room."""
         self._on_sends = on_sends
         self._retry_ms = retry_ms
         self.gathering = Batch()
@@ -222,6 +224,7 @@ class Committer:
         for one in refused:
             self._refuse(one, error)
         try:
+            self.losses += 1
             await self._on_full(refused)
             await self._probe()
         except StoreError as other:

@@ -214,13 +214,20 @@ class Engine:
             asyncio.ensure_future(self._snapshot_at_intervals())
         ]
         try:
+            # A rebuild that meets a failed store runs beside the parts: its word must end them too.
+            parts.append(asyncio.ensure_future(self._until_failed()))
             ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:
                 part.result()
+            if self._committer.failure is not None:
+                raise self._committer.failure
         finally:
-            for part in parts:
+            for part in (*parts, *self._restoring):
                 part.cancel()
             await asyncio.gather(*parts, *self._restoring, return_exceptions=True)
+
+    async def _until_failed(self) -> None:
+        await self.failed.wait()
 
     async def drain(self) -> None:
         """Take no more; returns when all is on disk and snapshotted. Raises StorageFull if there is no room for that."""

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from typing import Final
 
-from actors.actor import fire, renew, take
+from actors.actor import Actor, fire, renew, take
+from actors.program import Program
 from engine.alarms import Alarms
 from engine.loading import read
 from engine.programs import Eras, is_beginning
@@ -84,10 +85,9 @@ async def _fire_before(store: Store, beginning: Entry, residence: Residence, ala
             actor = residence.find(user)
             if actor is None:
                 continue  # it was joined into another, who has its timers
-            if actor.position >= beginning.seq:
+            if actor.position >= beginning.seq or not _fired(actor, beginning.at - 1, program):
                 past.append(user)
                 continue
-            fire(actor, beginning.at - 1, program)
             residence.snapshots.changed.add(user)
             alarms.set(user, actor.due)
         await _trim(store, residence)
@@ -111,18 +111,22 @@ async def rebuild(store: Store, users: Set[str], after: int, residence: Residenc
     """These users as the disk has them, and nothing else: their snapshots and what the journal holds after `after`."""
     names = sorted(users)
     moved, found = await read(store, names)
+    parts = [
+        part
+        async for entries in store.tail(after)
+        for part in _parts([entry for entry in entries if entry.event.user in users or is_beginning(entry)])
+    ]
+    # From here on nothing is awaited: an actor that is half rebuilt must not be seen, by an input or by a snapshot.
     for name, user in moved.items():
         residence.learn_name(name, user)
     for user in names:
-        snapshot = found.get(user)
-        if snapshot is not None:
-            residence.arrive(user, snapshot)
-    async for entries in store.tail(after):
-        for part in _parts([entry for entry in entries if entry.event.user in users or is_beginning(entry)]):
-            if is_beginning(part[0]):
-                _fire_theirs_before(part[0], users, residence, eras)
-            else:
-                await _again(store, part, residence, eras)
+        if user not in moved:
+            residence.arrive(user, found.get(user))
+    for part in parts:
+        if is_beginning(part[0]):
+            _fire_theirs_before(part[0], users, residence, eras)
+        else:
+            _take_again(part, residence, eras)
     _arm_again(residence, alarms, users)
 
 
@@ -131,7 +135,18 @@ def _fire_theirs_before(beginning: Entry, users: Set[str], residence: Residence,
     for user in users:
         actor = residence.peek(user)
         if actor is not None and actor.position < beginning.seq and 0 < actor.due < beginning.at:
-            fire(actor, beginning.at - 1, program)
+            _fired(actor, beginning.at - 1, program)
+
+
+def _fired(actor: Actor, until: int, program: Program) -> bool:
+    """False: its timers failed, as they did when they were first due; one user's fault must not keep the engine from
+    starting."""
+    try:
+        fire(actor, until, program)
+    except Exception:
+        log.exception("actor %r failed on its timers, due before %d", actor.user, until)
+        return False
+    return True
 
 
 def _arm_again(residence: Residence, alarms: Alarms, users: Set[str]) -> None:
@@ -155,6 +170,11 @@ async def bring(store: Store, users: Iterable[str], residence: Residence) -> Non
 async def _again(store: Store, entries: list[Entry], residence: Residence, eras: Eras) -> int:
     """Bring in the actors of these entries, all of one program, and let them take what their snapshots do not hold."""
     await bring(store, [entry.event.user for entry in entries], residence)
+    return _take_again(entries, residence, eras)
+
+
+def _take_again(entries: list[Entry], residence: Residence, eras: Eras) -> int:
+    """The actors of these entries are in memory."""
     program, began = eras.under(entries[0].seq)
     taken = 0
     find = residence.find

@@ -30,7 +30,7 @@ _source_of = msgspec.json.Decoder(dict[str, object]).decode
 class Pending:
     """A batch of inputs of which some wait for their actors. Its `done` is gathered when the last has been taken."""
 
-    __slots__ = ("accepted", "done", "duplicates", "inputs", "storage_full", "submitted", "waiting")
+    __slots__ = ("accepted", "done", "duplicates", "inputs", "losses", "storage_full", "submitted", "waiting")
 
     def __init__(self, done: Callable[[Receipt], None], inputs: int) -> None:
         self.done = done
@@ -39,6 +39,8 @@ class Pending:
         self.duplicates = 0
         self.waiting = 0
         self.storage_full = False
+        self.losses = 0
+        """Refused commits when it was submitted: one more, and a part of it may be among what was refused."""
         self.submitted = False
 
 
@@ -85,6 +87,7 @@ class Unusual:
     def submitted(self, pending: Pending) -> None:
         """The whole batch has been looked at."""
         pending.submitted = True
+        pending.losses = self._committer.losses
         self._finish(pending)
 
     def _forwarded(self, event: Event) -> Event:
@@ -116,7 +119,7 @@ class Unusual:
         if pending.waiting or not pending.submitted:
             return
         committer = self._committer
-        if pending.storage_full:
+        if pending.storage_full or pending.losses != committer.losses:
             committer.inflight -= pending.inputs
             pending.done(Receipt(refused="storage_full", retry_ms=self._retry_ms))
             return

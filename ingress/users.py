@@ -19,8 +19,7 @@ from ingress.credentials import speaker_of
 from ingress.instants import milliseconds
 from ingress.keys import Denied, KeyRing
 from ingress.rejection import Rejected
-
-USER_CHARACTERS_MAX: Final = 200
+from ingress.taking import ID_CHARACTERS_MAX
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -81,10 +80,10 @@ def user_routes(questions: UserQuestions, keys: KeyRing, now_ms: Callable[[], in
 
 
 def _possible(user: str) -> bool:
-    return 0 < len(user) <= USER_CHARACTERS_MAX and user.isprintable()
+    return 0 < len(user) <= ID_CHARACTERS_MAX and user.isprintable()
 
 
 def _answer(user: str, found: Found) -> Response:
     if found is None:
-        return error_answer(404, "unknown_user", f"nothing was ever heard of {user[:USER_CHARACTERS_MAX]!r}")
+        return error_answer(404, "unknown_user", f"nothing was ever heard of {user[:ID_CHARACTERS_MAX]!r}")
     return json_answer(found, headers=_NO_STORE)

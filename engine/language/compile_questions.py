@@ -97,13 +97,20 @@ def total(state: list[float | None] | None, function: str) -> object:
     return {"count": events, "sum": total, "min": least, "max": greatest}[function]
 
 
+def _summed(numbers: list[int | float]) -> int | float:
+    total: int | float = 0
+    for one in numbers:
+        total = values.added(total, one)
+    return total
+
+
 def reduced(function: str, numbers: list[int | float]) -> object:
     if function == "sum":
-        return sum(numbers)
+        return _summed(numbers)
     if not numbers:
         return None
     if function == "avg":
-        return sum(numbers) / len(numbers)
+        return _summed(numbers) / len(numbers)
     return min(numbers) if function == "min" else max(numbers)
 
 

@@ -169,6 +169,8 @@ class History:
             elif isinstance(fact, Became):
                 theirs = fact.other.traits()
                 both = {**(theirs.get("consent") or {}), **(traits.get("consent") or {})}
+                for half in (theirs.get("consent") or {}, traits.get("consent") or {}):
+                    both |= {part: False for part in ("marketing", "tracking") if half.get(part) is False}
                 traits = {**theirs, **traits, **({"consent": both} if both else {})}
             elif fact.kind == "identify" if isinstance(fact, Happening) else False:
                 assert isinstance(fact, Happening)
