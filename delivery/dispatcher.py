@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 Recheck = Callable[[Send], Awaitable[str | None]]
 """Why a send may no longer go out (no_consent, suppressed, expired, quiet_hours), None if it may."""
 
+QUIET: Final = "quiet_hours"
+QUIET_LOOK_MS: Final = 15 * 60_000
+"""How often a mail that was decided before quiet hours and delayed into them is looked at until they end."""
+
 STORAGE_RESTS_MS: Final = 1_000
 
 
@@ -223,6 +227,10 @@ class Dispatcher:
     async def _carry(self, row: Outboxed) -> None:
         send = row.send
         reason = await self._objection(send)
+        if reason == QUIET:
+            await self._write([self._claim(send)], [], [])
+            await self._look_again_later(row)
+            return
         if reason is not None:
             await self._withdraw(row, reason)
             return
@@ -247,7 +255,10 @@ class Dispatcher:
         except SmtpFault as fault:
             told = fault
         except Withdrawn as withdrawn:
-            await self._withdraw(row, withdrawn.reason)
+            if withdrawn.reason == QUIET:
+                await self._look_again_later(row)
+            else:
+                await self._withdraw(row, withdrawn.reason)
             return
         except StorageFull:
             self._rest_storage()
@@ -328,6 +339,12 @@ class Dispatcher:
 
     def _claim(self, send: Send) -> Mark:
         return Mark(id=send.id, state="claimed", at=self._clock.now_ms(), boot=self._boot)
+
+    async def _look_again_later(self, row: Outboxed) -> None:
+        """A claimed mail that met quiet hours waits for their end, or for its own."""
+        now = self._clock.now_ms()
+        mark = Mark(id=row.send.id, state="retry", at=now, due=now + QUIET_LOOK_MS, reply=QUIET)
+        await self._settling.stored([mark])
 
     async def _withdraw(self, row: Outboxed, reason: str) -> None:
         """A mail that may not, or cannot, go out any more."""

@@ -107,10 +107,10 @@ class World:
     async def row(self, send: Send) -> Outboxed:
         return (await self.store.sends([send.id]))[send.id]
 
-    async def state(self, send: Send, wanted: str) -> Outboxed:
-        """Waits until the send is in that state."""
+    async def state(self, send: Send, wanted: str, *, reply: str | None = None) -> Outboxed:
+        """Waits until the send is in that state, with that reply if one is named."""
         async with asyncio.timeout(WAIT_S), self._changed:
-            while (row := await self.row(send)).state != wanted:
+            while (row := await self.row(send)).state != wanted or reply not in (None, row.reply):
                 await self._changed.wait()
         return row
 
