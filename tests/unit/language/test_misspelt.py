@@ -21,5 +21,12 @@ def test_a_misspelt_event_is_told_with_the_name_that_was_meant() -> None:
 
 
 def test_well_known_events_and_those_of_ones_own_are_fine() -> None:
-    for event in (b"product_added", b"add_to_cart", b"email_clicked", b"signed_out", b"wishlist_shared", b"drone_landed"):
+    for event in (
+        b"product_added",
+        b"add_to_cart",
+        b"email_clicked",
+        b"signed_out",
+        b"wishlist_shared",
+        b"drone_landed",
+    ):
         assert advice(event) == []
