@@ -14,6 +14,7 @@ All run in one process on the server that the product runs on: uvicorn, uvloop, 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -40,15 +41,16 @@ SPEAKER = Speaker(source="client", key="dev")
 WELCOME = frames.frame("welcome")
 
 
-class _Listener:
+class _Listener(ABC):
     """Knows how to answer with one message for a burst."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._said: list[str] = []
 
+    @abstractmethod
     def heard(self, data: bytes) -> None:
-        raise NotImplementedError
+        """One text message as it came."""
 
     def heard_binary(self) -> None:
         raise AssertionError("the bench sends text")
