@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from actors import history
-from actors.compiled_patterns import Absence, EventPattern, Timed
+from actors.compiled_patterns import EventPattern, Timed
 from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, Event
 from actors.memory import remember
@@ -89,7 +89,7 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         return before
     work = Work(actor, program, at, actor.turn)
     _tell(work, event, occurred)
-    if work.decisions or work.asking or not event.name or _may_have_consequences(actor, program):
+    if work.decisions or work.asking or not event.name or _may_move_timers(actor, event.name, occurred, program):
         settle(work)
     elif not work.refusals:
         return before
@@ -101,15 +101,18 @@ def _untracked(actor: Actor, event: Event, program: Program) -> bool:
     return bool(event.name) and event.source != "engine" and event.name not in CONTROL and not may_track(actor, program)
 
 
-def _may_have_consequences(actor: Actor, program: Program) -> bool:
+def _may_move_timers(actor: Actor, name: str, occurred: int, program: Program) -> bool:
     """Whether a turn without a decision may still move a timer: by a condition, a partial match, a segment, a silence."""
-    if program.segments or program.timed:
+    if program.segments or name in program.absences:
         return True
-    for run in actor.runs:
-        campaign = program.versions.get(run.version)
-        if campaign is None or campaign.conditional or campaign.timed:
-            return True
-    return False
+    if program.silence and not 0 < actor.due <= occurred + program.silence:
+        return True
+    return _has_restless_run(actor, program)
+
+
+def _has_restless_run(actor: Actor, program: Program) -> bool:
+    """Whether a run of the actor may be moved by an event that its campaign does not listen to."""
+    return bool(actor.runs) and not program.steady.issuperset([run.version for run in actor.runs])
 
 
 def _concerns(actor: Actor, event: Event, program: Program) -> bool:
@@ -117,24 +120,15 @@ def _concerns(actor: Actor, event: Event, program: Program) -> bool:
     name = event.name
     if not name or name in program.interests or program.every_turn or name == MIGRATED:
         return True
-    for run in actor.runs:
-        campaign = program.versions.get(run.version)
-        if campaign is None or campaign.conditional or campaign.timed or name in campaign.listens:
-            return True
-    return False
+    return _has_restless_run(actor, program) or any(name in program.versions[run.version].listens for run in actor.runs)
 
 
 def _is_awaited(actor: Actor, occurred: int, program: Program) -> bool:
     """Whether a timer is set already for all that an event which concerns nobody may start: a silence, or a segment that
     users are in from the beginning."""
-    if not program.timed and not program.segments:
-        return True
     if actor.turn == 1 and program.segments:
         return False
-    if not program.timed:
-        return True
-    spans = [pattern.span for _, pattern in program.timed if not isinstance(pattern, Absence)]
-    return not spans or 0 < actor.due <= occurred + min(spans)
+    return not program.silence or 0 < actor.due <= occurred + program.silence
 
 
 def one_turn(before: Turn, after: Turn) -> Turn:
@@ -174,10 +168,9 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
         return
     if actor.runs:
         versions = program.versions
-        for run in _by_priority(work):
-            campaign = versions.get(run.version)
-            if campaign is not None and name in campaign.listens:
-                hear(work, run, campaign)
+        hearing = [run for run in actor.runs if run.version in versions and name in versions[run.version].listens]
+        for run in _by_priority(work, hearing):
+            hear(work, run, versions[run.version])
     if name == "email_unsubscribed":
         _leave_topic(work, work.properties.get("topic"))
     if interest is not None and interest.entries:
@@ -200,17 +193,16 @@ def _enrol(work: Work, entries: tuple[tuple[Campaign, EventPattern], ...]) -> No
             enter(work, campaign, found)
 
 
-def _by_priority(work: Work) -> list[Run]:
-    """The runs as they have their turn: higher priority first, then the older."""
-    runs = list(work.actor.runs)
-    if len(runs) > 1:
-        runs.sort(key=lambda run: -campaign_of(work, run).priority)
-    return runs
+def _by_priority(work: Work, runs: list[Run]) -> list[Run]:
+    """Some of the actor's runs as they have their turn: higher priority first, then the older. A list of its own."""
+    if len(runs) < 2:
+        return runs[:]
+    return sorted(runs, key=lambda run: -campaign_of(work, run).priority)
 
 
 def _leave_topic(work: Work, topic: object) -> None:
     """Marketing runs of a topic (without one: all of them) end when the user unsubscribes from it."""
-    for run in _by_priority(work):
+    for run in _by_priority(work, work.actor.runs):
         campaign = campaign_of(work, run)
         if run.pc != ENDED and campaign.purpose == "marketing" and (not topic or campaign.topic == topic):
             end(work, run, campaign, "unsubscribed")
@@ -225,23 +217,39 @@ def settle(work: Work) -> None:
             actor.turn += 1
             told_next, *work.emitted = work.emitted
             _tell(work, told_next, work.now)
-        _decide_sends(work)
-        moved = [consider(work, run, campaign_of(work, run)) for run in _by_priority(work)]
-        if not _regroup(work) and not any(moved) and not work.emitted and not work.asking:
+        if work.asking:
+            _decide_sends(work)
+        moved = _consider_conditions(work)
+        if not _regroup(work) and not moved and not work.emitted and not work.asking:
             break
     # A goal that was reached in time counts although we hear of it late.
     heard = work.now - work.program.policy.lateness
-    if any(run.pc == ENDED and run.goal < heard for run in actor.runs):
-        actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= heard]
+    for run in actor.runs:
+        if run.pc == ENDED and run.goal < heard:
+            actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= heard]
+            break
     # What a late event tells may have been due before it was told: it comes at the end of this instant, not in the past.
     due = _next_timer(actor, work.program)[0]
     actor.due = due and max(due, work.now)
 
 
+def _consider_conditions(work: Work) -> bool:
+    """The runs that wait for a condition: has it become true? True if any moved."""
+    steady = work.program.steady
+    waiting = [run for run in work.actor.runs if run.version not in steady]
+    moved = False
+    for run in _by_priority(work, waiting):
+        moved |= consider(work, run, campaign_of(work, run))
+    return moved
+
+
 def _end_forgotten(work: Work) -> None:
     """Runs of a campaign that was archived, or whose version nobody kept."""
     versions = work.program.versions
-    if all(run.version in versions for run in work.actor.runs):
+    for run in work.actor.runs:
+        if run.version not in versions:
+            break
+    else:
         return
     for run in [run for run in work.actor.runs if run.version not in versions]:
         run.goal = -1
@@ -254,7 +262,9 @@ def _decide_sends(work: Work) -> None:
     """Sends due in one turn: the higher priority first, then the older run, so that a cap admits those."""
     # An event that a step emitted may have ended a run that had asked: it is among the actor's runs no more.
     while asking := [run for run in work.asking if run.pc != ENDED]:
-        run = min(asking, key=lambda run: (-campaign_of(work, run).priority, work.actor.runs.index(run)))
+        run = asking[0]
+        if len(asking) > 1:
+            run = min(asking, key=lambda run: (-campaign_of(work, run).priority, work.actor.runs.index(run)))
         work.asking = [other for other in asking if other is not run]
         decide(work, run, campaign_of(work, run))
     work.asking = []
@@ -274,7 +284,7 @@ def _regroup(work: Work) -> bool:
     )
     if not work.changes:
         return False
-    for run in _by_priority(work):
+    for run in _by_priority(work, work.actor.runs):
         meet(work, run, campaign_of(work, run), set(), by_event=False)
     entered = set()
     for campaign, pattern in work.program.memberships:
@@ -343,9 +353,11 @@ Timer = Run | tuple[Campaign, Timed] | None
 def _next_timer(actor: Actor, program: Program) -> tuple[int, Timer]:
     """The timer that is due next: at one instant runs by age, then entries by priority, then segments. 0: none."""
     best, timer = 0, None  # type: tuple[int, Timer]
+    versions, steady = program.versions, program.steady
     for run in actor.runs:
-        campaign = program.versions.get(run.version)
-        due = run.wake if campaign is None else run_due(actor, run, campaign)
+        due = run.wake
+        if run.version not in steady and run.version in versions:
+            due = run_due(actor, run, versions[run.version])
         if due and (not best or due < best):
             best, timer = due, run
     for entry in program.timed:

@@ -7,6 +7,7 @@ recipients to `email.message`). Here an address is one addr-spec of RFC 5321 §4
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import idna
@@ -23,6 +24,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})", re.ASCII)
 
 
+@lru_cache(maxsize=16_384)
 def valid_address(text: str) -> str | None:
     """The address as we write it (domain in lower case and ASCII, no space around it), or None if we will not mail it.
 

@@ -72,8 +72,7 @@ def quiet_until(now: int, policy: Policy, time_zone: str) -> int:
     place = time_zone if quiet.time_zone == "user" else quiet.time_zone
     at = now
     while _is_quiet(at, quiet, place):
-        moment = zone.local(at, place)
-        minutes = (quiet.end - moment.hour * 60 - moment.minute) % 1440 or 1440
+        minutes = (quiet.end - zone.minute_of_day(at, place)) % 1440 or 1440
         end = at - at % MINUTE_MS + minutes * MINUTE_MS
         # Where the clock is put forward over the end, or back before it, the quiet lasts shorter or longer.
         changed = zone.next_change(at, end, place)
@@ -84,6 +83,5 @@ def quiet_until(now: int, policy: Policy, time_zone: str) -> int:
 
 
 def _is_quiet(at: int, quiet: QuietHours, place: str) -> bool:
-    moment = zone.local(at, place)
-    minute = moment.hour * 60 + moment.minute
+    minute = zone.minute_of_day(at, place)
     return quiet.start <= minute < quiet.end if quiet.start < quiet.end else minute >= quiet.start or minute < quiet.end

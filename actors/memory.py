@@ -8,7 +8,7 @@ The user's history is ordered by (occurred, ordinal): when it happened, then in 
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
@@ -105,9 +105,9 @@ def rows_after(state: Any, occurred: int, ordinal: int) -> list[Any]:
     """The rows of a log that come after a place in the history."""
     if not state:
         return []
-    if (state[0][0], state[0][1]) > (occurred, ordinal):
-        return state  # type: ignore[no-any-return]
-    return [row for row in state if (row[0], row[1]) > (occurred, ordinal)]
+    # A row is a list that begins with its place, so it stands behind this shorter one from the next place on.
+    first = bisect_left(state, [occurred, ordinal + 1])
+    return state[first:] if first else state  # type: ignore[no-any-return]
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):

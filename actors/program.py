@@ -6,6 +6,7 @@ Made by `engine/language/compile.py`; the actors only read it.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
@@ -236,7 +237,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return int(max([*spans, self.cooldown], default=0) * stretch)
 
 
-class Program(msgspec.Struct, frozen=True, kw_only=True):
+class Program(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A whole site, compiled. `hash` names it; `versions` also holds older versions that runs may be pinned to."""
 
     hash: str
@@ -263,6 +264,22 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """Each campaign's newest version that was plainly live, in this program or an older one."""
     since: Mapping[int, int] = {}
     """Entry pattern that time may complete -> when it came into the site, in ms: no silence before that counts."""
+
+    @cached_property
+    def steady(self) -> frozenset[str]:
+        """Versions whose runs move only by events that they listen to and by their own timers: they wait neither for
+        conditions nor for patterns that time completes."""
+        return frozenset(name for name, one in self.versions.items() if not (one.conditional or one.timed))
+
+    @cached_property
+    def silence(self) -> int:
+        """The least span of the entry patterns that wait for nothing to happen, in ms; 0: there are none."""
+        return min((pattern.span for _, pattern in self.timed if not isinstance(pattern, Absence)), default=0)
+
+    @cached_property
+    def absences(self) -> frozenset[str]:
+        """Events that may begin or end a wait of an entry pattern `a then no b`."""
+        return frozenset(name for _, pattern in self.timed if isinstance(pattern, Absence) for name in pattern.events)
 
     def with_versions(self, older: Program) -> Program:
         """This program, but runs of `older`'s campaigns can go on: it keeps their code, what they ask to remember and the

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 HOUR_MS: Final = 3_600_000
+
+QUARTER_MS: Final = HOUR_MS // 4
+"""Zones are offset by quarters of an hour at the finest, and change at such: the day and the hour are functions of the
+quarter. (Before 1972 one zone was not.)"""
 
 
 @lru_cache(maxsize=1024)
@@ -29,6 +33,11 @@ def hour(at: int, name: str) -> int:
     return local(at, name).hour
 
 
+def minute_of_day(at: int, name: str) -> int:
+    """0 to 1439: what the clock on the wall shows."""
+    return _quarter(at // QUARTER_MS, name).minute + at % QUARTER_MS // 60_000
+
+
 def weekday(at: int, name: str) -> int:
     """ISO 8601: Monday is 1, Sunday is 7."""
     return local(at, name).isoweekday()
@@ -36,14 +45,29 @@ def weekday(at: int, name: str) -> int:
 
 def midnight(at: int, name: str) -> int:
     """The instant in ms at which the local day of `at` began."""
-    moment = local(at, name).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    return int(moment.timestamp() * 1000)
+    return _quarter(at // QUARTER_MS, name).midnight
 
 
 def next_midnight(at: int, name: str) -> int:
-    moment = local(at, name)
-    day = (moment.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)) + timedelta(days=1)
-    return int(day.replace(tzinfo=moment.tzinfo).timestamp() * 1000)
+    return _quarter(at // QUARTER_MS, name).next_midnight
+
+
+class _Quarter(NamedTuple):
+    """What is the same all through a quarter of an hour somewhere."""
+
+    minute: int
+    """Of the day, at its beginning."""
+    midnight: int
+    next_midnight: int
+
+
+@lru_cache(maxsize=16_384)
+def _quarter(number: int, name: str) -> _Quarter:
+    """Caps and quiet hours ask for these with every send, and many users live in one zone."""
+    moment = local(number * QUARTER_MS, name)
+    day = moment.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)
+    began, ends = (each.replace(tzinfo=moment.tzinfo) for each in (day, day + timedelta(days=1)))
+    return _Quarter(moment.hour * 60 + moment.minute, int(began.timestamp() * 1000), int(ends.timestamp() * 1000))
 
 
 def next_change(at: int, until: int, name: str) -> int:
@@ -62,9 +86,8 @@ def next_change(at: int, until: int, name: str) -> int:
 
 
 def next_hour(at: int) -> int:
-    """The next instant at which `hour(now)` can change: zones are offset by quarters of an hour at the finest."""
-    quarter = HOUR_MS // 4
-    return (at // quarter + 1) * quarter
+    """The next instant at which `hour(now)` can change."""
+    return (at // QUARTER_MS + 1) * QUARTER_MS
 
 
 def next_time(at: int, minute: int, name: str, days: frozenset[int] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from actors.turn import Decision
+from cuebird.tally import Figures, Tally
 from engine.language.ast import Campaign
 from engine.language.durations import UNITS, written
 from engine.ledger import iso
@@ -40,8 +40,6 @@ REASONS: Final[Mapping[str, str]] = {
 }
 """Reasons of the ledger, as sentences."""
 
-_decode_goal = msgspec.json.Decoder(dict[str, object]).decode
-
 
 class Seen(msgspec.Struct, kw_only=True):
     """What was played."""
@@ -55,79 +53,15 @@ class Seen(msgspec.Struct, kw_only=True):
     events: Counter[str]
     users: dict[str, set[str]]
     """Event -> who did it."""
-    oddities: Sequence[str]
 
 
-class Figures(msgspec.Struct):
-    """Of one campaign."""
-
-    entered: int = 0
-    people: set[str] = set()
-    refused: Counter[str] = msgspec.field(default_factory=Counter)
-    sent: Counter[str] = msgspec.field(default_factory=Counter)
-    """By channel."""
-    skipped: Counter[str] = msgspec.field(default_factory=Counter)
-    held: dict[str, str] = {}
-    """Message -> why it had to wait at first."""
-    variants: Counter[str] = msgspec.field(default_factory=Counter)
-    ended: Counter[str] = msgspec.field(default_factory=Counter)
-    goals: int = 0
-    value: float = 0.0
-    runs: dict[str, int] = {}
-    """Run -> when it was entered."""
-    delays: list[int] = []
-    """From entry to the first send of each run, in ms."""
-
-    @property
-    def waiting(self) -> int:
-        return self.entered - self.ended.total()
-
-
-def figures(decisions: Iterable[Decision]) -> dict[str, Figures]:
-    """By campaign."""
-    found: dict[str, Figures] = {}
-    for decision in decisions:
-        _count(found.setdefault(decision.campaign, Figures()), decision)
-    return found
-
-
-def _count(campaign: Figures, decision: Decision) -> None:
-    match decision.decision:
-        case "entered":
-            campaign.entered += 1
-            campaign.people.add(decision.user)
-            campaign.runs[decision.run] = decision.at
-        case "not_entered":
-            campaign.refused[decision.reason or ""] += 1
-        case "sent":
-            campaign.sent[decision.channel or ""] += 1
-            entered = campaign.runs.pop(decision.run, None)
-            if entered is not None:
-                campaign.delays.append(decision.at - entered)
-        case "assigned":
-            campaign.variants[decision.variant or ""] += 1
-        case "held":
-            campaign.held.setdefault(decision.message or "", decision.reason or "")
-        case "skipped":
-            campaign.skipped[decision.reason or ""] += 1
-        case "goal":
-            campaign.goals += 1
-            value = _decode_goal(decision.detail).get("value")
-            campaign.value += float(value) if isinstance(value, int | float) else 0.0
-        case "exited":
-            campaign.ended[decision.reason or ""] += 1
-        case "finished":
-            campaign.ended["finished"] += 1
-
-
-def summary(seen: Seen, campaigns: Iterable[Campaign], decisions: Iterable[Decision]) -> str:
+def summary(seen: Seen, campaigns: Iterable[Campaign], tally: Tally, oddities: Sequence[str]) -> str:
     """The whole page. The same input gives the same text."""
     lines = [*_overview(seen), "", *_events(seen)]
-    found = figures(decisions)
     for campaign in campaigns:
-        lines += ["", *_campaign(campaign, found.get(campaign.id, Figures()))]
-    if seen.oddities:
-        lines += ["", "What is odd in the data", *(f"  {sentence}" for sentence in seen.oddities)]
+        lines += ["", *_campaign(campaign, tally.of(campaign.id))]
+    if oddities:
+        lines += ["", "What is odd in the data", *(f"  {sentence}" for sentence in oddities)]
     return "\n".join(lines)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-
 import msgspec
 
 from actors.actor import Actor, fire, new_actor, take
@@ -11,6 +9,7 @@ from actors.event import Event
 from actors.joining import join
 from actors.program import Program
 from actors.turn import NOTHING, UNTRACKED, Decision, Send, Turn
+from engine.alarms import Alarms
 
 
 class Simulator:
@@ -24,7 +23,7 @@ class Simulator:
         self.refusals: dict[tuple[str, str], int] = {}
         self.untracked = 0
         self._actors: dict[str, Actor] = {}
-        self._alarms: list[tuple[int, str]] = []
+        self._alarms = Alarms()
 
     @property
     def actors(self) -> dict[str, Actor]:
@@ -47,6 +46,12 @@ class Simulator:
             return False
         self._keep(actor, turn)
         return True
+
+    def drain(self) -> tuple[list[Decision], list[Send]]:
+        """What has come of it since the last call; it is kept here no longer. A month of a busy shop fills the memory."""
+        drained = self.decisions, self.sends
+        self.decisions, self.sends = [], []
+        return drained
 
     def _visitor(self, event: Event) -> Actor | None:
         """The visitor who turns out to be the event's user. A name that was joined before stays where it is, so the second
@@ -71,12 +76,15 @@ class Simulator:
         return self._actor(found.moved_to) if found.moved_to else found
 
     def _ring_until(self, until: int | None) -> None:
-        while self._alarms and (until is None or self._alarms[0][0] <= until):
-            due, name = heapq.heappop(self._alarms)
-            actor = self._actors[name]
-            if actor.due and actor.due <= due:
-                self.now = max(self.now, due)
-                self._keep(actor, fire(actor, due, self.program))
+        alarms = self._alarms
+        while (due := alarms.next_due()) is not None and (until is None or due <= until):
+            for _, name in alarms.ring(due, 1):
+                actor = self._actors[name]
+                if 0 < actor.due <= due:
+                    self.now = max(self.now, due)
+                    self._keep(actor, fire(actor, due, self.program))
+                else:
+                    alarms.set(name, actor.due)
 
     def _keep(self, actor: Actor, turn: Turn) -> None:
         if turn is UNTRACKED:
@@ -86,8 +94,7 @@ class Simulator:
             self.sends += turn.sends
             for refusal in turn.refusals:
                 self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
-        if actor.due:
-            heapq.heappush(self._alarms, (actor.due, actor.user))
+        self._alarms.set(actor.user, actor.due)
 
 
 class Alias(msgspec.Struct, rename={"from_": "from"}):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -13,6 +13,11 @@ SECONDS_BELOW: Final = 1e11
 
 INSTANT_MAX: Final = 253_402_300_799_999
 """End of the year 9999: what lies beyond is no time that somebody meant, but it is clamped, not refused."""
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_HALF: Final = timedelta(microseconds=500)
 
 
 def milliseconds(value: str | int | float, field: str) -> int:
@@ -33,8 +38,7 @@ def _iso(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    # Half a millisecond more, because 311 ms may be 310.9998 ms in a float of seconds.
-    return int(moment.timestamp() * 1000 + 0.5)
+    return (moment - _EPOCH + _HALF) // _MILLISECOND
 
 
 def occurred(received: int, told: int, sent: int | None, lateness_ms: int) -> int:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
+from actors.event import Event
 from actors.program import Program
+from actors.turn import Decision
 from cuebird.oddities import Oddities
 from cuebird.progress import progressing
-from cuebird.replay import BadLine, Replay, Unreadable, read_replay
+from cuebird.replay import Arrival, BadLine, Replay, Unreadable, read_replay
 from cuebird.sites import open_site, refuse
 from cuebird.summary import Seen, summary
+from cuebird.tally import Tally
 from engine.language.durations import FORMS, duration_ms, instant_ms
 from engine.language.problems import SiteErrors
 from engine.ledger import line
@@ -22,6 +26,7 @@ from engine.simulate import Simulator
 
 AFTERWARDS_MS: Final = 30 * 86_400_000
 BAD_LINES_SHOWN_MAX: Final = 5
+ROWS_KEPT_MAX: Final = 10_000
 
 
 @click.command()
@@ -42,16 +47,23 @@ def command(site: Path, file: str, until: str | None, as_json: bool) -> None:
     if not replay.arrivals:
         raise click.ClickException(f"{file}: there is no event in it that can be played")
     end = _end(until, replay)
-    oddities = Oddities()
-    simulator, seen = _play(program, replay, end, oddities)
+    arrivals = [arrival for arrival in replay.arrivals if arrival.at <= end]
+    simulator = Simulator(program, start=arrivals[0].at if arrivals else end, verbose=as_json)
     if as_json:
-        output = sys.stdout.buffer
-        output.writelines(line(decision) + b"\n" for decision in simulator.decisions)
-        output.flush()
+        _play(simulator, arrivals, end, _print)
+        sys.stdout.buffer.flush()
         return
-    seen.oddities = [*seen.oddities, *_about_lines(replay, simulator), *oddities.sentences()]
+    tally, heard = Tally(), _Heard()
+    duplicates = _play(simulator, arrivals, end, tally.count, heard.see)
+    tally.refuse(simulator.refusals)
+    told_before = [f"{_messages(duplicates)} told before"] if duplicates else []
+    oddities = [*told_before, *_about_lines(replay, simulator), *heard.oddities.sentences()]
     live = [campaign for campaign in checked.site.campaigns if campaign.status not in ("draft", "archived")]
-    click.echo(summary(seen, live, simulator.decisions))
+    click.echo(summary(_seen(simulator, arrivals, heard), live, tally, oddities))
+
+
+def _print(decisions: list[Decision]) -> None:
+    sys.stdout.buffer.writelines(line(decision) + b"\n" for decision in decisions)
 
 
 def _read(file: str, program: Program) -> Replay:
@@ -78,36 +90,59 @@ def _end(until: str | None, replay: Replay) -> int:
     return at
 
 
-def _play(program: Program, replay: Replay, end: int, oddities: Oddities) -> tuple[Simulator, Seen]:
-    arrivals = [arrival for arrival in replay.arrivals if arrival.at <= end]
-    first = arrivals[0].at if arrivals else end
-    simulator = Simulator(program, start=first)
-    events: Counter[str] = Counter()
-    users: dict[str, set[str]] = {}
+class _Heard:
+    """What was played, counted for the summary."""
+
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+        self.users: dict[str, set[str]] = {}
+        self.oddities = Oddities()
+
+    def see(self, event: Event) -> None:
+        self.oddities.see(event)
+        if event.kind != "alias":
+            name = event.name or event.kind
+            self.events[name] += 1
+            users = self.users.get(name)
+            if users is None:
+                users = self.users[name] = set()
+            users.add(event.user)
+
+
+def _play(
+    simulator: Simulator,
+    arrivals: Sequence[Arrival],
+    end: int,
+    tell: Callable[[list[Decision]], None],
+    see: Callable[[Event], None] | None = None,
+) -> int:
+    """`tell` is given the rows in their order, some at a time, and `see` each event that is none told before; how many were
+    is returned."""
     duplicates = 0
     for arrival in progressing(arrivals, len(arrivals), "events"):
         for event in arrival.events:
             if not simulator.take(event, arrival.at):
                 duplicates += 1
-                continue
-            oddities.see(event)
-            if event.kind != "alias":
-                name = event.name or event.kind
-                events[name] += 1
-                users.setdefault(name, set()).add(event.user)
-    reached = simulator.run(end)
+            elif see is not None:
+                see(event)
+        if len(simulator.decisions) >= ROWS_KEPT_MAX:
+            tell(simulator.drain()[0])
+    simulator.run(end)
+    tell(simulator.drain()[0])
+    return duplicates
+
+
+def _seen(simulator: Simulator, arrivals: Sequence[Arrival], heard: _Heard) -> Seen:
     actors = simulator.actors.values()
-    seen = Seen(
-        first=first,
-        last=arrivals[-1].at if arrivals else end,
-        until=reached,
+    return Seen(
+        first=arrivals[0].at if arrivals else simulator.now,
+        last=arrivals[-1].at if arrivals else simulator.now,
+        until=simulator.now,
         people=len(actors),
         reachable=sum(isinstance(actor.traits.get("email"), str) for actor in actors),
-        events=events,
-        users={name: oddities.people(who) for name, who in users.items()},
-        oddities=[f"{_messages(duplicates)} told before"] if duplicates else [],
+        events=heard.events,
+        users={name: heard.oddities.people(who) for name, who in heard.users.items()},
     )
-    return simulator, seen
 
 
 def _tell_bad(bad: list[BadLine]) -> None:

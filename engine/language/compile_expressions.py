@@ -21,6 +21,7 @@ from engine.language.compile_questions import (
     Bound,
     against_number,
     count_within,
+    different,
     last_place,
     local_time,
     look_up_threshold,
@@ -304,7 +305,7 @@ class Expressions:
         if function == "count":
             return lambda scope: len(rows(scope))
         if function == "distinct":
-            return lambda scope: len({repr(row[2]) for row in rows(scope) if row[2] is not None})
+            return lambda scope: different(rows(scope))
         return lambda scope: reduced(function, [n for row in rows(scope) if (n := values.number(row[2])) is not None])
 
     def _pick(self, node: ast.Pick, in_run: bool) -> Evaluate:

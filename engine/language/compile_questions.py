@@ -97,6 +97,13 @@ def total(state: list[float | None] | None, function: str) -> object:
     return {"count": events, "sum": total, "min": least, "max": greatest}[function]
 
 
+def different(rows: list[list[object]]) -> int:
+    """How many different values there are; the text "1" is another than the number 1. Null is none."""
+    return len(
+        {value if type(value) is str else (type(value), repr(value)) for row in rows if (value := row[2]) is not None}
+    )
+
+
 def _summed(numbers: list[int | float]) -> int | float:
     total: int | float = 0
     for one in numbers:

@@ -1,0 +1,89 @@
+"""What the rows of the ledger come to, campaign by campaign."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from actors.turn import Decision
+
+_decode_goal = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class Figures(msgspec.Struct):
+    """Of one campaign."""
+
+    entered: int = 0
+    people: set[str] = set()
+    refused: Counter[str] = msgspec.field(default_factory=Counter)
+    sent: Counter[str] = msgspec.field(default_factory=Counter)
+    """By channel."""
+    skipped: Counter[str] = msgspec.field(default_factory=Counter)
+    held: dict[str, str] = {}
+    """Message -> why it had to wait at first."""
+    variants: Counter[str] = msgspec.field(default_factory=Counter)
+    ended: Counter[str] = msgspec.field(default_factory=Counter)
+    goals: int = 0
+    value: float = 0.0
+    runs: dict[str, int] = {}
+    """Run -> when it was entered, of those that have sent nothing yet."""
+    delays: list[int] = []
+    """From entry to the first send of each run, in ms."""
+
+    @property
+    def waiting(self) -> int:
+        return self.entered - self.ended.total()
+
+
+class Tally:
+    """Counts rows as they come; keeps none of them."""
+
+    def __init__(self) -> None:
+        self._campaigns: dict[str, Figures] = {}
+
+    def of(self, campaign: str) -> Figures:
+        found = self._campaigns.get(campaign)
+        if found is None:
+            found = self._campaigns[campaign] = Figures()
+        return found
+
+    def count(self, decisions: Iterable[Decision]) -> None:
+        """Rows in their order. Refused entries are counted by `refuse`, whether or not there are rows of them."""
+        for decision in decisions:
+            _count(self.of(decision.campaign), decision)
+
+    def refuse(self, refusals: Mapping[tuple[str, str], int]) -> None:
+        """(campaign, reason) -> how often."""
+        for (campaign, reason), count in refusals.items():
+            self.of(campaign).refused[reason] += count
+
+
+def _count(campaign: Figures, decision: Decision) -> None:
+    match decision.decision:
+        case "waiting":
+            pass
+        case "sent":
+            campaign.sent[decision.channel or ""] += 1
+            entered = campaign.runs.pop(decision.run, None)
+            if entered is not None:
+                campaign.delays.append(decision.at - entered)
+        case "entered":
+            campaign.entered += 1
+            campaign.people.add(decision.user)
+            campaign.runs[decision.run] = decision.at
+        case "finished":
+            campaign.ended["finished"] += 1
+        case "held":
+            campaign.held.setdefault(decision.message or "", decision.reason or "")
+        case "goal":
+            campaign.goals += 1
+            value = _decode_goal(decision.detail).get("value")
+            campaign.value += float(value) if isinstance(value, int | float) else 0.0
+        case "exited":
+            campaign.ended[decision.reason or ""] += 1
+        case "skipped":
+            campaign.skipped[decision.reason or ""] += 1
+        case "assigned":
+            campaign.variants[decision.variant or ""] += 1
