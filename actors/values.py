@@ -80,10 +80,10 @@ def _ordering(compare: Callable[[Any, Any], bool]) -> Callable[[object, object],
     def ordered(left: object, right: object) -> bool:
         if left is None or right is None:
             return False
-        if type(left) is str and type(right) is str:
-            return compare(left, right)
         a, b = number(left), number(right)
-        return a is not None and b is not None and compare(a, b)
+        if a is not None and b is not None:
+            return compare(a, b)
+        return type(left) is str and type(right) is str and compare(left, right)
 
     return ordered
 

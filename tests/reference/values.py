@@ -34,13 +34,12 @@ def is_equal(left: Value, right: Value) -> bool:
 
 
 def compared(operator: str, left: Value, right: Value) -> bool:
-    """`<`, `<=`, `>`, `>=`: text with text, numbers with what is or spells a number; all else is false."""
-    if isinstance(left, str) and isinstance(right, str):
-        a, b = left, right  # type: Value, Value
-    else:
-        a, b = number(left), number(right)
-        if a is None or b is None:
+    """`<`, `<=`, `>`, `>=`: what is or spells a number with another such, text with text; all else is false."""
+    a, b = number(left), number(right)  # type: Value, Value
+    if a is None or b is None:
+        if not (isinstance(left, str) and isinstance(right, str)):
             return False
+        a, b = left, right
     return bool({"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[operator])
 
 

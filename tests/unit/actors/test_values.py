@@ -46,11 +46,13 @@ def test_true_is_no_number_and_no_text_that_spells_it() -> None:
     assert values.equal(True, True)
 
 
-def test_text_that_spells_a_number_equals_and_is_ordered_with_numbers_but_is_text_among_text() -> None:
+def test_a_shop_that_tells_its_prices_as_text_compares_them_as_numbers() -> None:
     assert values.equal("19.00", 19)
     assert values.less("9", 10)
-    assert values.less("10", "9"), "both are text"
-    assert not values.equal("19.00", "19"), "both are text"
+    assert values.less("9.99", "10.00")
+    assert not values.less("10", "9")
+    assert values.less("9a", "a"), "words are ordered as words"
+    assert not values.equal("007", "7"), "two ids that are written differently are two"
     assert values.unequal("a", 1)
     assert not any(compare("a", 1) for compare in ORDERINGS)
 
