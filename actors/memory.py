@@ -18,7 +18,10 @@ from actors.scope import Evaluate, Scope
 from actors.values import added, number
 
 LOG_KEEP: Final = 256
-"""Rows kept of a log whose question gives no smaller number; past it the oldest is forgotten."""
+"""Rows kept of a log whose question gives no number; past it the oldest is forgotten."""
+
+COUNT_KEEP_MAX: Final = 4096
+"""Rows kept of a log for a count that is compared with a number: one more than it, but no more than these."""
 
 
 class Slot(Protocol):

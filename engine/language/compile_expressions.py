@@ -9,7 +9,7 @@ from typing import Any, Final
 from actors import values, zone
 from actors.collections import tally_ranking
 from actors.local import time_zone
-from actors.memory import LOG_KEEP, rows_after
+from actors.memory import COUNT_KEEP_MAX, LOG_KEEP, rows_after
 from actors.scope import Evaluate, Scope
 from engine.language import ast
 from engine.language.compile_memory import Plan, names_in
@@ -165,7 +165,7 @@ class Expressions:
             and isinstance(other, ast.Constant)
             and (limit := values.number(other.value)) is not None
         ):
-            return self._aggregate(part, in_run, keep=min(LOG_KEEP, max(1, int(limit) + 2)))
+            return self._aggregate(part, in_run, keep=min(COUNT_KEEP_MAX, max(1, int(limit) + 2)))
         return sub(part)
 
     def _call(self, node: ast.Call, sub: Callable[[ast.Expression], Evaluate]) -> Evaluate:

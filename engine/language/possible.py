@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from actors import values
+from actors.memory import COUNT_KEEP_MAX, LOG_KEEP
 from engine.language import ast
 from engine.language.compile_memory import canonical_text
 
@@ -35,7 +36,6 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "true": lambda value, _: values.truth(value),
 }
 _ORDER: Final = frozenset({"<", "<=", ">", ">="})
-_COUNTED: Final = frozenset({"count", "distinct"})
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -242,8 +242,12 @@ def _range(node: ast.Node) -> tuple[int, int] | None:
             return 0, 23
         case ast.Call(function="weekday", arguments=(ast.Name(parts=("now",)),)):
             return 1, 7
-        case ast.Aggregate(function=function) if function in _COUNTED:
+        case ast.Aggregate(function="count", window=ast.Window(kind=kind)) if kind != "ever":
+            return 0, COUNT_KEEP_MAX
+        case ast.Aggregate(function="count"):
             return 0, WHOLE_MAX
+        case ast.Aggregate(function="distinct"):
+            return 0, LOG_KEEP
         case ast.Name(parts=("run", "sent") | ("session", "events")):
             return 0, WHOLE_MAX
     return None

@@ -106,3 +106,11 @@ def test_feedback_is_something_the_user_did_if_a_person_did_it(name: str, machin
     story.until("3h")
     (entered,) = story.rows("entered")
     assert entered.at == story.start + (3600 + 600 - idle) * 1000
+
+
+@pytest.mark.parametrize(("told", "found"), [(300, False), (301, True)])
+def test_a_count_above_some_hundreds_is_counted_to_the_end(told: int, found: bool) -> None:
+    story = answers("count(a, last 10m) > 300")
+    for second in range(told):
+        story.tell(f"{second}s", "a")
+    assert holds(story, f"{told}s") is found

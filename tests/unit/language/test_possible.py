@@ -33,6 +33,8 @@ from engine.language.possible import never_parts, why_never
         ("hour(now) = 24", 1, "it is a whole number from 0 to 23, never `= 24`"),
         ("weekday(now) in [0, 8]", 1, "it is a whole number from 1 to 7, never `in [0,8]`"),
         ("count(a) < 0", 1, "it is a whole number from 0 on, never `< 0`"),
+        ("count(a, last 30d) > 5000", 1, "it is a whole number from 0 to 4096, never `> 5000`"),
+        ("distinct(a.p, last 30d) > 300", 1, "it is a whole number from 0 to 256, never `> 300`"),
         ("count(a, last 3d) > 2 and count(a, last 3d) < 3", 1, "`> 2` and `< 3` exclude each other"),
         ("5 < 3", 1, ""),
         ("false", 1, ""),
