@@ -58,6 +58,9 @@ FEEDBACK_ONLY: Final = frozenset(
 FEEDBACK_IF_MACHINE: Final = frozenset({"email_opened", "email_clicked"})
 """Something the user did, unless their property `machine` is true (a scanner or a proxy fetched it)."""
 
+ENGAGED: Final = FEEDBACK_IF_MACHINE | {"push_seen", "push_clicked"}
+"""What shows that a message of ours was not ignored, if a person did it. A push that was closed was."""
+
 HUMAN_FEEDBACK: Final = frozenset(
     {"email_opened", "email_clicked", "email_unsubscribed", "push_seen", "push_clicked", "push_dismissed"}
 )

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.event import FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event
+from actors.address import valid_address
+from actors.event import ENGAGED, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event
 from actors.scope import SESSION_MS
 from actors.state import Actor
 
@@ -40,7 +41,7 @@ def notice(actor: Actor, event: Event, occurred: int, active: bool) -> None:
     if not actor.first_seen:
         actor.first_seen = occurred
     if active:
-        if event.name in FEEDBACK_IF_MACHINE:
+        if event.name in ENGAGED:
             actor.ignored = 0
         if occurred - actor.last_seen >= SESSION_MS:
             actor.session_start = occurred
@@ -120,8 +121,10 @@ def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
 
 def _suppress(actor: Actor, properties: dict[str, Any]) -> None:
     address = properties.get("address") or actor.traits.get("email")
-    if isinstance(address, str) and address not in actor.suppressed:
-        actor.suppressed += (address,)
+    if isinstance(address, str):
+        address = valid_address(address) or address  # as it is written when a send asks
+        if address not in actor.suppressed:
+            actor.suppressed += (address,)
 
 
 def _unsubscribe(actor: Actor, topic: object) -> None:

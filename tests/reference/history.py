@@ -22,6 +22,7 @@ NEVER_ACTIVITY = {
     "push_expired",
 }
 OPENED = {"email_opened", "email_clicked"}
+NOT_IGNORED = {*OPENED, "push_seen", "push_clicked"}
 BY_A_PERSON = {*OPENED, "email_unsubscribed", "push_seen", "push_clicked", "push_dismissed"}
 OF_THE_ACCOUNT = {*NEVER_ACTIVITY, *BY_A_PERSON, "email_subscribed", "signed_in", "signed_up", "signed_out"}
 
@@ -150,12 +151,12 @@ class History:
         return done[start:]
 
     def since_opened(self) -> int:
-        """How many marketing messages went out since the user last opened or clicked one."""
+        """How many marketing messages went out since the user last opened, saw or clicked one."""
         count = 0
         for fact in self.facts:
             if isinstance(fact, Sent):
                 count += 1
-            elif isinstance(fact, Happening) and fact.name in OPENED and fact.active:
+            elif isinstance(fact, Happening) and fact.name in NOT_IGNORED and fact.active:
                 count = 0
         return count
 

@@ -72,7 +72,7 @@ def _events(draw: st.DrawFn, user: str, message_id: str, features: Features) -> 
             told = {"permanent": draw(st.booleans()), "address": EMAIL}
             return _event(user, "email_bounced", told, message_id, source="engine")
         case "opened" | "feedback":
-            name = draw(st.sampled_from(("email_opened", "email_clicked", "email_delivered")))
+            name = draw(st.sampled_from(("email_opened", "email_clicked", "email_delivered", "push_clicked")))
             return _event(user, name, {"machine": draw(st.booleans())}, message_id, source="engine")
         case "zone":
             return _event(user, "a", {}, message_id, context={"timezone": draw(st.sampled_from(ZONES))})
