@@ -48,7 +48,8 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
         goal=_goal_until(campaign, found.occurred),
     )
     work.actor.runs.append(run)
-    work.actor.last_entered = work.now
+    if not campaign.shadow:
+        work.actor.last_entered = work.now
     work.write(campaign, run, "entered", detail={"key": key} if key else None)
     _assign_run(work, run, campaign)
     advance(work, run, campaign)

@@ -30,7 +30,7 @@ def decide(work: Work, run: Run, campaign: Campaign) -> None:
     expires = asked + milliseconds(work, instruction.expires, work.program.policy.expires)
     message = identity(campaign.id, campaign.version, work.actor.user, run.id, run.pc)
     reasons = list(objections(scope, run, campaign, instruction))
-    if run.asked and work.now >= expires:
+    if run.asked and (work.now > expires or (work.now == expires and reasons)):
         _write(work, run, campaign, instruction, message, "skipped", ["expired", *(one.reason for one in reasons)])
     elif not reasons and campaign.shadow:
         _write(work, run, campaign, instruction, message, "skipped", ["shadow"])

@@ -151,7 +151,9 @@ class Interpreter:
                     found.append((due, self.entering(person, campaign, entry, mark)))
         for campaign in asked.campaigns():
             if campaign.id == self.site.policy.default_campaign:
-                last = max([0, *(at for _, _, at in person.entries), *person.unmatched])
+                shadows = {one.id for one in self.site.campaigns if one.status == "shadow"}
+                entered = [at for name, _, at in person.entries if name not in shadows]
+                last = max([0, *entered, *person.unmatched])
                 last = max(last, person.history.first_seen() or 0)
                 mark = lambda now: person.unmatched.append(now)  # noqa: E731  # one of several marks of one shape
                 if last:

@@ -126,6 +126,7 @@ class Walk:
     def do(self, run: Run, step: ast.AnyStep) -> bool:
         """Carries out a step; false if the run waits at it, or is already past it."""
         moment, campaign = self.moment(run), run.campaign
+        shadow = "shadow" if campaign.status == "shadow" else None
         match step:
             case ast.Branch(cases=cases, otherwise=otherwise):
                 for case, (condition, steps) in enumerate(cases, start=1):
@@ -142,8 +143,11 @@ class Walk:
                 return True
             case ast.SetTraits(traits=traits):
                 values = {name: evaluate(value, moment) for name, value in traits}
-                self.person.history.facts.append(TraitsWritten(values))
-                self.write(campaign, run, "set", step=run.step, detail=values)
+                if not shadow:
+                    self.person.history.facts.append(TraitsWritten(values))
+                self.write(campaign, run, "set", step=run.step, reason=shadow, detail=values)
+            case ast.Emit(event=event) if shadow:
+                self.write(campaign, run, "emitted", step=run.step, reason=shadow, detail={"event": event})
             case ast.Emit(event=event, properties=properties):
                 self.emits += 1
                 if self.emits > EMITS:
@@ -239,7 +243,7 @@ class Walk:
         expires = asked + (policy_expires if told is None else _milliseconds(told))
         found = list(objections(wanted, moment))
         reasons = [one.reason for one in found]
-        if run.asked is not None and self.now >= expires:
+        if run.asked is not None and (self.now > expires or (self.now == expires and reasons)):
             self.written(run, step, "skipped", ["expired", *reasons])
         elif found and found[0].until:
             run.asked = asked
