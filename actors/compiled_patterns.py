@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
-from actors.scope import Evaluate, Horizon
+from actors.scope import Evaluate, Horizon, Scope
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +107,14 @@ EventPattern = Match | Sequence | Absence | AllOf
 """What an event may start, advance or complete."""
 
 Pattern = EventPattern | Silence | Membership
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """An exit or a goal whose event may have been told before the entry that it comes after: of a run that is told late."""
+
+    pattern: Match
+    rows: Callable[[Scope], list[list[Any]]]
+    """What is remembered of it since the entry of `scope.run`, oldest first: `[occurred, ordinal, the goal's value]`."""
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):

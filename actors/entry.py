@@ -10,6 +10,7 @@ from actors.chance import assign, share
 from actors.ids import identity
 from actors.patterns import Found
 from actors.program import Campaign
+from actors.run import over_already
 from actors.shared import shared
 from actors.state import ENDED, RUNS_MAX, Actor, Run
 from actors.steps import advance
@@ -52,6 +53,8 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
         work.actor.last_entered = work.now
     work.write(campaign, run, "entered", detail={"key": key} if key else None)
     _assign_run(work, run, campaign)
+    if run.occurred < work.now and over_already(work, run, campaign):
+        return
     advance(work, run, campaign)
 
 

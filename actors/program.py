@@ -21,6 +21,7 @@ from actors.compiled_patterns import (
     Sequence,
     Silence,
     Timed,
+    Told,
     Unmatched,
 )
 from actors.event import CONTROL
@@ -126,6 +127,8 @@ class Finish(Instruction, frozen=True, kw_only=True):
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
     patterns: tuple[Pattern, ...]
+    told: tuple[Told, ...] = ()
+    """Those of them that a run may find told already when it begins."""
     within: int | None
     """Milliseconds from entry."""
     value: str | None
@@ -150,6 +153,8 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds."""
     concurrency: Literal["one_per_user", "one_per_key", "parallel"]
     exits: tuple[Pattern, ...]
+    exits_told: tuple[Told, ...] = ()
+    """Those of them that a run may find told already when it begins."""
     goal: Goal | None
     code: tuple[Instruction, ...]
     """Of the first variant, if there is an experiment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.compiled_patterns import Match, Membership, Pattern
 from actors.patterns import due, fits, passed, told
-from actors.program import Campaign, SendMessage, WaitIdle, WaitUntil, WaitWhen
+from actors.program import Campaign, Goal, SendMessage, WaitIdle, WaitUntil, WaitWhen
 from actors.state import ENDED, Actor, Run
 from actors.steps import arrived, earliest, end, go_on, instructions, last_activity, time_is_up
 from actors.values import number
@@ -41,6 +41,25 @@ def meet(work: Work, run: Run, campaign: Campaign, complete: set[int], *, by_eve
     return False
 
 
+def over_already(work: Work, run: Run, campaign: Campaign) -> bool:
+    """Whether a run that has just begun, with an event told late, is over: its goal or an exit came after that event and
+    was told before it. Goals, then exits; both are one end."""
+    work.run = run
+    goal = campaign.goal
+    for one in goal.told if goal is not None else ():
+        rows = [row for row in one.rows(work) if not run.goal or row[0] <= run.goal]
+        if goal is not None and rows:
+            value = number(rows[0][2]) if goal.value else None
+            _reach(work, run, campaign, goal, one.pattern, value)
+            break
+    if run.pc != ENDED:
+        for one in campaign.exits_told:
+            if one.rows(work):
+                end(work, run, campaign, "exit_when", one.pattern)
+                break
+    return run.pc == ENDED
+
+
 def _matched(work: Work, run: Run, patterns: tuple[Pattern, ...], complete: set[int], by_event: bool) -> Pattern | None:
     """The first of `patterns` that has just matched."""
     for pattern in patterns:
@@ -64,6 +83,11 @@ def _reached(work: Work, run: Run, campaign: Campaign, complete: set[int], by_ev
     if pattern is None:
         return False
     value = number(work.properties.get(goal.value)) if goal.value and by_event else None
+    return _reach(work, run, campaign, goal, pattern, value)
+
+
+def _reach(work: Work, run: Run, campaign: Campaign, goal: Goal, pattern: Pattern, value: int | float | None) -> bool:
+    """The goal counts, once; whether with it the run has ended."""
     work.write(campaign, run, "goal", detail={"pattern": pattern.text, **({} if value is None else {"value": value})})
     run.goal = -1
     if run.pc != ENDED and not goal.go_on:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Final
 
 import msgspec
 
@@ -21,6 +22,9 @@ from engine.language.compile_patterns import Patterns
 from engine.language.compile_policy import compile_policy
 
 __all__ = ["CompileError", "compile_site", "version_of"]
+
+GOALS_KEEP: Final = 8
+"""Goals remembered for a run that is told late: the newest may have come after its window."""
 
 
 def compile_site(site: ast.Site, *, only: Sequence[str] | None = None) -> compiled.Program:
@@ -126,6 +130,7 @@ class Compiler:
             re_entry_after=round(entry.re_entry_after * 1000),
             concurrency=entry.concurrency,
             exits=exits,
+            exits_told=self._told(campaign.exits, exits),
             goal=goal,
             code=code,
             codes=codes,
@@ -150,12 +155,28 @@ class Compiler:
         goal = campaign.goal
         if goal is None:
             return None
+        patterns = self.patterns(goal.patterns, campaign, in_run=True)
         return compiled.Goal(
-            patterns=self.patterns(goal.patterns, campaign, in_run=True),
+            patterns=patterns,
+            told=self._told(goal.patterns, patterns, goal.value, keep=GOALS_KEEP),
             within=None if goal.within is None else round(goal.within * 1000),
             value=goal.value,
             go_on=goal.go_on,
         )
+
+    def _told(
+        self,
+        patterns: Sequence[ast.Pattern],
+        matches: Sequence[shapes.Pattern],
+        value: str | None = None,
+        keep: int = 1,
+    ) -> tuple[shapes.Told, ...]:
+        lateness = round(self._site.policy.lateness * 1000)
+        found = (
+            self._patterns.told(pattern, match, lateness, value, keep)
+            for pattern, match in zip(patterns, matches, strict=True)
+        )
+        return tuple(one for one in found if one is not None)
 
     def patterns(
         self, patterns: Iterable[ast.Pattern], campaign: ast.Campaign, *, in_run: bool

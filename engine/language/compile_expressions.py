@@ -221,12 +221,14 @@ class Expressions:
         in_run: bool,
         properties: tuple[str, ...] = (),
         keep: int = LOG_KEEP,
+        horizon: int = 0,
     ) -> Callable[[Scope], list[list[object]]]:
-        """The remembered events in a window that fit a condition, oldest first, each `[occurred, ordinal, *properties]`."""
+        """The remembered events in a window that fit a condition, oldest first, each `[occurred, ordinal, *properties]`.
+        `horizon`: after how many ms one may be forgotten, if the window does not say so; 0: never."""
         bound = self.bound(window, in_run)
-        horizon = _horizon(window)
+        horizon = horizon or _horizon(window)
         if where is None or self.is_about_the_event(where):
-            key = self._log(event, where, window, properties, keep)
+            key = self._log(event, where, horizon, properties, keep)
             return lambda scope: rows_after(scope.actor.memory.get(key), *bound(scope))
         asked = tuple(sorted({*properties, *self._own_names(where)}))
         test = self.compile(where, in_run=in_run, in_where=True)
@@ -249,13 +251,13 @@ class Expressions:
         self,
         event: str,
         where: ast.Expression | None,
-        window: ast.Window | None,
+        horizon: int,
         properties: tuple[str, ...] = (),
         keep: int = LOG_KEEP,
     ) -> int:
         """The log of the events that fit a condition which is about the event alone."""
         test = None if where is None else self.compile(where, in_run=False, in_where=True)
-        return self._plan.log(event, where, test, properties, keep=keep, horizon_ms=_horizon(window))
+        return self._plan.log(event, where, test, properties, keep=keep, horizon_ms=horizon)
 
     def is_about_the_event(self, where: ast.Expression) -> bool:
         """Whether a condition looks at nothing but the event: then it is decided once, when the event comes."""
@@ -285,7 +287,7 @@ class Expressions:
             bound = self.bound(node.window, in_run)
             return lambda scope: ((scope.actor.last_seen, END) > bound(scope) and bool(scope.actor.last_seen)) is wanted
         if node.where is None or self.is_about_the_event(node.where):
-            key = self._log(node.event, node.where, node.window, keep=1)
+            key = self._log(node.event, node.where, _horizon(node.window), keep=1)
             return newest_after(key, self.bound(node.window, in_run), wanted)
         rows = self.rows(node.event, node.where, node.window, in_run, keep=1)
         return lambda scope: bool(rows(scope)) is wanted
@@ -299,7 +301,7 @@ class Expressions:
             key = self._plan.totals(node.event, of, node.where, test)
             return lambda scope: total(scope.actor.memory.get(key), function)
         if function == "count" and about_event and node.window is not None and node.window.kind == "last":
-            key = self._log(node.event, node.where, node.window, (of,) if of else (), keep)
+            key = self._log(node.event, node.where, _horizon(node.window), (of,) if of else (), keep)
             return count_within(key, round(node.window.seconds * 1000))
         rows = self.rows(node.event, node.where, node.window, in_run, (of,) if of else (), keep)
         if function == "count":

@@ -58,6 +58,18 @@ class Patterns:
         test = None if where is None else self._expressions.compile(where, in_run=in_run, in_where=True)
         return shapes.Match(event=pattern.event, where=test, text=pattern.text or pattern.event)
 
+    def told(
+        self, pattern: ast.Pattern, match: shapes.Pattern, lateness: int, value: str | None = None, keep: int = 1
+    ) -> shapes.Told | None:
+        """How a run that begins late finds an exit or a goal that was told before; None if it does not look for it."""
+        if not isinstance(pattern, ast.EventPattern) or not isinstance(match, shapes.Match):
+            return None
+        properties = () if value is None else (value,)
+        rows = self._expressions.rows(
+            pattern.event, pattern.where, None, True, properties, keep=keep, horizon=max(1, lateness)
+        )
+        return shapes.Told(pattern=match, rows=rows)
+
     def _last(self, pattern: ast.EventPattern) -> int:
         """The log of the newest such events, to know when one came last; a condition that looks at more than the event
         is not remembered, and then nothing is known of what came before."""

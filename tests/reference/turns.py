@@ -146,7 +146,45 @@ class Turn(Walk):
             run.steps = [step for way in experiment.ways if way.name == run.variant for step in way.steps]
         if run.variant:
             self.write(campaign, run, "assigned", detail={"experiment": experiment.id if experiment else campaign.id})
-        self.go_on(run)
+        self.told_before(run)
+        if not run.ended:
+            self.go_on(run)
+
+    def told_before(self, run: Run) -> None:
+        """A run that is told late may find that its goal or an exit came after its entry, and was told before it."""
+        goal = run.campaign.goal
+        reached = [
+            (pattern, one)
+            for pattern in (goal.patterns if goal else ())
+            for one in self.after_entry(run, pattern)
+            if run.may_reach_goal(one.occurred)
+        ]
+        if goal is not None and reached:
+            pattern, one = reached[0]
+            told = number(one.properties.get(goal.value)) if goal.value else None
+            value = {} if told is None else {"value": told}
+            self.write(run.campaign, run, "goal", detail={"pattern": text_of(pattern), **value})
+            run.goal_reached = True
+            if not goal.go_on:
+                self.end(run, "goal", pattern)
+                return
+        exits = [pattern for pattern in run.campaign.exits if self.after_entry(run, pattern)]
+        if exits:
+            self.end(run, "exit_when", exits[0])
+
+    def after_entry(self, run: Run, pattern: ast.Pattern) -> list[Happening]:
+        """What fits a plain pattern, happened after the run's entry and has been told, in the order in which it happened."""
+        if not isinstance(pattern, ast.EventPattern):
+            return []
+        history = self.person.history
+        return [
+            one
+            for one in history.events(pattern.event)
+            if one.place > run.entry_place
+            and is_true(
+                pattern.where, Moment(self.site, history, self.now, run, one.properties, in_run=True, in_where=True)
+            )
+        ]
 
     def refusal(self, campaign: ast.Campaign, key: str) -> str | None:
         rules, person = campaign.entry, self.person

@@ -58,7 +58,7 @@ def test_a_site_that_is_fine_is_called_so(shop: Path) -> None:
     assert result.exit_code == 0
     first, second, *busiest = result.output.splitlines()
     assert first == f"{shop}: fine. 1 campaign, 0 segments, no templates (sends are not rendered), 2 scenarios."
-    assert second == "At most 0 bytes are remembered of a user's events."
+    assert second == "At most 372 bytes are remembered of a user's events."
     assert busiest == [
         "The most that was found for one user in a day: 1 message.",
         "  from reminder",
