@@ -17,7 +17,11 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Bag(msgspec.Struct, frozen=True, kw_only=True):
-    """A cart. State `(value told by the event or None, key, quantity, price, raw properties, key, …)`."""
+    """A cart. State `(value told by the event or None, last changed, last cleared, key, quantity, price, raw properties, last
+    changed, key, …)`; the times are those of what happened, so that what is told late finds its place.
+
+    Of a key only its last change is dated: what is told late takes nothing from a key that was changed since.
+    """
 
     key: int
     event: str
@@ -32,51 +36,76 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_max(self) -> int:
-        return BAG_KEYS_MAX * 200
+        return BAG_KEYS_MAX * 210
 
     def put(self, state: Any, scope: Scope) -> Any:
+        occurred = scope.occurred
+        state = list(state or _EMPTY)
         if scope.name in self.clear:
-            return None
+            return tuple(_cleared(state, occurred))
+        if occurred < state[_CLEARED]:
+            return tuple(state)
         properties = scope.properties
-        state = list(state or (None,))
-        told = number(properties.get("cart_value"))
-        state[0] = told
+        if occurred >= state[_CHANGED]:
+            state[_VALUE] = number(properties.get("cart_value"))
+            state[_CHANGED] = occurred
         name = _text(properties.get(self.by))
         place = _find(state, name)
         quantity = number(properties.get("quantity"))
         if scope.name == self.event:
             more = 1 if quantity is None else quantity
-            price = number(properties.get("price"))
-            if place:
-                state[place + 1] = added(state[place + 1], more)
-                state[place + 2] = price
-                state[place + 3] = shared(scope.body)
+            if not place:
+                state += [shared(name), more, number(properties.get("price")), shared(scope.body), occurred]
+                if len(state) > _FIRST + _WIDTH * BAG_KEYS_MAX:
+                    del state[_FIRST : _FIRST + _WIDTH]
+                place = len(state) - _WIDTH
             else:
-                state += [shared(name), more, price, shared(scope.body)]
-                if len(state) > 1 + 4 * BAG_KEYS_MAX:
-                    del state[1:5]
-            place = place or len(state) - 4
-        elif place:
+                state[place + 1] = added(state[place + 1], more)
+                if occurred >= state[place + 4]:
+                    state[place + 2 : place + 5] = [number(properties.get("price")), shared(scope.body), occurred]
+        elif place and occurred >= state[place + 4]:
             state[place + 1] = 0 if quantity is None else added(state[place + 1], -quantity)
+            state[place + 4] = occurred
         if place and state[place + 1] <= 0:
-            del state[place : place + 4]
-        return tuple(state) if len(state) > 1 or told is not None else None
+            del state[place : place + _WIDTH]
+        if len(state) == _FIRST and state[_VALUE] is None and not state[_CLEARED]:
+            return None
+        return tuple(state)
 
     def merged(self, ours: Any, theirs: Any) -> Any:
         if not (ours and theirs):
             return ours or theirs
-        merged = list(ours)
-        merged[0] = None
-        for place in range(1, len(theirs), 4):
-            known = _find(merged, theirs[place])
+        merged = _cleared(list(ours), theirs[_CLEARED])
+        more = _cleared(list(theirs), ours[_CLEARED])
+        merged[_VALUE] = None
+        merged[_CHANGED] = max(merged[_CHANGED], more[_CHANGED])
+        for place in range(_FIRST, len(more), _WIDTH):
+            known = _find(merged, more[place])
             if known:
-                merged[known + 1] = added(merged[known + 1], theirs[place + 1])
-            elif len(merged) <= 4 * BAG_KEYS_MAX:
-                merged += theirs[place : place + 4]
+                merged[known + 1] = added(merged[known + 1], more[place + 1])
+            elif len(merged) <= _WIDTH * BAG_KEYS_MAX:
+                merged += more[place : place + _WIDTH]
         return tuple(merged)
 
     def joined(self, other: Any) -> Bag:
         return self
+
+
+_VALUE, _CHANGED, _CLEARED, _FIRST = range(4)
+"""Places in a bag's state; its keys begin at the last of them."""
+_WIDTH: Final = 5
+_EMPTY: Final = (None, 0, 0)
+
+
+def _cleared(bag: list[Any], occurred: int) -> list[Any]:
+    """The bag after it was emptied at that time: what was changed since then is in it still."""
+    for place in range(len(bag) - _WIDTH, _FIRST - 1, -_WIDTH):
+        if bag[place + 4] <= occurred:
+            del bag[place : place + _WIDTH]
+    if bag[_CHANGED] <= occurred:
+        bag[_VALUE] = None
+    bag[_CLEARED] = max(bag[_CLEARED], occurred)
+    return bag
 
 
 def _text(value: object) -> str:
@@ -94,20 +123,20 @@ def bag_items(state: Any) -> list[dict[str, Any]]:
     """The latest properties of each key, with its `quantity`; in the order in which the keys came."""
     if not state:
         return []
-    return [{**_decode(state[i + 3]), "quantity": state[i + 1]} for i in range(1, len(state), 4)]
+    return [{**_decode(state[i + 3]), "quantity": state[i + 1]} for i in range(_FIRST, len(state), _WIDTH)]
 
 
 def bag_value(state: Any) -> int | float:
     """What the last event said, else the sum of price times quantity."""
     if not state:
         return 0
-    if state[0] is not None:
-        return state[0]  # type: ignore[no-any-return]
-    return round(sum((state[i + 1] * (state[i + 2] or 0) for i in range(1, len(state), 4)), 0.0), 6)
+    if state[_VALUE] is not None:
+        return state[_VALUE]  # type: ignore[no-any-return]
+    return round(sum((state[i + 1] * (state[i + 2] or 0) for i in range(_FIRST, len(state), _WIDTH)), 0.0), 6)
 
 
 def bag_quantity(state: Any) -> int | float:
-    return sum(state[i + 1] for i in range(1, len(state), 4)) if state else 0
+    return sum(state[i + 1] for i in range(_FIRST, len(state), _WIDTH)) if state else 0
 
 
 class LastOf(msgspec.Struct, frozen=True, kw_only=True):

@@ -102,7 +102,7 @@ class Plan:
         """The slot of a collection of the profile."""
         match self._collections[name]:
             case ast.Bag() as bag:
-                key = slot_key(canonical_text("bag", bag))
+                key = slot_key(canonical_text("dated bag", bag))
                 return self._add(
                     kinds.Bag(key=key, event=bag.event, by=bag.key, remove=bag.remove, clear=tuple(bag.clear))
                 )

@@ -48,6 +48,7 @@ KINDS: Final[dict[str, Features]] = {
     "score": frozenset({"score", "when"}),
     "session": frozenset({"session", "when", "if"}),
     "remembered": frozenset({"remembered", "when", "if", "where"}),
+    "late remembered": frozenset({"late", "remembered", "when", "if", "where"}),
     "segments": frozenset({"segments", "segment patterns", "until", "ends", "windows", "set", "emit"}),
     "policy": frozenset({"policy", "branch", "entry rules"}),
     "identity": frozenset({"identity", "users", "until", "ends", "entry rules", "chains"}),

@@ -28,22 +28,32 @@ def collection(kind: ast.Collection, history: History, now: int) -> dict[str, Va
 
 
 def _bag(bag: ast.Bag, history: History) -> dict[str, Value]:
+    """As it is told; what is told late takes nothing from a key that was changed since, and what was cleared since is
+    not in it."""
     items: dict[str, dict[str, Any]] = {}
+    changed: dict[str, int] = {}
     told_value: Value = None
+    told_at = cleared = 0
     for one in history.told():
         if one.name in bag.clear:
-            items, told_value = {}, None
+            items = {key: item for key, item in items.items() if changed[key] > one.occurred}
+            told_value = told_value if told_at > one.occurred else None
+            cleared = max(cleared, one.occurred)
             continue
-        if one.name not in (bag.event, bag.remove):
+        if one.name not in (bag.event, bag.remove) or one.occurred < cleared:
             continue
-        told_value = number(one.properties.get("cart_value"))
+        if one.occurred >= told_at:
+            told_value, told_at = number(one.properties.get("cart_value")), one.occurred
         key = _text(one, bag.key)
         quantity = number(one.properties.get("quantity"))
+        newest = key not in items or one.occurred >= changed[key]
         if one.name == bag.event:
-            had = items[key]["quantity"] if key in items else 0
-            items[key] = {**one.properties, "quantity": had + (1 if quantity is None else quantity)}
-        elif key in items:
+            total = (items[key]["quantity"] if key in items else 0) + (1 if quantity is None else quantity)
+            items[key] = {**(one.properties if newest else items[key]), "quantity": total}
+        elif key in items and newest:
             items[key]["quantity"] = 0 if quantity is None else items[key]["quantity"] - quantity
+        if newest:
+            changed[key] = one.occurred
         if key in items and items[key]["quantity"] <= 0:
             del items[key]
     value = sum((item["quantity"] * (number(item.get("price")) or 0) for item in items.values()), 0.0)
