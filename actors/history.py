@@ -46,8 +46,11 @@ def notice(actor: Actor, event: Event, occurred: int, active: bool) -> None:
         if occurred - actor.last_seen >= SESSION_MS:
             actor.session_start = occurred
             actor.session_events = 1
-        else:
+        elif occurred >= actor.session_start:
             actor.session_events += 1
+        elif actor.session_start - occurred < SESSION_MS:  # told late, of the session's beginning
+            actor.session_events += 1
+            actor.session_start = occurred
         if occurred > actor.last_seen:
             actor.last_seen = occurred
     if event.context and b'"timezone"' in event.context:
