@@ -168,7 +168,10 @@ class Unusual:
             pending.waiting += 1
             self._loading.withhold(into.user, name, lambda: self._again(event, pending))
             return
+        faults = self.faults
         if not self._turn(into, event, at, pending, lambda: join(into, source, event, at, self._shard.program)):
+            if self.faults > faults:
+                self.on_fault(name, False)  # the visitor may be half changed too
             return
         commit = self._committer.gathering.commit
         commit.names.append((name, into.user))

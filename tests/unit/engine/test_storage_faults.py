@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from actors.actor import Actor
+from actors.event import Event
+from actors.program import Program
+from actors.turn import Turn
 from engine import committer
 from engine.submit import Receipt
 from persistence.interface import Mark, StorageFailed, StorageFull
@@ -179,3 +183,23 @@ async def test_an_event_that_an_actor_fails_on_is_left_out_and_the_others_go_on(
         state = await town.state("ann")
         await town.restart()
         assert await town.state("ann") == state
+
+
+async def test_a_join_that_fails_midway_leaves_the_visitor_and_the_user_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails_midway(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn | None:
+        into.traits["half"] = source.traits["half"] = True
+        source.runs = []
+        raise ArithmeticError("in the middle of it")
+
+    async with Town() as town:
+        await town.take(event("ann", message_id="m1"), event("~visitor", "product_added", "m2"))
+        before = await town.state("ann"), await town.state("~visitor")
+        monkeypatch.setattr("engine.unusual.join", fails_midway)
+        receipt = await town.take(event("ann", "", "bad", kind="alias", **{"from": "~visitor"}))
+        assert receipt == Receipt()
+        await town.quiet()
+        assert (await town.state("ann"), await town.state("~visitor")) == before
+        await town.pass_time(60 * 60_000)
+        assert {user for user, *_ in await town.sends()} == {"~visitor"}
