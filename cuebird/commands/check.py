@@ -48,14 +48,14 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
     if kind is not None:
         click.echo(json.dumps(schema(kind), indent=2))
         return
+    settings = _settings(site)
     try:
         checked, program = open_site(site)
-        load(site, os.environ)
         scenarios = len(load_scenarios(site, checked.site))
     except SiteErrors as error:
-        raise refuse(error, as_json=as_json) from None
-    except ConfigError as error:
-        raise _settings_refused(error, as_json) from None
+        raise refuse(error, as_json=as_json, settings=settings) from None
+    if settings:
+        raise refuse(SiteErrors(()), as_json=as_json, settings=settings)
     advice = [*checked.advice, *(_unseen(checked, program, seen) if seen is not None else ())]
     advice = list(SiteErrors(advice).problems)
     busiest = busiest_day(checked.site, program)
@@ -73,15 +73,14 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
         click.echo(replay_hint(busiest, site, witness))
 
 
-def _settings_refused(error: ConfigError, as_json: bool) -> SystemExit:
-    if as_json:
-        click.echo(
-            json.dumps({"ok": False, "problems": [{"message": problem} for problem in error.problems]}, indent=2)
-        )
-    else:
-        for problem in error.problems:
-            click.echo(problem, err=True)
-    return SystemExit(1)
+def _settings(site: Path) -> tuple[str, ...]:
+    """What is wrong with cuebird.toml and the environment, a line each."""
+    try:
+        if site.is_dir():
+            load(site, os.environ)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _unseen(checked: Checked, program: Program, path: Path) -> list[Problem]:

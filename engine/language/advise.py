@@ -201,6 +201,7 @@ class _Advice:
     def shared_events(self) -> None:
         """Events on which several campaigns send, without a cap over them."""
         by_event: dict[tuple[str, str], list[tuple[ast.Campaign, ast.Pattern]]] = {}
+        topics = {cap.topic for cap in self._site.policy.caps}
         for campaign in self._site.campaigns:
             if campaign.status in ("draft", "archived", "paused", "shadow"):
                 continue
@@ -210,16 +211,34 @@ class _Advice:
                         by_event.setdefault((pattern.event, sends_by), []).append((campaign, pattern))
         told: set[str] = set()
         for (event, channel), entries in by_event.items():
-            campaigns = list(dict.fromkeys(campaign.id for campaign, _ in entries))
-            if len(campaigns) > 1 and event not in told:
+            # Those of one topic that has a cap hold each other back.
+            families = {
+                campaign.id: topic if (topic := _one_topic(campaign, channel)) in topics else f"{campaign.id}/"
+                for campaign, _ in entries
+            }
+            first, *rest = families
+            others = [campaign for campaign in rest if families[campaign] != families[first]]
+            if others and event not in told:
                 told.add(event)
-                others = one_of(campaigns[1:]).replace(" or ", " and ")
+                named = one_of(others).replace(" or ", " and ")
                 cap = f"{{limit: 1, per: 24h, channel: {channel}}}"
                 self._tell(
                     entries[0][1],
-                    f"`{event}` also enters {others}, and no cap in policy.yaml keeps a user from {_article(channel)} of "
+                    f"`{event}` also enters {named}, and no cap in policy.yaml keeps a user from {_article(channel)} of "
                     f"each: write caps: [{cap}] there",
                 )
+
+
+def _one_topic(campaign: ast.Campaign, channel: str) -> str | None:
+    """The topic of all its marketing sends by the channel, None if they have several."""
+    topics = {
+        step.topic or campaign.topic or campaign.id
+        for step in steps_of(campaign)
+        if isinstance(step, ast.SendStep)
+        and step.channel == channel
+        and (step.purpose or campaign.purpose) == "marketing"
+    }
+    return topics.pop() if len(topics) == 1 else None
 
 
 def _article(channel: str) -> str:

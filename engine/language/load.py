@@ -19,6 +19,7 @@ from engine.language.read_policy import Policy, read_policy
 from engine.language.read_profile import read_profile
 from engine.language.read_steps import Sending
 from engine.language.templates import Templates, read_templates
+from engine.language.vocabulary import RUN_PARTS
 from engine.language.yaml import BYTES_MAX, Value, YamlError, load_yaml
 
 FILES_MAX: Final = 5_000
@@ -172,6 +173,11 @@ class _Reader:
         for name in sorted(templates.data[key].difference(given)):
             hint = did_you_mean(nearest(name, given))
             message = f"templates/{step.template}.{ending} looks at `data.{name}`, which this send does not give, so it is skipped{hint}"
+            self._report.at(sending.place, message, "advice")
+        told = (*RUN_PARTS, *sorted(sending.made))
+        for name in sorted(templates.run[key].difference(told)):
+            hint = did_you_mean(nearest(name, told))
+            message = f"templates/{step.template}.{ending} looks at `run.{name}`, which this campaign's runs have not, so it is skipped{hint}"
             self._report.at(sending.place, message, "advice")
         if step.channel == "email" and key not in templates.subjects and not step.subject:
             message = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from engine.language import ast
 from engine.language.context import Context
 from engine.language.decode import decode
@@ -38,7 +40,8 @@ def read_campaign(
     told = ways(found.experiment, variants, found.steps, report)
     readers = [StepReader(context) for _ in told]
     steps = [reader.steps(way) for reader, way in zip(readers, told, strict=True)]
-    context.known.made = frozenset(name for reader in readers for name in reader.made)
+    names = frozenset(name for reader in readers for name in reader.made)
+    context.known.made = names
     status = found.status or StatusText("live")
     made = ast.Campaign(
         id=stem,
@@ -59,7 +62,7 @@ def read_campaign(
     context.settle()
     context.known.made = frozenset()
     context.places.note(made, value)
-    return made, [sending for reader in readers for sending in reader.sends]
+    return made, [msgspec.structs.replace(sending, made=names) for reader in readers for sending in reader.sends]
 
 
 def _entry(entry: EntryFile, context: Context) -> ast.Entry:

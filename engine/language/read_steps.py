@@ -37,6 +37,8 @@ class Sending(msgspec.Struct, frozen=True):
 
     step: ast.SendStep
     place: Scalar
+    made: frozenset[str] = frozenset()
+    """Names that the campaign's waits make by `as:`."""
 
 
 class StepReader:

@@ -11,11 +11,11 @@ import msgspec
 from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
-from engine.language.ast import TemplateInfo
+from engine.language.ast import Bag, TemplateInfo
 from engine.language.context import Context
 from engine.language.later import LATER_TEMPLATES, not_yet
 from engine.language.problems import SourceText, did_you_mean, nearest, one_of
-from engine.language.vocabulary import LATER
+from engine.language.vocabulary import BAG_PARTS, LATER
 from engine.language.yaml import Mapping as YamlMapping
 from engine.language.yaml import Scalar, Sequence, Value, YamlError, kind_of, load_yaml
 
@@ -51,6 +51,8 @@ class Templates(msgspec.Struct):
     subjects: set[tuple[str, str]] = set()
     data: dict[tuple[str, str], set[str]] = {}
     """Values of the send that it cannot do without: `data.x` with no default, and asked for nowhere whether it is there."""
+    run: dict[tuple[str, str], set[str]] = {}
+    """Values of the run that it cannot do without, likewise."""
 
 
 def read_templates(files: Mapping[str, tuple[str, bytes]], context: Context) -> Templates:
@@ -93,6 +95,7 @@ class _Reader:
         self._found = found
         self._names: set[str] = set()
         self._data: set[str] = set()
+        self._run: set[str] = set()
 
     def read(self, channel: Literal["email", "push"], name: str) -> None:
         key = (channel, name)
@@ -104,6 +107,7 @@ class _Reader:
         names = frozenset(self._names | (known.names if known else frozenset()))
         self._found.infos[key] = TemplateInfo(name=name, channel=channel, names=names)
         self._found.data.setdefault(key, set()).update(self._data)
+        self._found.run.setdefault(key, set()).update(self._run)
 
     def _email(self) -> bool:
         """Whether it has a subject."""
@@ -172,7 +176,8 @@ class _Reader:
             self._tell(start, "nested too deep")
             return
         self._names |= names
-        self._data |= _data_needed(tree)
+        self._data |= _needed(tree, "data")
+        self._run |= _needed(tree, "run")
         known = NAMES | FUNCTIONS | self._context.known.collections.keys()
         called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
         for name in sorted(names - known):
@@ -181,6 +186,13 @@ class _Reader:
             candidates = FUNCTIONS if name in called else known - FUNCTIONS
             hint = did_you_mean(nearest(name, candidates)) or self._hint(name, name in called)
             self._tell(place(line, name), LATER.get(name) or f"there is no {what} `{name}`{hint}")
+        own = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+        for bag in sorted(names - own):
+            if isinstance(self._context.known.collections.get(bag), Bag):
+                for part, line in sorted(_parts_of(tree, bag).items()):
+                    if part not in BAG_PARTS:
+                        hint = did_you_mean(nearest(part, BAG_PARTS)) or f"; there is {one_of(BAG_PARTS)}"
+                        self._tell(place(line, part), f"`{bag}.{part}` does not exist{hint}")
 
     def _hint(self, name: str, called: bool) -> str:
         if called:
@@ -193,7 +205,7 @@ class _Reader:
         self._context.report.add(self._source.problem(min(at, len(self._source.text)), message))
 
 
-def _data_needed(tree: nodes.Template) -> set[str]:
+def _needed(tree: nodes.Template, name: str) -> set[str]:
     """`data.x` that is looked at without a default, and not only where the template has asked for it."""
     asking: list[nodes.Node] = [
         *(node.test for node in tree.find_all(nodes.If)),
@@ -201,12 +213,13 @@ def _data_needed(tree: nodes.Template) -> set[str]:
         *(node for node in tree.find_all(nodes.Test) if node.name in ("defined", "undefined")),
         *(node for node in tree.find_all(nodes.Filter) if node.name in ("default", "d")),
     ]
-    return _data_in(tree) - set().union(*map(_data_in, asking))
+    return _parts_of(tree, name).keys() - {part for node in asking for part in _parts_of(node, name)}
 
 
-def _data_in(node: nodes.Node) -> set[str]:
+def _parts_of(node: nodes.Node, name: str) -> dict[str, int]:
+    """Each `x` of `name.x`, and a line on which it stands."""
     found = [*node.find_all(nodes.Getattr), *([node] if isinstance(node, nodes.Getattr) else ())]
-    return {one.attr for one in found if isinstance(one.node, nodes.Name) and one.node.name == "data"}
+    return {one.attr: one.lineno for one in found if isinstance(one.node, nodes.Name) and one.node.name == name}
 
 
 def _scalars(value: Value) -> Iterator[Scalar]:

@@ -149,6 +149,23 @@ def test_two_campaigns_on_one_event_without_a_cap(policy: str, told: bool) -> No
     )
 
 
+@pytest.mark.parametrize(("topic", "told"), [("news", True), ("deals", False)])
+def test_two_campaigns_of_one_topic_with_a_cap_hold_each_other_back(topic: str, told: bool) -> None:
+    same = OTHER.replace("why", "topic: deals\nwhy")
+    policy = f"caps: [{{limit: 1, per: 24h, topic: {topic}}}]"
+    assert bool(advice(same, campaigns__d=same, policy=policy)) is told
+
+
+def test_a_name_that_no_wait_of_the_campaign_makes_and_the_template_needs() -> None:
+    template = "---\nsubject: x\n---\n{{ run.came }} {{ run.cane }} {{ run.sent }} {{ run.word | default('!') }}\n"
+    campaign = "why: x\nentry: {event: a}\nsteps:\n  - wait: {until: b, up_to: 1h, as: came}\n  - send: {email: m}\n"
+    found = site({"campaigns/c.yaml": campaign, "templates/m.html": template}).advice
+    assert [str(one).splitlines()[0] for one in found] == [
+        "campaigns/c.yaml:5:19: advice: templates/m.html looks at `run.cane`, which this campaign's runs have not, so it is "
+        "skipped; did you mean `came`?"
+    ]
+
+
 def unseen(campaign: str, seen: Collection[str], profile: str = "") -> list[str]:
     checked = site({"campaigns/c.yaml": campaign, "profile.yaml": profile})
     found = advise_seen(checked.site, checked.places, seen)

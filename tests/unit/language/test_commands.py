@@ -88,6 +88,21 @@ def test_check_finds_a_filter_that_no_template_has(shop: Path) -> None:
     assert "templates/reminder.html:4:1: No filter named 'shout'." in result.output
 
 
+def test_check_finds_what_is_wrong_in_every_file_at_once(shop: Path) -> None:
+    (shop / "campaigns" / "reminder.yaml").write_text(CAMPAIGN.replace("idle: 30m", "idel: 30m"))
+    (shop / "templates").mkdir()
+    (shop / "templates" / "reminder.html").write_text("---\nsubject: Hello\n---\n{{ user.name | shout }}\n")
+    (shop / "cuebird.toml").write_text("[server]\nprot = 3\n")
+    result = cuebird("check", shop)
+    assert result.exit_code == 1
+    assert "`wait` has no key `idel`; did you mean `idle`?" in result.output
+    assert "templates/reminder.html:4:1: No filter named 'shout'." in result.output
+    assert "cuebird.toml:2: there is no setting `server.prot`; did you mean `server.port`?" in result.output
+    assert result.output.splitlines()[-1] == "3 errors"
+    found = json.loads(cuebird("check", shop, "--json").output)
+    assert (found["ok"], len(found["problems"])) == (False, 3)
+
+
 def test_problems_as_json_keep_their_places(shop: Path) -> None:
     (shop / "campaigns" / "reminder.yaml").write_text(CAMPAIGN.replace("idle: 30m", "idle: 30x"))
     found = json.loads(cuebird("check", shop, "--json").output)

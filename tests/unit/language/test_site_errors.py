@@ -331,3 +331,15 @@ def test_a_site_is_read_again_from_its_sources(tmp_path: Path) -> None:
     found = load_site(tmp_path)
     again = read_site({name: text.encode() for name, text in found.sources}, str(tmp_path)).site
     assert again == found
+
+
+def test_a_part_that_no_cart_has_is_found_in_a_template() -> None:
+    template = "---\nsubject: x\n---\n{{ cart.itms }} {{ cart.value }}\n"
+    told = problems({"campaigns/c.yaml": MAIL, "templates/cart_1.html": template})
+    assert told == ["templates/cart_1.html:4:9: `cart.itms` does not exist; did you mean `items`?"]
+    site(
+        {
+            "campaigns/c.yaml": MAIL,
+            "templates/cart_1.html": template.replace("{{ cart.itms }}", "{% set cart = user %}"),
+        }
+    )
