@@ -21,6 +21,9 @@ from actors.work import Work
 PARTIALS_MAX: Final = 32
 """Partial matches of one pattern; past it the oldest is dropped."""
 
+SPARE: Final = 1 << 48
+"""Added to a chain's key (of 48 bits): where the events are kept that fit a step between its first and its last."""
+
 Holder = Actor | Run
 """Whose partial matches they are."""
 
@@ -85,8 +88,34 @@ def _told_sequence(work: Work, pattern: Sequence, holder: Holder, run: Run | Non
             kept.append([place])
     else:
         kept = [rest for one in kept if (rest := _before_used(one, used))]
+    if last > 1:
+        _pass_over(work, pattern, holder, fitting, kept, used)
     _store(holder, pattern.key, kept)
     return _at_hand(work) if used is not None else None
+
+
+def _pass_over(
+    work: Work, pattern: Sequence, holder: Holder, fitting: list[bool], kept: list[Any], used: list[list[int]] | None
+) -> None:
+    """In a longer chain, partial matches that went back go on with what they had passed over: events `[step, occurred,
+    ordinal]` that fit a step in between and that no match has used."""
+    key, place = pattern.key + SPARE, [work.occurred, work.ordinal]
+    spare = [one for one in _kept(holder, key) if one[1] >= _oldest(work, pattern.within)]
+    if used is None:
+        spare += [[step, *place] for step in range(1, len(fitting) - 1) if fitting[step]]
+    else:
+        spare = [one for one in spare if one[1:] not in used]
+        for one in kept:
+            while len(one) < len(fitting) - 1:
+                after = [
+                    other[1:]
+                    for other in spare
+                    if other[0] == len(one) and other[1:] > one[-1] and other[1] - one[0][0] <= pattern.within
+                ]
+                if not after:
+                    break
+                one.append(min(after))
+    _store(holder, key, spare)
 
 
 def _oldest(work: Work, within: int) -> int:

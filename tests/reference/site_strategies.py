@@ -46,7 +46,8 @@ def patterns(draw: st.DrawFn, where: Where, features: Features) -> ast.Pattern:
     pattern: ast.Pattern
     match draw(st.sampled_from(kinds)):
         case "then":
-            steps = (draw(one), draw(one))
+            longer = () if "late" in features else draw(st.sampled_from(((), (draw(one),))))
+            steps = (draw(one), draw(one), *longer)
             pattern = ast.ThenPattern(steps=steps, within=draw(spans))
         case "all":
             parts = tuple(draw(st.lists(one, min_size=2, max_size=3)))

@@ -106,6 +106,20 @@ def test_silence_is_noticed_once_until_there_is_another_event() -> None:
     assert entered(story, "10d") == ["86400s", str(5 * 86400) + "s"]
 
 
+def test_a_second_chain_goes_on_with_the_link_that_the_first_had_left() -> None:
+    story = Story(campaign("c", "a then b then c within 1h", concurrency="parallel"))
+    for second, name in enumerate("aabbcc"):
+        story.tell(f"{second}s", name)
+    assert entered(story) == ["4s", "5s"]
+
+
+def test_a_link_that_came_before_the_second_chain_began_is_no_link_of_it() -> None:
+    story = Story(campaign("c", "a then b then c within 1h", concurrency="parallel"))
+    for second, name in enumerate("abbacc"):
+        story.tell(f"{second}s", name)
+    assert entered(story) == ["4s"]
+
+
 def test_no_more_than_32_partial_matches_are_kept() -> None:
     story = Story(campaign("c", "a then b within 1h", concurrency="parallel"))
     for second in range(40):
