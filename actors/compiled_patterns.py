@@ -71,12 +71,14 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     last: int | None
     """Key of the log with the newest E; None: any activity."""
     event: str
+    heard: Match | None = None
+    """E, if its condition looks at more than the event: it is asked when it comes, of this run and user."""
     span: int
     text: str
 
     @property
     def events(self) -> tuple[str, ...]:
-        return ()
+        return () if self.heard is None else self.heard.events
 
 
 class Unmatched(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,10 +105,10 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
 
-EventPattern = Match | Sequence | Absence | AllOf
+EventPattern = Match | Sequence | Absence | AllOf | Silence
 """What an event may start, advance or complete."""
 
-Pattern = EventPattern | Silence | Membership
+Pattern = EventPattern | Membership
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from actors.entry import is_for
-from actors.patterns import SPARE
+from actors.patterns import BESIDE
 from actors.program import Campaign, Instruction, Program
 from actors.state import ENDED, Actor, Run
 from actors.steps import instructions
@@ -66,7 +66,7 @@ def migrate(work: Work) -> None:
 
 def _move(work: Work, run: Run, old: Campaign, new: Campaign, place: int) -> None:
     run.version, run.pc = new.version, place
-    keys = {key for pattern in (*new.partial, *new.timed) for key in (pattern.key, pattern.key + SPARE)}
+    keys = {key for pattern in (*new.partial, *new.timed) for key in (pattern.key, pattern.key + BESIDE)}
     run.partials = {key: state for key, state in (run.partials or {}).items() if key in keys} or None
     if new.goal is None:
         run.goal = -1

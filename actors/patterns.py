@@ -21,8 +21,9 @@ from actors.work import Work
 PARTIALS_MAX: Final = 32
 """Partial matches of one pattern; past it the oldest is dropped."""
 
-SPARE: Final = 1 << 48
-"""Added to a chain's key (of 48 bits): where the events are kept that fit a step between its first and its last."""
+BESIDE: Final = 1 << 48
+"""Added to a pattern's key (of 48 bits), for what is kept beside its partial matches: of a longer chain the events that fit a
+step between its first and its last, of a silence when its event last came."""
 
 Holder = Actor | Run
 """Whose partial matches they are."""
@@ -58,6 +59,10 @@ def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> 
             return _told_all(work, pattern, holder, run)
         case Absence():
             _told_absence(work, pattern, holder, run)
+            return None
+        case Silence():
+            if pattern.heard is not None and fits(work, pattern.heard, run):
+                _store(holder, pattern.key + BESIDE, max(_kept(holder, pattern.key + BESIDE) or 0, work.occurred))
             return None
 
 
@@ -99,7 +104,7 @@ def _pass_over(
 ) -> None:
     """In a longer chain, partial matches that went back go on with what they had passed over: events `[step, occurred,
     ordinal]` that fit a step in between and that no match has used."""
-    key, place = pattern.key + SPARE, [work.occurred, work.ordinal]
+    key, place = pattern.key + BESIDE, [work.occurred, work.ordinal]
     spare = [one for one in _kept(holder, key) if one[1] >= _oldest(work, pattern.within)]
     if used is None:
         spare += [[step, *place] for step in range(1, len(fitting) - 1) if fitting[step]]
@@ -227,13 +232,15 @@ def due(pattern: Timed, holder: Holder, actor: Actor, since: int) -> int:
     if isinstance(pattern, Unmatched):
         last = max(actor.last_entered, actor.first_seen, _kept(holder, pattern.key) or 0)
         return max(last, since) + pattern.span if last else 0
-    last = _last(pattern, actor, since)
+    last = _last(pattern, holder, actor, since)
     return 0 if not last or (_kept(holder, pattern.key) or 0) >= last else last + pattern.span
 
 
-def _last(pattern: Silence, actor: Actor, since: int) -> int:
+def _last(pattern: Silence, holder: Holder, actor: Actor, since: int) -> int:
     """When the silence began: with the last such event, else with first sight."""
-    if pattern.last is None:
+    if pattern.heard is not None:
+        found = _kept(holder, pattern.key + BESIDE) or 0
+    elif pattern.last is None:
         found = actor.last_seen
     else:
         state = actor.memory.get(pattern.last)
@@ -250,7 +257,7 @@ def passed(work: Work, pattern: Timed, holder: Holder, since: int) -> Found | No
         _store(holder, pattern.key, work.now)
         return Found(b"{}", work.now, work.ordinal)
     if isinstance(pattern, Silence):
-        _store(holder, pattern.key, _last(pattern, work.actor, since))
+        _store(holder, pattern.key, _last(pattern, holder, work.actor, since))
         return Found(b"{}", work.now, work.ordinal)
     kept = _kept(holder, pattern.key)
     ripe = next(one for one in kept if one[0] == moment)

@@ -174,8 +174,8 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the events that concern a run of it: of its exits, its goal and its waits."""
     conditional: bool
     """Whether a run of it may wait for a condition, which any turn may make true."""
-    partial: tuple[Sequence | Absence | AllOf, ...] = ()
-    """Patterns inside a run that keep partial matches, of its exits, its goal and its waits."""
+    partial: tuple[Sequence | Absence | AllOf | Silence, ...] = ()
+    """Patterns inside a run that are told events and keep something of them, of its exits, its goal and its waits."""
     timed: tuple[Absence | Silence, ...] = ()
     """Patterns inside a run that match by time."""
 
@@ -355,7 +355,7 @@ def index(campaigns: tuple[Campaign, ...], slots: tuple[Slot, ...]) -> dict[str,
     entries: dict[str, list[tuple[Campaign, EventPattern]]] = {}
     for campaign in by_priority(campaigns):
         for pattern in campaign.entries:
-            if not isinstance(pattern, Silence | Membership):
+            if not isinstance(pattern, Membership):
                 for event in pattern.events:
                     entries.setdefault(event, []).append((campaign, pattern))
     remembered: dict[str, list[Slot]] = {}

@@ -141,7 +141,9 @@ class Compiler:
             canary=campaign.canary / 100 if campaign.status == "canary" else 1.0,
             listens=frozenset(event for pattern in inside for event in pattern.events),
             conditional=any(isinstance(one, compiled.WaitWhen) for one in instructions),
-            partial=tuple(p for p in inside if isinstance(p, shapes.Sequence | shapes.Absence | shapes.AllOf)),
+            partial=tuple(
+                p for p in inside if isinstance(p, shapes.Sequence | shapes.Absence | shapes.AllOf | shapes.Silence)
+            ),
             timed=tuple(p for p in inside if isinstance(p, shapes.Absence | shapes.Silence)),
         )
 

@@ -46,8 +46,15 @@ class Patterns:
             case ast.SilencePattern(event="activity", seconds=seconds, text=text):
                 return shapes.Silence(key=key, last=None, event="activity", span=milliseconds(seconds), text=text)
             case ast.SilencePattern(event=event, where=where, seconds=seconds, text=text):
-                last = self._last(ast.EventPattern(event=event, where=where))
-                return shapes.Silence(key=key, last=last, event=event, span=milliseconds(seconds), text=text)
+                one = ast.EventPattern(event=event, where=where)
+                return shapes.Silence(
+                    key=key,
+                    last=self._last(one),
+                    event=event,
+                    heard=None if self._is_kept(where) else self._match(one, in_run),
+                    span=milliseconds(seconds),
+                    text=text,
+                )
             case ast.SegmentPattern(segment=segment, entered=entered, text=text):
                 return shapes.Membership(segment=segment, entered=entered, text=text)
             case ast.CalledPattern(text=text):
@@ -70,13 +77,16 @@ class Patterns:
         )
         return shapes.Told(pattern=match, rows=rows)
 
+    def _is_kept(self, where: ast.Expression | None) -> bool:
+        return where is None or self._expressions.is_about_the_event(where)
+
     def _last(self, pattern: ast.EventPattern) -> int:
         """The log of the newest such events, to know when one came last; a condition that looks at more than the event
         is not remembered, and then nothing is known of what came before."""
         where = pattern.where
         if where is None:
             return self._plan.log(pattern.event, None, None, keep=8)
-        if not self._expressions.is_about_the_event(where):
+        if not self._is_kept(where):
             return slot_key(canonical_text("never kept", pattern))
         test = self._expressions.compile(where, in_run=False, in_where=True)
         return self._plan.log(pattern.event, where, test, keep=8)

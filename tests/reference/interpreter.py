@@ -17,7 +17,7 @@ from engine.language import ast
 from tests.reference.expressions import Moment, is_true
 from tests.reference.history import OF_THE_ACCOUNT, Became, Happening, History
 from tests.reference.instants import next_change
-from tests.reference.patterns import deadlines, milliseconds
+from tests.reference.patterns import deadlines, looks_beyond_the_event, milliseconds
 from tests.reference.runs import Person, Run
 from tests.reference.turns import Row, Turn, patterns_of
 
@@ -182,9 +182,9 @@ class Interpreter:
                 if one.last not in used
             ]
         if isinstance(pattern, ast.SilencePattern):
-            last = self.silent_since(person, pattern, run)
+            last = self.silent_since(person, pattern, campaign, run)
             matched = person.silences.setdefault(key, [])
-            if last is not None and last not in matched:
+            if last is not None and last > max(matched, default=-1):
                 return [(last + milliseconds(pattern.seconds), {}, lambda now: matched.append(last))]
         return []
 
@@ -192,11 +192,16 @@ class Interpreter:
         looked = Moment(self.site, person.history, one.at, run, one.properties, run is not None, True)
         return one.name == part.event and is_true(part.where, looked)
 
-    def silent_since(self, person: Person, pattern: ast.SilencePattern, run: Run | None) -> int | None:
+    def silent_since(
+        self, person: Person, pattern: ast.SilencePattern, campaign: ast.Campaign, run: Run | None
+    ) -> int | None:
         history = person.history
         events = history.did_anything() if pattern.event == "activity" else history.events(pattern.event)
         part = ast.EventPattern(event=pattern.event, where=pattern.where)
-        if pattern.where is not None:
+        if looks_beyond_the_event(pattern.where):
+            key = (run or campaign.id, part)
+            events = [one for one in events if one.fitted.get(key)]
+        elif pattern.where is not None:
             events = [one for one in events if self.is_one(person, part, one, run)]
         last = events[-1].occurred if events else history.first_seen()
         return last if last is None or run is None else max(last, run.entry_place[0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from engine.language import ast
+from engine.language.vocabulary import COLLECTIONS
 from tests.reference.history import Happening
 
 Fits = Callable[[ast.EventPattern, Happening], bool]
@@ -37,8 +38,23 @@ def simple_parts(pattern: ast.Pattern) -> tuple[ast.EventPattern, ...]:
             return (*steps, *([absent] if absent is not None else []))
         case ast.AllPattern(patterns=patterns):
             return patterns
+        case ast.SilencePattern(event=event, where=where):
+            return (ast.EventPattern(event=event, where=where),)
         case _:
             return ()
+
+
+def looks_beyond_the_event(node: object) -> bool:
+    """Whether a condition looks at the run or the user too: then it is decided when the event is told."""
+    if isinstance(node, ast.Name):
+        return node.parts[0] in ("entry", "user", "run", "session", "now", "idle", "signed_in", *COLLECTIONS)
+    if isinstance(node, ast.Did | ast.Aggregate | ast.Pick | ast.Top | ast.Score):
+        return True
+    if isinstance(node, tuple):
+        return any(map(looks_beyond_the_event, node))
+    return isinstance(node, ast.Node) and any(
+        looks_beyond_the_event(getattr(node, name)) for name in node.__struct_fields__
+    )
 
 
 def completed(pattern: ast.Pattern, newest: Happening, before: list[Happening], fits: Fits) -> list[Happening] | None:

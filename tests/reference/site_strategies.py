@@ -57,7 +57,8 @@ def patterns(draw: st.DrawFn, where: Where, features: Features) -> ast.Pattern:
             pattern = ast.ThenPattern(steps=(draw(one),), absent=draw(plain), within=draw(spans))
         case "silence":
             about = draw(st.one_of(st.just("activity"), events))
-            pattern = ast.SilencePattern(event=about, seconds=draw(spans))
+            condition = None if about == "activity" else draw(optional_where(where, features))
+            pattern = ast.SilencePattern(event=about, where=condition, seconds=draw(spans))
         case "segment":
             pattern = ast.SegmentPattern(segment="s", entered=draw(st.booleans()))
         case _:
