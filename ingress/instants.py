@@ -25,9 +25,11 @@ def milliseconds(value: str | int | float, field: str) -> int:
     if not isinstance(value, str):
         return _number(value, field)
     try:
-        if len(value) == 24 and value[23] == "Z" and value[19] == "." and (fraction := value[20:23]).isdecimal():
-            # As every browser writes it: events of one second share the costly part.
-            return _iso(value[:19]) + int(fraction)
+        if len(value) == 24 and value[23] == "Z" and value[19] == "." and value[16] == ":":
+            # As every browser writes it: events of one minute share the costly part.
+            within = value[17:19] + value[20:23]
+            if within.isdecimal() and within < "6" and within.isascii():
+                return _iso(value[:16]) + int(within)
         return _iso(value)
     except ValueError:
         return _number(_as_number(value, field), field)

@@ -139,6 +139,10 @@ class Taking:
                 self.loose(data, index, rejected(error))
                 return
             raise rejected(error) from None
+        self.typed(wire, data, index)
+
+    def typed(self, wire: Wire, data: bytes, index: int = 0) -> None:
+        """The same, decoded from `data`. Raises Rejected."""
         if wire.type in KINDS or (wire.type is None and self.kind is not None):
             self.take(wire, index)
         else:
