@@ -111,9 +111,13 @@ class Taking:
     # --- messages in their several forms --------------------------------------------------------------------------
 
     def wires(self, wires: Sequence[Wire]) -> bool:
-        """Typed messages. False, with nothing taken, if one is no Segment message: give their raw text to `raws`."""
+        """Typed messages. False, with nothing taken, if one is no Segment message, or may name its user in another spelling:
+        give their raw text to `raws`."""
+        nobody = not self.speaker.actor()
         for wire in wires:
             if wire.type not in KINDS and (wire.type is not None or self.kind is None):
+                return False
+            if nobody and wire.user_id is None and wire.anonymous_id is None:
                 return False
         take = self.take
         for index, wire in enumerate(wires):
@@ -143,7 +147,8 @@ class Taking:
 
     def typed(self, wire: Wire, data: bytes, index: int = 0) -> None:
         """The same, decoded from `data`. Raises Rejected."""
-        if wire.type in KINDS or (wire.type is None and self.kind is not None):
+        is_segment = wire.type in KINDS or (wire.type is None and self.kind is not None)
+        if is_segment and (wire.user_id is not None or wire.anonymous_id is not None or not loose.names_somebody(data)):
             self.take(wire, index)
         else:
             self.loose(data, index, None)
