@@ -102,7 +102,7 @@ def test_all_problems_of_all_files_are_told_at_once() -> None:
             "why: x\nentry: {event: a, if: count(b, last 1h) > 2}\nsteps: [{exit: x}]\n",
             [
                 "2:30: it ends too soon: expected `:`, `,`, `)` or `where`; within { } or [ ] a `,` ends a value, so put the whole expression into quotes",
-                "2:33: `entry` has no key `last 1h) > 2`",
+                "2:32: `entry` has no key `last 1h) > 2`",
             ],
         ),
         (GOOD + "exit_when: [a, b then c]\n", ["4:24: it ends too soon: expected `then` or `within`; say in how long, as in `within 48h`"]),
