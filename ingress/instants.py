@@ -35,6 +35,11 @@ def milliseconds(value: str | int | float, field: str) -> int:
         return _number(_as_number(value, field), field)
 
 
+def told_at(value: str | int | float | None, field: str) -> int | None:
+    """The same of a field that may be missing or empty; None then. Raises Rejected."""
+    return None if value is None or value == "" else milliseconds(value, field)
+
+
 @lru_cache(maxsize=1024)
 def _iso(text: str) -> int:
     moment = datetime.fromisoformat(text)

@@ -11,7 +11,7 @@ import msgspec
 
 from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, Event, Kind
 from ingress import commerce, loose, scan
-from ingress.instants import milliseconds, occurred
+from ingress.instants import milliseconds, occurred, told_at
 from ingress.rejection import Rejected, Rejection, rejection
 from ingress.speaker import Speaker
 from ingress.wire import NONE, Id, Instant, Wire, rejected
@@ -102,8 +102,9 @@ class Taking:
 
     def share(self, sent: Instant, context: msgspec.Raw) -> None:
         """What the envelope says of all its messages. Raises Rejected."""
-        if sent is not None and sent != "":
-            self.sent = milliseconds(sent, "sentAt")
+        moment = told_at(sent, "sentAt")
+        if moment is not None:
+            self.sent = moment
         self.context = _object(context, "context", b"")
         if self.context:
             scan.examine(self.context, "context", depth=2)
