@@ -180,7 +180,7 @@ def _take_again(entries: list[Entry], residence: Residence, eras: Eras) -> int:
         except Exception:
             log.exception("actor %r failed on journal entry %d, which it had taken before", user, entry.seq)
         if actor.position < began:
-            renew(actor, program)
+            renew(actor, program, entry.at)
         actor.position = entry.seq
         changed.add(user)
         taken += 1
