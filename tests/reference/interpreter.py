@@ -182,7 +182,7 @@ class Interpreter:
         if isinstance(pattern, ast.SilencePattern):
             last = self.silent_since(person, pattern, run)
             matched = person.silences.setdefault(key, [])
-            if last is not None and last not in matched:
+            if last is not None and all(last > noticed for noticed in matched):
                 return [(last + milliseconds(pattern.seconds), {}, lambda now: matched.append(last))]
         return []
 

@@ -32,6 +32,13 @@ def test_a_refusal_that_a_late_event_brings_is_not_written_down_before_the_event
     assert story.until("12m")[:2] == [("600s", "c", "entered", None), ("600s", "c", "not_entered", "concurrency")]
 
 
+def test_a_silence_that_was_noticed_is_not_noticed_again_for_what_came_late_from_before_it() -> None:
+    story = Story(campaign("c", "no b for 1m"))
+    story.tell("0s", "a")
+    story.tell("2m", "b", late_by="10m")
+    assert [row[0] for row in story.until("1h") if row[2] == "entered"] == ["60s"]
+
+
 def test_silence_is_noticed_again_after_an_event_that_no_campaign_asks_for_while_another_timer_is_set() -> None:
     story = Story(campaign("c", "no activity for 1m"), campaign("long", "a", wait("for", "10h")))
     story.tell("0s", "a")
