@@ -419,9 +419,16 @@ async def test_the_server_tells_how_it_is() -> None:
         ready = await site.http.get("/readyz")
         assert (ready.status_code, ready.json()) == (200, {"store": True, "not_draining": True})
         assert (await site.http.get("/version")).json() == {"name": "cuebird", "version": "1.2.3"}
-        metrics = (await site.http.get("/metrics")).text
+        metrics = (await site.http.get("/metrics", headers=bearer())).text
         assert 'cuebird_events_received_total{source="http"} 2.0' in metrics
         assert 'cuebird_events_duplicate_total{source="http"} 1.0' in metrics
+
+
+@pytest.mark.parametrize(("token", "status"), [("", 401), (WRITE, 403), ("sk_wrong", 401)])
+async def test_figures_are_for_who_holds_a_server_key(token: str, status: int) -> None:
+    async with running() as site:
+        answer = await site.http.get("/metrics", headers=bearer(token) | {"Origin": SHOP} if token else {})
+        assert (answer.status_code, answer.json()["success"]) == (status, False)
 
 
 async def test_a_server_that_is_not_ready_says_what_is_missing() -> None:
