@@ -228,9 +228,7 @@ def settle(work: Work) -> None:
         if run.pc == ENDED and run.goal < heard:
             actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= heard]
             break
-    # What a late event tells may have been due before it was told: it comes at the end of this instant, not in the past.
-    due = _next_timer(actor, work.program)[0]
-    actor.due = due and max(due, work.now)
+    _set_due(actor, work.program, work.now)
 
 
 def _consider_conditions(work: Work) -> bool:
@@ -326,9 +324,15 @@ def _gone(run: Run) -> Campaign:
     )
 
 
-def renew(actor: Actor, program: Program) -> None:
+def renew(actor: Actor, program: Program, now: int) -> None:
     """The next timer under another program than that of the actor's last turn, which may have other things to wait for."""
-    actor.due = _next_timer(actor, program)[0]
+    _set_due(actor, program, now)
+
+
+def _set_due(actor: Actor, program: Program, now: int) -> None:
+    """What a late event tells may have been due before it was told: it comes at the end of this instant, not in the past."""
+    due = _next_timer(actor, program)[0]
+    actor.due = due and max(due, now)
 
 
 # --- time passes --------------------------------------------------------------------------------------------------
@@ -388,5 +392,5 @@ def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
         actor.turn += 1
         settle(work)
     else:
-        actor.due = _next_timer(actor, program)[0]
+        _set_due(actor, program, due)
     return work.done()

@@ -24,7 +24,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})", re.ASCII)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=256)
 def valid_address(text: str) -> str | None:
     """The address as we write it (domain in lower case and ASCII, no space around it), or None if we will not mail it.
 

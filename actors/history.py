@@ -94,10 +94,11 @@ _CONSENTS_MAX: Final = 1024
 
 
 def share_consent(actor: Actor) -> None:
-    """Most people say one of a few things: one object for all who say the same. It is replaced, never changed."""
+    """Most people say one of a few things: one object for all who say the same, in the same words. It is replaced, never
+    changed."""
     consent = actor.traits.get("consent")
     if isinstance(consent, dict) and len(_CONSENTS) < _CONSENTS_MAX:
-        actor.traits["consent"] = _CONSENTS.setdefault(msgspec.json.encode(consent, order="sorted"), consent)
+        actor.traits["consent"] = _CONSENTS.setdefault(msgspec.json.encode(consent), consent)
 
 
 def note_tracking(actor: Actor) -> None:

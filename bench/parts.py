@@ -1,4 +1,4 @@
-"""(d), (e) and (f): memory, starts, timers. Each gives its figures as they come."""
+"""(d) to (h): memory, starts, timers, simulations, turns. Each gives its figures as they come."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from time import perf_counter
 
 import msgspec
 
-from bench import databases, lateness, memory, opening
+from bench import databases, lateness, memory, opening, turns
 from bench.comparing import server
 from bench.setting import Bench
+from bench.simulating import simulation
 from bench.table import Figure
 
 MILLION = 1_000_000
@@ -122,8 +123,28 @@ def timers(bench: Bench) -> Iterator[Figure]:
     shutil.rmtree(site)
 
 
+# --- (h): turns ---------------------------------------------------------------------------------------------------
+
+
+def campaigns(bench: Bench) -> Iterator[Figure]:
+    """(h) a turn with twenty campaigns beside a turn with one."""
+    turned = turns.measure()
+    yield Figure(
+        part="h",
+        what="a turn with 20 campaigns, one of which the event concerns",
+        measured=f"{turned.twenty:.1f} µs",
+        limit=f"{turned.one:.1f} µs with that one",
+        ratio=turned.twenty / turned.one,
+        target="≤ 2",
+        ok=turned.twenty <= 2 * turned.one,
+        numbers={"one_us": turned.one, "twenty_us": turned.twenty},
+    )
+
+
 PARTS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "d": weight,
     "e": starts,
     "f": timers,
+    "g": simulation,
+    "h": campaigns,
 }

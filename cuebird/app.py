@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 import msgspec
+from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 
 from actors.token import SECRET_BYTES_MIN, Tokens
@@ -26,6 +27,7 @@ from actors.turn import Send
 from analytics.figures import Figures, read_figures
 from analytics.watched import watched
 from cuebird.config import Settings
+from cuebird.metrics import Metrics
 from cuebird.migration import migrate
 from cuebird.proposal import compile_source as compile_source
 from cuebird.proposal import operator, source_of, stored_site, told_figures
@@ -184,6 +186,9 @@ async def open_app(
             requests=Requests(path),
             migrate=partial(migrate, engine, store),
         )
+        metrics = Metrics(engine, dispatcher, store)
+        registry = CollectorRegistry()
+        registry.register(metrics)
         more = more_routes(Parts(clock, store, engine, figures, dispatcher, reload))
         app = build_app(
             Deps(
@@ -195,6 +200,8 @@ async def open_app(
                 limits=settings.ingress,
                 ready=lambda: readiness(engine),
                 version=version("cuebird"),
+                registry=registry,
+                look=metrics.look,
                 extra_routes=[
                     *_tracking(engine, store, dispatcher, tokens, clock, shop_name).routes(),
                     *user_routes(user_questions(engine, store, site, clock.now_ms), settings.key_ring(), clock.now_ms),

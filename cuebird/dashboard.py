@@ -12,7 +12,6 @@ from cuebird.app import MoreRoutes, Parts
 from ingress.dashboard import Dashboard, client_route
 from ingress.dashboard_pages import Frame, Pages
 
-UNSETTLED: Final = ("pending", "claimed", "at_dot", "retry")
 NOTICE: Final = "Development mode: everybody is believed, and everybody on this machine may look."
 
 
@@ -21,8 +20,8 @@ def dashboard_of(parts: Parts, pages: Pages) -> Dashboard:
         return await read_user(parts.store, user)
 
     async def waiting() -> int:
-        counts = await parts.store.counts()
-        return sum(counts.get(f"outbox.{state}", 0) for state in UNSETTLED)
+        unsettled = await parts.store.unsettled()
+        return sum(unsettled.values()) - unsettled["unknown"]
 
     board = Board(parts.engine.statistics, parts.figures, parts.clock.now_ms, perf_counter, lambda: parts.reload.news)
     return Dashboard(board, pages, user_view, waiting)

@@ -39,7 +39,7 @@ _decode_traits = msgspec.json.Decoder(_Traits).decode
 
 
 class Oddities:
-    """Looks at every event once, in order."""
+    """Looks at every event once, each person's in order."""
 
     def __init__(self) -> None:
         self._moved: dict[str, str] = {}
@@ -108,6 +108,20 @@ class Oddities:
             self._reachable.add(event.user)
         else:
             self._unusable += 1
+
+    def add(self, other: Oddities) -> None:
+        """What was seen of other people."""
+        self._moved |= other._moved
+        self._visitors |= other._visitors
+        self._crawlers |= other._crawlers
+        for order, users in other._orders.items():
+            self._orders.setdefault(order, set()).update(users)
+        self._buyers |= other._buyers
+        self._carts |= other._carts
+        self._additions += other._additions
+        self._unpriced += other._unpriced
+        self._reachable |= other._reachable
+        self._unusable += other._unusable
 
     def people(self, names: set[str]) -> set[str]:
         """Who stands behind the names: a visitor who turned out to be somebody is that user."""

@@ -11,9 +11,12 @@ from typing import IO, Any, Final, NamedTuple
 import msgspec
 
 from actors.event import Event
+from engine.garbage import uncollected
+from engine.recording import Input
 from ingress.instants import milliseconds
 from ingress.messages import Normalizer
 from ingress.rejection import Rejected
+from ingress.wire import Wire
 
 LINE_BYTES_MAX: Final = 1_000_000
 EARLIEST_MS: Final = 86_400_000
@@ -21,14 +24,6 @@ LATEST_MS: Final = 253_370_764_800_000
 """The year 9999: a run that waits for ten years must still have a date."""
 
 _GZIP: Final = b"\x1f\x8b"
-
-
-class Arrival(NamedTuple):
-    """What came of one line: its events, and when they came, in ms since the epoch."""
-
-    at: int
-    line: int
-    events: list[Event]
 
 
 class BadLine(NamedTuple):
@@ -40,9 +35,10 @@ class BadLine(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """A whole file. `arrivals` are in order of time, and at one time in the order of the file."""
+    """A whole file. `inputs` are in order of time, and at one time in the order of the file; they bear the number of their
+    line."""
 
-    arrivals: list[Arrival]
+    inputs: list[Input]
     bad: list[BadLine]
     nobody: int
     """Messages with neither userId nor anonymousId."""
@@ -55,36 +51,38 @@ class Unreadable(Exception):
     """The file as a whole; the sentence says why."""
 
 
-class _Times(msgspec.Struct, rename="camel"):
+class _Line(Wire, gc=False, kw_only=True, rename="camel"):
     received_at: str | int | float | None = None
-    timestamp: str | int | float | None = None
-    original_timestamp: str | int | float | None = None
-    sent_at: str | int | float | None = None
 
 
-_decode_times = msgspec.json.Decoder(_Times).decode
+_decode_line = msgspec.json.Decoder(_Line).decode
 
 
 def read_replay(file: IO[bytes], aliases: Mapping[str, str], lateness_ms: int) -> Replay:
     """Reads to the end. Raises Unreadable if the file breaks off; a bad line is left out and noted."""
     normalizer = Normalizer(aliases, lateness_ms)
-    arrivals: list[Arrival] = []
+    inputs: list[Input] = []
     bad: list[BadLine] = []
     nobody = disorder = latest = number = 0
-    for number, raw in _lines(file):
-        try:
-            arrival = _arrival(normalizer, raw, number)
-        except Rejected as error:
-            if error.code == "no_id":
-                nobody += 1
+    with uncollected():
+        for number, raw in _lines(file):
+            try:
+                at, events = _events(normalizer, raw, number)
+            except Rejected as error:
+                if error.code == "no_id":
+                    nobody += 1
+                else:
+                    bad.append(BadLine(number, error.code, error.message))
+                continue
+            if at < latest:
+                disorder += 1
             else:
-                bad.append(BadLine(number, error.code, error.message))
-            continue
-        disorder += arrival.at < latest
-        latest = max(latest, arrival.at)
-        arrivals.append(arrival)
-    arrivals.sort(key=lambda arrival: arrival.at)
-    return Replay(arrivals, bad, nobody, disorder, number)
+                latest = at
+            for event in events:
+                inputs.append(Input(at, number, event))
+        if disorder:
+            inputs.sort(key=lambda one: one.at)
+    return Replay(inputs, bad, nobody, disorder, number)
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -123,31 +121,31 @@ class _Rejoined(io.RawIOBase):
         return len(data)
 
 
-def _arrival(normalizer: Normalizer, raw: bytes, number: int) -> Arrival:
-    """Raises Rejected."""
+def _events(normalizer: Normalizer, raw: bytes, number: int) -> tuple[int, list[Event]]:
+    """When one line comes, in ms since the epoch, and what is in it. Raises Rejected."""
     if len(raw) > LINE_BYTES_MAX:
         raise Rejected("too_long", f"a line has at most {LINE_BYTES_MAX:,} bytes")
     if number == 1:
         raw = raw.removeprefix(b"\xef\xbb\xbf")
-    at, sent = _times(raw)
-    # Without `receivedAt` it comes at its timestamp: then the clock is taken to be right, and `sentAt` corrects nothing.
-    events = normalizer.message(raw.strip(), received_at=at if sent is None else sent, source="server")
-    return Arrival(at, number, events)
-
-
-def _times(raw: bytes) -> tuple[int, int | None]:
-    """(when it comes, the `sentAt` to correct by). Raises Rejected."""
+    raw = raw.strip()
     try:
-        times = _decode_times(raw)
+        line = _decode_line(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         # The normaliser says better what is wrong with it.
-        return EARLIEST_MS, None
-    told = times.received_at or times.timestamp or times.original_timestamp
+        return EARLIEST_MS, normalizer.message(raw, received_at=EARLIEST_MS)
+    at, sent = _times(line)
+    # Without `receivedAt` it comes at its timestamp: then the clock is taken to be right, and `sentAt` corrects nothing.
+    return at, normalizer.typed(line, raw, received_at=at if sent is None else sent)
+
+
+def _times(line: _Line) -> tuple[int, int | None]:
+    """(when it comes, the `sentAt` to correct by). Raises Rejected."""
+    told = line.received_at or line.timestamp or line.original_timestamp
     if told is None or told == "":
         raise Rejected("invalid_timestamp", "neither receivedAt nor timestamp: when did it come?", "timestamp")
     at = milliseconds(told, "timestamp")
     if not EARLIEST_MS <= at <= LATEST_MS:
         raise Rejected("invalid_timestamp", "a time before 1970 or after 9998", "timestamp")
-    if times.received_at or not times.sent_at:
+    if line.received_at or not line.sent_at:
         return at, None
-    return at, milliseconds(times.sent_at, "sentAt")
+    return at, milliseconds(line.sent_at, "sentAt")

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from cuebird.tally import Figures, Tally
+from cuebird.census import Census
+from cuebird.tally import Figures
 from engine.language.ast import Campaign
 from engine.language.durations import UNITS, written
 from engine.ledger import iso
@@ -47,27 +48,22 @@ class Seen(msgspec.Struct, kw_only=True):
     first: int
     last: int
     until: int
-    people: int
-    reachable: int
-    """People with an e-mail address."""
-    events: Counter[str]
-    users: dict[str, set[str]]
-    """Event -> who did it."""
+    census: Census
 
 
-def summary(seen: Seen, campaigns: Iterable[Campaign], tally: Tally, oddities: Sequence[str]) -> str:
+def summary(seen: Seen, campaigns: Iterable[Campaign], oddities: Sequence[str]) -> str:
     """The whole page. The same input gives the same text."""
     lines = [*_overview(seen), "", *_events(seen)]
     for campaign in campaigns:
-        lines += ["", *_campaign(campaign, tally.of(campaign.id))]
+        lines += ["", *_campaign(campaign, seen.census.tally.of(campaign.id))]
     if oddities:
         lines += ["", "What is odd in the data", *(f"  {sentence}" for sentence in oddities)]
     return "\n".join(lines)
 
 
 def _overview(seen: Seen) -> Iterator[str]:
-    yield f"{seen.events.total():,} events from {_day(seen.first)} to {_day(seen.last)}; then time ran to {_day(seen.until)}"
-    yield f"{seen.people:,} people, {seen.reachable:,} of them with an e-mail address"
+    yield f"{seen.census.events.total():,} events from {_day(seen.first)} to {_day(seen.last)}; then time ran to {_day(seen.until)}"
+    yield f"{seen.census.people:,} people, {seen.census.reachable:,} of them with an e-mail address"
 
 
 def _day(at: int) -> str:
@@ -75,12 +71,12 @@ def _day(at: int) -> str:
 
 
 def _events(seen: Seen) -> Iterator[str]:
-    ordered = sorted(seen.events.items(), key=lambda item: (-item[1], item[0]))
+    ordered = sorted(seen.census.events.items(), key=lambda item: (-item[1], item[0]))
     shown = ordered[:EVENTS_SHOWN_MAX]
     width = max([len("What happened"), *(len(name) + 2 for name, _ in shown)])
     yield f"{'What happened':<{width}}  {'times':>9}  {'people':>9}"
     for name, count in shown:
-        yield f"  {name:<{width - 2}}  {count:>9,}  {len(seen.users[name]):>9,}"
+        yield f"  {name:<{width - 2}}  {count:>9,}  {seen.census.people_of(name):>9,}"
     others = ordered[EVENTS_SHOWN_MAX:]
     if others:
         yield f"  and {len(others)} other events, {sum(count for _, count in others):,} times"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from math import fsum
 
 import msgspec
 
@@ -26,15 +27,36 @@ class Figures(msgspec.Struct):
     variants: Counter[str] = msgspec.field(default_factory=Counter)
     ended: Counter[str] = msgspec.field(default_factory=Counter)
     goals: int = 0
-    value: float = 0.0
+    values: list[float] = []
+    """What the goals were worth."""
     runs: dict[str, int] = {}
     """Run -> when it was entered, of those that have sent nothing yet."""
     delays: list[int] = []
     """From entry to the first send of each run, in ms."""
 
     @property
+    def value(self) -> float:
+        """The same whatever the order of the goals."""
+        return fsum(self.values)
+
+    @property
     def waiting(self) -> int:
         return self.entered - self.ended.total()
+
+    def add(self, other: Figures) -> None:
+        """Those of other people."""
+        self.entered += other.entered
+        self.people |= other.people
+        self.refused += other.refused
+        self.sent += other.sent
+        self.skipped += other.skipped
+        self.held |= other.held
+        self.variants += other.variants
+        self.ended += other.ended
+        self.goals += other.goals
+        self.values += other.values
+        self.runs |= other.runs
+        self.delays += other.delays
 
 
 class Tally:
@@ -53,6 +75,11 @@ class Tally:
         """Rows in their order. Refused entries are counted by `refuse`, whether or not there are rows of them."""
         for decision in decisions:
             _count(self.of(decision.campaign), decision)
+
+    def add(self, other: Tally) -> None:
+        """What was counted of other people."""
+        for name, figures in other._campaigns.items():
+            self.of(name).add(figures)
 
     def refuse(self, refusals: Mapping[tuple[str, str], int]) -> None:
         """(campaign, reason) -> how often."""
@@ -80,7 +107,8 @@ def _count(campaign: Figures, decision: Decision) -> None:
         case "goal":
             campaign.goals += 1
             value = _decode_goal(decision.detail).get("value")
-            campaign.value += float(value) if isinstance(value, int | float) else 0.0
+            if isinstance(value, int | float):
+                campaign.values.append(float(value))
         case "exited":
             campaign.ended[decision.reason or ""] += 1
         case "skipped":

@@ -30,11 +30,12 @@ from engine.limits import Limits
 from engine.loading import Loading
 from engine.programs import Eras
 from engine.residence import Residence
+from engine.restoring import Restoring
 from engine.ringing import Ringing
 from engine.shard import CRITICAL, Shard
 from engine.statistics import Recent, Statistics
 from engine.submit import Receipt
-from persistence.interface import Head, Link, Mark, StorageFull, Store, StoreError, Suppression
+from persistence.interface import Head, Link, Mark, StorageFull, Store, Suppression
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +54,6 @@ async def _no_word(before: str) -> Change:
 
 SOON_MS: Final = 250
 """Whoever is due so soon is in memory before a program is changed, so that nobody is waited for in the middle of it."""
-
-FAULT_RETRY_MS = 60_000
-"""After an actor's timers failed, they are tried again so much later."""
 
 
 class Engine:
@@ -104,12 +102,20 @@ class Engine:
         self._shard = Shard(
             program, clock, limits, self._residence, self._alarms, self._committer, self._loading, critical
         )
-        self._shard.unusual.on_fault = self._restore_soon
+        self._restoring = Restoring(
+            self._residence,
+            self._loading,
+            self._committer,
+            self._alarms,
+            clock,
+            rebuild=self._rebuild,
+            rewind=self._rewind,
+        )
+        self._shard.unusual.on_fault = self._restoring.soon
         self._ringing = Ringing(
             self._shard, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
         )
         self._lateness = Recent()
-        self._restoring: set[asyncio.Task[None]] = set()
         self.replayed = 0
         """Journal rows that were taken again at the start."""
 
@@ -178,8 +184,8 @@ class Engine:
         """False: it has to be tried again, for somebody who is due was not in memory, or not as the disk has them."""
         if self._committer.full or self._committer.failure is not None:
             raise StorageFull("no room on the disk; trying again by itself")
-        if self._restoring:
-            await asyncio.wait(self._restoring)
+        if self._restoring.under_way:
+            await asyncio.wait(self._restoring.under_way)
             return False
         await self._ringing.catch_up()
         await self._bring_those_due_soon()
@@ -189,7 +195,7 @@ class Engine:
         for due, user in away:
             self._alarms.set(user, due)
         next_due = self._alarms.next_due()
-        if self._restoring or (next_due is not None and next_due <= until):
+        if self._restoring.under_way or (next_due is not None and next_due <= until):
             return False
         self._begin(program, source, change)
         return True
@@ -222,9 +228,9 @@ class Engine:
             if self._committer.failure is not None:
                 raise self._committer.failure
         finally:
-            for part in (*parts, *self._restoring):
+            for part in (*parts, *self._restoring.under_way):
                 part.cancel()
-            await asyncio.gather(*parts, *self._restoring, return_exceptions=True)
+            await asyncio.gather(*parts, *self._restoring.under_way, return_exceptions=True)
 
     async def _until_failed(self) -> None:
         await self.failed.wait()
@@ -358,43 +364,11 @@ class Engine:
     # --- actors whose state in memory is lost ---------------------------------------------------------------------
 
     async def _restore_touched(self, lost: Sequence[Batch]) -> None:
-        """The disk was full: what was gathered never happened, so its actors are read again."""
-        snapshots, residence = self._residence.snapshots, self._residence
-        snapshots.roll_back()
-        touched: set[str] = set()
-        for batch in lost:
-            touched |= batch.touched()
-            for name, _ in batch.commit.names:
-                residence.names.pop(name, None)
-        self._loading.keep_out(touched)
-        for user in touched:
-            snapshots.forget(user)
+        await self._restoring.touched(lost)
+
+    def _rewind(self) -> None:
         self._shard.seq = self._committer.durable_seq
         self._shard.count_under(self._eras.back_to(self._shard.seq), self._eras.began)
-        await self._rebuild(touched)
-        self._loading.let_in(touched)
-
-    def _restore_soon(self, user: str, timers: bool) -> None:
-        """An actor failed in the middle of a turn: it is read again when its earlier turns are on disk."""
-        self._loading.keep_out([user])
-        task = asyncio.ensure_future(self._restore(user, timers))
-        self._restoring.add(task)
-        task.add_done_callback(self._restoring.discard)
-
-    async def _restore(self, user: str, timers: bool) -> None:
-        try:
-            await self._committer.gathered()
-        except StorageFull:
-            await self._committer.room()
-        if not self._loading.is_kept_out(user):
-            return  # it was among those read again when the disk was full
-        try:
-            await self._rebuild({user})
-        except StoreError as error:
-            self._committer.fail(error)
-        if timers:
-            self._alarms.settle(user, self._clock.now_ms() + FAULT_RETRY_MS)
-        self._loading.let_in([user])
 
     async def _rebuild(self, users: set[str]) -> None:
         after = self._committer.replayed_from

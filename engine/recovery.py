@@ -10,15 +10,14 @@ that fire first, under the old one, as they did then.
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterable, Iterator, Set
-from contextlib import contextmanager
 from typing import Final
 
 from actors.actor import Actor, fire, renew, take
 from actors.program import Program
 from engine.alarms import Alarms
+from engine.garbage import uncollected
 from engine.loading import read
 from engine.programs import Eras, is_beginning
 from engine.residence import Residence
@@ -30,22 +29,9 @@ SLICE_USERS: Final = 2_000
 """Whose timers fire at once where another program began."""
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without garbage collection: what recovery makes stays, and looking through it again and again takes longer than
-    making it."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 async def arm(store: Store, alarms: Alarms) -> None:
     """The index of due times, from the snapshots alone: no state is decoded."""
-    with _uncollected():
+    with uncollected():
         async for dues in store.dues():
             alarms.fill(dues)
         alarms.order()
@@ -54,7 +40,7 @@ async def arm(store: Store, alarms: Alarms) -> None:
 async def replay(store: Store, head: Head, residence: Residence, alarms: Alarms, eras: Eras) -> int:
     """Take the journal's tail again. Memory stays within its limits: who leaves it is written. Returns the inputs taken."""
     taken = 0
-    with _uncollected():
+    with uncollected():
         async for entries in store.tail(head.replay_from):
             for part in _parts(entries):
                 if is_beginning(part[0]):
@@ -194,7 +180,7 @@ def _take_again(entries: list[Entry], residence: Residence, eras: Eras) -> int:
         except Exception:
             log.exception("actor %r failed on journal entry %d, which it had taken before", user, entry.seq)
         if actor.position < began:
-            renew(actor, program)
+            renew(actor, program, entry.at)
         actor.position = entry.seq
         changed.add(user)
         taken += 1

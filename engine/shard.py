@@ -127,7 +127,7 @@ class Shard:
             else:
                 self.gather(turn, batch)
             if actor.position < began:
-                renew(actor, program)
+                renew(actor, program, at)
             seq += 1
             actor.position = seq
             append(Entry(seq, at, event))

@@ -149,7 +149,7 @@ class Unusual:
         if turn is not NOTHING:
             shard.gather(turn, batch)
         if actor.position < shard.began:
-            renew(actor, shard.program)
+            renew(actor, shard.program, at)
         shard.seq += 1
         actor.position = shard.seq
         batch.commit.entries.append(Entry(shard.seq, at, event))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import msgspec
@@ -28,6 +28,10 @@ from ingress.websocket import Doors, WebSocketEndpoint
 from ingress.world import World
 
 
+async def nothing_to_look_at() -> None:
+    return None
+
+
 def always_ready() -> dict[str, bool]:
     return {}
 
@@ -45,6 +49,8 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     version: str = "0"
     registry: CollectorRegistry | None = None
     """Where the counters go, and what /metrics shows; None: one of its own."""
+    look: Callable[[], Awaitable[None]] = nothing_to_look_at
+    """Awaited before /metrics is read."""
     extra_routes: Sequence[BaseRoute] = ()
     new_session_id: Callable[[], str] = lambda: "s_" + secrets.token_urlsafe(18)
     """Not to be guessed: who knows it may go on with the session."""
@@ -97,7 +103,7 @@ def build_app(deps: Deps, lifespan: Callable[[], AbstractAsyncContextManager[Non
             WebSocketRoute("/v1/ws", WebSocketEndpoint(doors)),
             Route("/v1/sse", EventStreamEndpoint(doors)),
             *event_routes(doors),
-            *health_routes(doors, deps.ready, deps.version, registry),
+            *health_routes(doors, deps.ready, deps.version, registry, deps.look),
             *deps.extra_routes,
         ],
         lifespan=around,

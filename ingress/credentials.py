@@ -7,8 +7,11 @@ import binascii
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
 
-from ingress.keys import KeyRing
+from ingress.answers import error_answer
+from ingress.keys import Denied, KeyRing
 from ingress.speaker import Speaker
 
 
@@ -38,6 +41,20 @@ def speaker_of(keys: KeyRing, headers: Headers, query: QueryParams, body: bytes,
     if not key and proof:
         key, proof = proof, ""
     return keys.speaker(key, proof=proof, origin=headers.get("origin"), now=now)
+
+
+def server_only(request: Request, keys: KeyRing, now: int, what: str) -> Response | None:
+    """The refusal of a request that holds no server key; None if it does, or in development mode. `what`: what a write
+    key may not do."""
+    if keys.dev:
+        return None
+    try:
+        speaker = speaker_of(keys, request.headers, request.query_params, b"", now)
+    except Denied as denied:
+        return error_answer(denied.status, denied.code, denied.message)
+    if speaker.source != "server":
+        return error_answer(403, "forbidden", f"a write key may not {what}: use a server key (sk_…)")
+    return None
 
 
 def _header_key(headers: Headers) -> tuple[str, str]:

@@ -19,6 +19,9 @@ PROTOCOLS: Final = (PROTOCOL, "cuebird.v1")
 BEARER: Final = "cuebird.bearer."
 """Begins the sub-protocol that carries a browser's token, base64url without `=`."""
 
+TYPES: Final = ("hello", "ev", "ack", "auth", "ping", "pong")
+"""What `t` of a client's frame may be."""
+
 CLOSES: Final[Mapping[int, str]] = {
     1000: "normal",
     1008: "too_many_bad_frames",

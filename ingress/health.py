@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import Request
@@ -10,13 +10,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ingress.answers import json_answer
+from ingress.credentials import server_only
 from ingress.websocket import Doors
 
 Ready = Callable[[], Mapping[str, bool]]
 """What must hold for us to take events, by name."""
 
 
-def health_routes(doors: Doors, ready: Ready, version: str, registry: CollectorRegistry) -> list[BaseRoute]:
+def health_routes(
+    doors: Doors, ready: Ready, version: str, registry: CollectorRegistry, look: Callable[[], Awaitable[None]]
+) -> list[BaseRoute]:
+    """`look` is awaited before the figures are read. They are for holders of a server key, as all that tells of a shop is."""
+
     async def livez(request: Request) -> Response:
         """The loop turns; nothing else is touched."""
         return json_answer({"alive": True})
@@ -29,6 +34,10 @@ def health_routes(doors: Doors, ready: Ready, version: str, registry: CollectorR
         return json_answer({"name": "cuebird", "version": version})
 
     async def metrics(request: Request) -> Response:
+        refused = server_only(request, doors.world.keys, doors.now_ms(), "read figures")
+        if refused is not None:
+            return refused
+        await look()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return [

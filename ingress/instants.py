@@ -25,12 +25,19 @@ def milliseconds(value: str | int | float, field: str) -> int:
     if not isinstance(value, str):
         return _number(value, field)
     try:
-        if len(value) == 24 and value[23] == "Z" and value[19] == "." and (fraction := value[20:23]).isdecimal():
-            # As every browser writes it: events of one second share the costly part.
-            return _iso(value[:19]) + int(fraction)
+        if len(value) == 24 and value[23] == "Z" and value[19] == "." and value[16] == ":":
+            # As every browser writes it: events of one minute share the costly part.
+            within = value[17:19] + value[20:23]
+            if within.isdecimal() and within < "6" and within.isascii():
+                return _iso(value[:16]) + int(within)
         return _iso(value)
     except ValueError:
         return _number(_as_number(value, field), field)
+
+
+def told_at(value: str | int | float | None, field: str) -> int | None:
+    """The same of a field that may be missing or empty; None then. Raises Rejected."""
+    return None if value is None or value == "" else milliseconds(value, field)
 
 
 @lru_cache(maxsize=1024)

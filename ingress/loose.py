@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "userId": ("userId", "user_id", "uid"),
     "anonymousId": ("anonymousId", "anonymous_id", "client_id"),
@@ -22,6 +24,23 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "groupId": ("groupId", "group_id"),
 }
 """Segment's field -> the spellings it is known by, the first that is there counts."""
+
+
+class _Ids(msgspec.Struct):
+    user_id: msgspec.Raw = msgspec.Raw()
+    uid: msgspec.Raw = msgspec.Raw()
+    anonymous_id: msgspec.Raw = msgspec.Raw()
+    client_id: msgspec.Raw = msgspec.Raw()
+
+
+_decode_ids = msgspec.json.Decoder(_Ids).decode
+
+
+def names_somebody(data: bytes) -> bool:
+    """Whether a message that is known to be a JSON object names its user or visitor in another spelling than Segment's."""
+    ids = _decode_ids(data)
+    return any(bytes(told) for told in (ids.user_id, ids.uid, ids.anonymous_id, ids.client_id))
+
 
 PARTS: Final = ("traits", "context")
 ENVELOPE: Final = frozenset({"writeKey", "write_key", "api_key", "integrations", "channel", "_metadata", "version"})

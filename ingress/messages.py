@@ -67,6 +67,13 @@ class Normalizer:
         taking.raw(data)
         return taking.events
 
+    def typed(self, wire: Wire, raw: bytes, *, received_at: int) -> list[Event]:
+        """As `message`, of one by a server that was decoded already from `raw`. Raises Rejected."""
+        data = _bytes(raw)
+        taking = self._taking(received_at, None, SERVER, not scan.suspicious(data), scan.shallow(data))
+        taking.typed(wire, data)
+        return taking.events
+
     def batch(
         self,
         raw: bytes | str,

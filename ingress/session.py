@@ -21,25 +21,21 @@ from engine.submit import Receipt
 from ingress import frames, scan
 from ingress.acks import Acks, Pending
 from ingress.feedback import Feedback
-from ingress.frames import CLOSES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
-from ingress.instants import milliseconds
+from ingress.frames import CLOSES, TYPES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
+from ingress.instants import told_at
 from ingress.keys import Denied
+from ingress.proof_watch import ProofWatch, left_ms
 from ingress.rejection import Rejected
 from ingress.resume import Record
 from ingress.speaker import Speaker
 from ingress.streams import Item, iso, push_frame
 from ingress.taking import Batch, identifier, user_identifier
-from ingress.wire import Instant, rejected
+from ingress.wire import rejected
 from ingress.world import World
 
 State = Literal["new", "open", "draining"]
 
 MINUTE_MS: Final = 60_000
-EXPIRING_MS: Final = 60_000
-"""How long before its end the renewal of a proof is asked for."""
-
-TYPES: Final = ("hello", "ev", "ack", "auth", "ping", "pong")
-
 OUT_OF_PLACE: Final[Mapping[State, tuple[str, str]]] = {
     "new": ("hello_expected", "the first frame must be a hello"),
     "open": ("already_open", "there was a hello already"),
@@ -65,7 +61,7 @@ class Session:
         self._opened = now
         self._heard = now
         self._asked = now
-        self._expiring_told = False
+        self._proof = ProofWatch()
         self._stream: int | None = None
         self._record: Record | None = None
         self._last_id = 0
@@ -136,7 +132,10 @@ class Session:
         elif silent >= limits.ping_ms and now - self._asked >= limits.ping_ms:
             self._asked = now
             self._send(frames.PING)
-        self._tick_proof(now)
+        if left_ms(self.speaker, now) == 0:
+            self._end(4201)
+        elif (left := self._proof.expiring_in_ms(self.speaker, now)) is not None:
+            self._send(frames.frame("token_expiring", in_ms=left))
 
     def drain(self) -> None:
         """The server is about to leave: the client is asked to go first; new events are refused."""
@@ -263,7 +262,7 @@ class Session:
         if not self._admit(ev.id, len(ev.e)):
             return
         try:
-            sent = _sent(ev.sent_at)
+            sent = told_at(ev.sent_at, "sentAt")
         except Rejected as error:
             self._send(frames.err(error.code, error.message, frame_id=ev.id))
             return
@@ -282,7 +281,7 @@ class Session:
     def _by_parts(self, frame_id: int, head: frames.Head, now: int) -> None:
         """An `ev` frame of which a message is no Segment message, or is bad: each by itself."""
         try:
-            sent = _sent(head.sent_at)
+            sent = told_at(head.sent_at, "sentAt")
         except Rejected as error:
             self._send(frames.err(error.code, error.message, frame_id=frame_id))
             return
@@ -338,7 +337,7 @@ class Session:
         except Denied as denied:
             self._send(frames.err(denied.code, denied.message))
             return
-        self._expiring_told = False
+        self._proof.renewed()
         actor = self.speaker.actor()
         if self._stream is not None and actor:
             self._leave_stream()
@@ -368,16 +367,6 @@ class Session:
         if len(self._bad) >= self._world.limits.bad_frames_per_minute_max:
             self._end(1008)
 
-    def _tick_proof(self, now: int) -> None:
-        expires = self.speaker.expires_ms
-        if expires is None or self.close is not None:
-            return
-        if now >= expires:
-            self._end(4201)
-        elif now >= expires - EXPIRING_MS and not self._expiring_told:
-            self._expiring_told = True
-            self._send(frames.frame("token_expiring", in_ms=expires - now))
-
     def _replaced(self) -> None:
         self._end(4009)
         self._wake()
@@ -404,10 +393,6 @@ class Session:
                 # It does not read: what waits for it is only in the way.
                 self._out = []
                 self.acks.frames()
-
-
-def _sent(told: Instant) -> int | None:
-    return milliseconds(told, "sentAt") if told is not None and told != "" else None
 
 
 def _nothing_to_say(receipt: Receipt) -> None:

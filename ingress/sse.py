@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ingress.answers import cors, error_answer
 from ingress.credentials import speaker_of
 from ingress.keys import Denied
+from ingress.proof_watch import left_ms
 from ingress.rejection import Rejected
 from ingress.speaker import Speaker
 from ingress.streams import Attached, Item, Since, push_fields
@@ -75,7 +76,7 @@ class EventStreamEndpoint:
             await _send(send, _greeting(doors.world.streams.epoch, attached))
             for item in attached.missed:
                 reader.push(item)
-            await self._write(reader, send)
+            await self._write(reader, send, speaker)
         except OSError:
             return
         finally:
@@ -86,11 +87,15 @@ class EventStreamEndpoint:
             doors.event_streams.discard(reader)
             counts.connections["sse"] -= 1
 
-    async def _write(self, reader: Reader, send: Send) -> None:
+    async def _write(self, reader: Reader, send: Send, speaker: Speaker) -> None:
+        """Until the page goes, or the server, or the proof that let it in has ended: then it comes back with a new one."""
         epoch, counts = self.doors.world.streams.epoch, self.doors.world.counts
-        heartbeat = self.doors.world.limits.heartbeat_ms / 1000
         while not reader.ended:
-            items = await reader.next(heartbeat)
+            left = left_ms(speaker, self.doors.now_ms())
+            if left == 0:
+                break
+            wait = self.doors.world.limits.heartbeat_ms
+            items = await reader.next((wait if left is None else min(wait, left)) / 1000)
             counts.pushes["sse"] += len(items)
             await _send(send, "".join(_event(epoch, item) for item in items) or HEARTBEAT)
         if reader.draining:

@@ -11,7 +11,7 @@ import msgspec
 
 from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, Event, Kind
 from ingress import commerce, loose, scan
-from ingress.instants import milliseconds, occurred
+from ingress.instants import milliseconds, occurred, told_at
 from ingress.rejection import Rejected, Rejection, rejection
 from ingress.speaker import Speaker
 from ingress.wire import NONE, Id, Instant, Wire, rejected
@@ -102,8 +102,9 @@ class Taking:
 
     def share(self, sent: Instant, context: msgspec.Raw) -> None:
         """What the envelope says of all its messages. Raises Rejected."""
-        if sent is not None and sent != "":
-            self.sent = milliseconds(sent, "sentAt")
+        moment = told_at(sent, "sentAt")
+        if moment is not None:
+            self.sent = moment
         self.context = _object(context, "context", b"")
         if self.context:
             scan.examine(self.context, "context", depth=2)
@@ -111,9 +112,13 @@ class Taking:
     # --- messages in their several forms --------------------------------------------------------------------------
 
     def wires(self, wires: Sequence[Wire]) -> bool:
-        """Typed messages. False, with nothing taken, if one is no Segment message: give their raw text to `raws`."""
+        """Typed messages. False, with nothing taken, if one is no Segment message, or may name its user in another spelling:
+        give their raw text to `raws`."""
+        nobody = not self.speaker.actor()
         for wire in wires:
             if wire.type not in KINDS and (wire.type is not None or self.kind is None):
+                return False
+            if nobody and wire.user_id is None and wire.anonymous_id is None:
                 return False
         take = self.take
         for index, wire in enumerate(wires):
@@ -139,7 +144,12 @@ class Taking:
                 self.loose(data, index, rejected(error))
                 return
             raise rejected(error) from None
-        if wire.type in KINDS or (wire.type is None and self.kind is not None):
+        self.typed(wire, data, index)
+
+    def typed(self, wire: Wire, data: bytes, index: int = 0) -> None:
+        """The same, decoded from `data`. Raises Rejected."""
+        is_segment = wire.type in KINDS or (wire.type is None and self.kind is not None)
+        if is_segment and (wire.user_id is not None or wire.anonymous_id is not None or not loose.names_somebody(data)):
             self.take(wire, index)
         else:
             self.loose(data, index, None)

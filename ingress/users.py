@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ingress.answers import error_answer, json_answer
-from ingress.credentials import speaker_of
+from ingress.credentials import server_only
 from ingress.instants import milliseconds
-from ingress.keys import Denied, KeyRing
+from ingress.keys import KeyRing
 from ingress.rejection import Rejected
 from ingress.taking import ID_CHARACTERS_MAX
 
@@ -44,15 +44,7 @@ def user_routes(questions: UserQuestions, keys: KeyRing, now_ms: Callable[[], in
     """For the holder of a server key; in development mode for everybody."""
 
     def denied(request: Request) -> Response | None:
-        if keys.dev:
-            return None
-        try:
-            speaker = speaker_of(keys, request.headers, request.query_params, b"", now_ms())
-        except Denied as refused:
-            return error_answer(refused.status, refused.code, refused.message)
-        if speaker.source != "server":
-            return error_answer(403, "forbidden", "a write key may not read users: use a server key (sk_…)")
-        return None
+        return server_only(request, keys, now_ms(), "read users")
 
     async def profile(request: Request) -> Response:
         user = request.path_params["user"]

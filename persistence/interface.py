@@ -21,6 +21,9 @@ from actors.turn import Decision, Send
 SendState = Literal["pending", "claimed", "at_dot", "sent", "retry", "failed", "unknown"]
 """pending -> claimed -> at_dot -> sent | retry | failed | unknown (design §4.9); `retry` is due again at `due`."""
 
+UNSETTLED: Final[tuple[SendState, ...]] = ("pending", "claimed", "at_dot", "retry", "unknown")
+"""Of a send that waits, is under way, or is in doubt."""
+
 
 class StoreError(Exception):
     """The store could not do what was asked. `what` says which step; the cause is chained."""
@@ -189,5 +192,8 @@ class Store(Protocol):
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
 
+    async def unsettled(self) -> dict[SendState, int]:
+        """How many sends are in each state of UNSETTLED. Cheap however many have been settled."""
+
     async def counts(self) -> dict[str, int]:
-        """Rows by table, and sends by state as `outbox.<state>`: for the dashboard and for tests."""
+        """Rows by table, and sends by state as `outbox.<state>`: for tests, for every row is counted."""

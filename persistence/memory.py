@@ -13,6 +13,7 @@ import msgspec
 
 from actors.turn import Decision
 from persistence.interface import (
+    UNSETTLED,
     Commit,
     Entry,
     Head,
@@ -182,6 +183,11 @@ class MemoryStore:
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
         self._check()
         return {name: self._programs[name] for name in hashes if name in self._programs}
+
+    async def unsettled(self) -> dict[SendState, int]:
+        self._check()
+        states = [each.state for each in self._outbox.values()]
+        return {state: states.count(state) for state in UNSETTLED}
 
     async def counts(self) -> dict[str, int]:
         self._check()

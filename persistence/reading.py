@@ -14,7 +14,7 @@ import msgspec
 from actors.turn import Decision
 from persistence import blocks, rows
 from persistence.faults import Health
-from persistence.interface import Entry, Head, Outboxed, SendState, Snapshot, Suppression
+from persistence.interface import UNSETTLED, Entry, Head, Outboxed, SendState, Snapshot, Suppression
 from persistence.packing import as_json
 
 BATCH_ROWS: Final = 2_000
@@ -201,6 +201,11 @@ class Reader:
             as_json(hashes),
         )
         return dict(found)
+
+    async def unsettled(self) -> dict[SendState, int]:
+        one = "SELECT ?, (SELECT count(*) FROM outbox WHERE state = ?)"
+        asked = [state for state in UNSETTLED for _ in range(2)]
+        return dict(await self._all("count", " UNION ALL ".join([one] * len(UNSETTLED)), *asked))
 
     async def counts(self) -> dict[str, int]:
         tables = ", ".join(f"(SELECT count(*) FROM {table})" for table in _COUNTED)

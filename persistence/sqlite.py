@@ -169,5 +169,8 @@ class SqliteStore:
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
         return await self._read.programs(hashes)
 
+    async def unsettled(self) -> dict[SendState, int]:
+        return await self._read.unsettled()
+
     async def counts(self) -> dict[str, int]:
         return await self._read.counts()

@@ -6,14 +6,12 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
+from cuebird.progress import Bar
 from cuebird.proposal import compile_source
 from cuebird.sites import open_site, refuse
 from engine.backtest.backtest import Backtest, backtest
@@ -26,7 +24,6 @@ from engine.ledger import iso
 from persistence.interface import StoreError
 from persistence.reader import reading
 
-BAR_AFTER_S: Final = 1.0
 USERS_MAX: Final = 20
 """Users of each kind that are listed; `--json` has them all."""
 
@@ -64,9 +61,9 @@ def command(site: Path, db: Path, since: str, listed: str | None, as_json: bool)
 async def _played(db: Path, site: ast.Site, since: str) -> Backtest:
     async with reading(db) as store:
         head = await store.head()
-        with _Bar() as told:
+        with Bar("entries") as bar:
             return await backtest(
-                store, site, _since(since, head.at), compile_source=compile_source, progress=told.progress
+                store, site, _since(since, head.at), compile_source=compile_source, progress=bar.reach
             )
 
 
@@ -79,28 +76,6 @@ def _since(told: str, now: int) -> int:
             f"{told!r} is neither how long ago ({FORMS}) nor a time such as 2026-01-31T12:00:00Z", param_hint="--since"
         )
     return at
-
-
-class _Bar:
-    """Shown on work that takes longer than a second, and only where a person looks at it."""
-
-    def __enter__(self) -> _Bar:
-        console = Console(stderr=True)
-        self._started = monotonic()
-        self._shown = Progress(console=console, transient=True) if console.is_terminal else None
-        self._task = self._shown.add_task("entries", visible=False) if self._shown else None
-        if self._shown:
-            self._shown.start()
-        return self
-
-    def progress(self, done: int, total: int) -> None:
-        if self._shown and self._task is not None:
-            visible = monotonic() - self._started > BAR_AFTER_S
-            self._shown.update(self._task, completed=done, total=total, visible=visible)
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            self._shown.stop()
 
 
 # --- for a reader -----------------------------------------------------------------------------------------------------

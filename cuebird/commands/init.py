@@ -39,7 +39,7 @@ def command(directory: Path, name: str, address: str) -> None:
         _make(directory, name, address, keys)
     except OSError as error:
         raise click.ClickException(f"{error.filename or directory} cannot be written: {error.strerror}") from None
-    click.echo(_told(directory, keys, named=name != NAME and address != ADDRESS))
+    click.echo(_told(directory, keys, _left(name, address)))
 
 
 def _refuse_what_is_there(directory: Path) -> None:
@@ -88,7 +88,13 @@ def called() -> str:
     return sys.argv[0] if sys.argv[0].endswith("cuebird") else "cuebird"
 
 
-def _told(directory: Path, keys: tuple[NewKey, ...], *, named: bool) -> str:
+def _left(name: str, address: str) -> list[tuple[str, str]]:
+    """What of the starter's own words is still in the letters, each with the option that changes it."""
+    told = ((name, NAME, "--name"), (address, ADDRESS, "--address"))
+    return [(ours, option) for given, ours, option in told if given == ours]
+
+
+def _told(directory: Path, keys: tuple[NewKey, ...], left: list[tuple[str, str]]) -> str:
     write, server = keys
     lines = [
         f"{directory} is a site now. Its keys, shown this once (cuebird.toml has their SHA-256):",
@@ -100,10 +106,10 @@ def _told(directory: Path, keys: tuple[NewKey, ...], *, named: bool) -> str:
         "",
         *(f"  {called()} {step} {directory}" for step in ("check", "test", "serve")),
     ]
-    if not named:
-        lines += [
-            "",
-            f"The letters say {NAME!r}, {ADDRESS!r}: change that in templates/, or begin again with --name and --address.",
-        ]
+    if left:
+        words, options = (
+            " and ".join(parts) for parts in zip(*((repr(word), option) for word, option in left), strict=True)
+        )
+        lines += ["", f"The letters say {words}: change that in templates/, or begin again with {options}."]
     lines += ["Before the first letter leaves: [smtp] and site_url in cuebird.toml."]
     return "\n".join(lines)

@@ -65,7 +65,7 @@ class Fold:
         if turn is None:
             return
         if actor.position < self._began:
-            renew(actor, self._program)
+            renew(actor, self._program, at)
         actor.position = self._seq
         self._keep(actor, turn)
         while len(self._live) > self._live_max:

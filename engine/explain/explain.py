@@ -91,7 +91,7 @@ class _View:
         self._language = language
         self._programs = {one.id: one for one in moment.known.program.campaigns if is_for(one, moment.actor)}
         self._versions = versions
-        self._runs = Runs(moment, recalled.rows or moment.decisions, versions)
+        self._runs = Runs(moment, recalled.rows or moment.decisions, versions, recalled.outbox)
 
     def campaign(self, campaign: ast.Campaign) -> CampaignView:
         program = self._programs.get(campaign.id)

@@ -3,7 +3,7 @@ that the journal was written under."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -18,7 +18,7 @@ from engine import programs
 from engine.language import ast
 from engine.language.compile import compile_site, version_of
 from engine.language.load import read_site
-from persistence.interface import Entry, Snapshot, StoreError
+from persistence.interface import Entry, Outboxed, Snapshot, StoreError
 
 LEDGER_MAX: Final = 1_000
 """Newest rows of the user that are read."""
@@ -34,6 +34,7 @@ class Source(Protocol):
     async def ledger(
         self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
     ) -> list[Decision]: ...
+    async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]: ...
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
 
 
@@ -61,6 +62,8 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     epochs: list[Epoch]
     rows: list[Decision]
     """Oldest first."""
+    outbox: Mapping[str, Outboxed] = {}
+    """Message -> how it stands, of those that were sent; empty for a moment of the past."""
     start: Actor | None = None
     """Where the fold begins, if the journal does not reach back to the beginning."""
     complete: bool = True
@@ -123,6 +126,9 @@ async def recall(store: Source, user: str, current: Known | None, at: int | None
         joined=joined,
         epochs=await _epochs(store, current, at),
         rows=rows,
+        outbox=await store.sends([row.message for row in rows if row.decision == "sent" and row.message])
+        if at is None
+        else {},
         start=start,
         complete=complete,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
+
+import msgspec
 
 from actors import program as compiled
 from actors.patterns import due
@@ -13,15 +15,17 @@ from actors.turn import Decision
 from actors.work import Work
 from engine.explain import words
 from engine.explain.expressions import Walk
+from engine.explain.fate import fate
 from engine.explain.fold import Moment
 from engine.explain.language import Language
 from engine.explain.layout import Source, layout, step_text, steps_of
-from engine.explain.model import Part, RunView, SendView
+from engine.explain.model import Part, RunView, SendView, Step
 from engine.explain.patterns import PatternWalk
 from engine.explain.reasons import in_words
 from engine.explain.sends import Checks
 from engine.language import ast
 from engine.language.durations import written
+from persistence.interface import Outboxed
 
 RUNS_SHOWN_MAX: Final = 10
 """Runs that have ended are shown up to so many, the newest."""
@@ -132,10 +136,15 @@ class Runs:
     """All runs of the user in one campaign; `versions` are the campaigns that runs may be pinned to."""
 
     def __init__(
-        self, moment: Moment, rows: Iterable[Decision], versions: dict[str, tuple[Language, ast.Campaign]]
+        self,
+        moment: Moment,
+        rows: Iterable[Decision],
+        versions: dict[str, tuple[Language, ast.Campaign]],
+        outbox: Mapping[str, Outboxed],
     ) -> None:
         self._moment = moment
         self._versions = versions
+        self._outbox = outbox
         self._rows: dict[str, list[Decision]] = {}
         for row in rows:
             if row.run:
@@ -153,10 +162,16 @@ class Runs:
         current = [self._active(run) for run in active.values()]
         return tuple(sorted([*ended[-RUNS_SHOWN_MAX:], *current], key=lambda view: view.entered))
 
+    def _told(self, row: Decision) -> Step:
+        step, found = in_words(row), self._outbox.get(row.message or "")
+        if row.decision != "sent" or found is None:
+            return step
+        return msgspec.structs.replace(step, text=f"{step.text}; {fate(found, self._moment.now)}")
+
     def _active(self, run: Run) -> RunView:
         rows = self._rows.get(run.id, [])
         known = self._versions.get(run.version)
-        happened = tuple(in_words(row) for row in rows)
+        happened = tuple(map(self._told, rows))
         if known is None or run.version not in self._moment.known.program.versions:
             now = "its version of the campaign is not kept any more: it ends at its next move"
             return RunView(id=run.id, version=run.version, entered=run.entered, active=True, now=now, happened=happened)
@@ -178,7 +193,7 @@ class Runs:
         )
 
     def _ended(self, rows: list[Decision]) -> RunView:
-        happened = tuple(in_words(row) for row in rows)
+        happened = tuple(map(self._told, rows))
         ending = next((row for row in reversed(rows) if row.decision in ("exited", "finished")), None)
         now = "its end is not in the ledger"
         if ending is not None:

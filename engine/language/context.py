@@ -98,7 +98,7 @@ class Context(msgspec.Struct, kw_only=True):
         try:
             tree = parse_expression(text, self.aliases, self.known.collections)
         except LanguageError as error:
-            self.tell(scalar, error.at, str(error))
+            self.tell(scalar, error.at, str(error) + _cut_off(scalar, text, error))
             return NULL
         self.pending.append(lambda: check_names(tree, place, self.known, lambda at, what: self.tell(scalar, at, what)))
         return tree
@@ -127,3 +127,12 @@ class Context(msgspec.Struct, kw_only=True):
     def tell(self, scalar: Scalar, at: int, message: str) -> None:
         """A problem at an offset of the scalar's text."""
         self.report.add(scalar.source.problem(scalar.place_within(at), message))
+
+
+def _cut_off(scalar: Scalar, text: str, error: LanguageError) -> str:
+    """What to say where YAML has taken a comma of the expression for the end of the value."""
+    following = scalar.source.text[scalar.end : scalar.end + 100].lstrip(" ")
+    quoted = scalar.source.text[scalar.start : scalar.start + 1] in ("'", '"')
+    if error.at < len(text.rstrip()) or quoted or not following.startswith(","):
+        return ""
+    return "; within { } or [ ] a `,` ends a value, so put the whole expression into quotes"

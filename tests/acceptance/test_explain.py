@@ -1,4 +1,4 @@
-"""A served site is asked about a user: over HTTP, and by the command that reads the database beside it."""
+"""A served site is asked about a user, and about itself: over HTTP, and by the command that reads the database beside it."""
 
 from __future__ import annotations
 
@@ -56,6 +56,11 @@ async def test_a_served_site_tells_why_over_http_and_on_the_command_line(site: P
         refused = await http.get("/v1/users/ann", headers={"Authorization": f"Bearer {WRITE}"})
         arguments = ["explain", "ann", "cart", "--site", str(site), "--json"]
         told = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+        figures = (await http.get("/metrics")).text
+    assert 'cuebird_inputs_total{how="taken"} 1.0' in figures
+    assert 'cuebird_entries_refused_total{campaign="cart",reason="condition"} 1.0' in figures
+    assert 'cuebird_outbox{state="pending"} 0.0' in figures
+    assert 'cuebird_storage{state="good"} 1.0' in figures
     assert over_http["campaigns"][0]["says"] == "Not in it: its `if` did not hold: cart.value is 45, needs > 50."
     assert json.loads(told.output)["campaigns"][0]["says"] == over_http["campaigns"][0]["says"]
     assert profile["remembered"]["cart"]["value"] == 45

@@ -315,6 +315,12 @@ class Stream:
         block, _, self.waiting = self.waiting.partition("\n\n")
         return block
 
+    async def ended(self) -> None:
+        """The server has ended it; comments may come before that."""
+        async with asyncio.timeout(5):
+            while size := int(await self.reader.readline(), 16):
+                assert (await self.reader.readexactly(size + 2)).startswith(b":")
+
     async def close(self) -> None:
         self.writer.close()
         await self.writer.wait_closed()
@@ -355,6 +361,19 @@ async def test_a_quiet_stream_is_kept_alive() -> None:
         await stream.block()
         assert await stream.text() == ": hb"
         await stream.close()
+
+
+async def test_a_stream_ends_with_the_proof_that_opened_it() -> None:
+    async with running() as site:
+        told = proof("ann", expires_ms=now_ms() + 400)
+        status, stream = await Stream.open(site, f"key={WRITE}&userId=ann&proof={told}", Origin=SHOP)
+        assert (status, (await stream.block())["event"]) == (200, "open")
+        await stream.ended()
+        await until(lambda: not site.streams.connected("ann"), "the server has let go")
+        await stream.close()
+        again, refused = await Stream.open(site, f"key={WRITE}&userId=ann&proof={told}", Origin=SHOP)
+        assert again == 401
+        await refused.close()
 
 
 @pytest.mark.parametrize(
@@ -400,9 +419,16 @@ async def test_the_server_tells_how_it_is() -> None:
         ready = await site.http.get("/readyz")
         assert (ready.status_code, ready.json()) == (200, {"store": True, "not_draining": True})
         assert (await site.http.get("/version")).json() == {"name": "cuebird", "version": "1.2.3"}
-        metrics = (await site.http.get("/metrics")).text
+        metrics = (await site.http.get("/metrics", headers=bearer())).text
         assert 'cuebird_events_received_total{source="http"} 2.0' in metrics
         assert 'cuebird_events_duplicate_total{source="http"} 1.0' in metrics
+
+
+@pytest.mark.parametrize(("token", "status"), [("", 401), (WRITE, 403), ("sk_wrong", 401)])
+async def test_figures_are_for_who_holds_a_server_key(token: str, status: int) -> None:
+    async with running() as site:
+        answer = await site.http.get("/metrics", headers=bearer(token) | {"Origin": SHOP} if token else {})
+        assert (answer.status_code, answer.json()["success"]) == (status, False)
 
 
 async def test_a_server_that_is_not_ready_says_what_is_missing() -> None:

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from persistence.interface import Commit, Link, Mark, Outboxed, SendState, Suppression
+from persistence.interface import UNSETTLED, Commit, Link, Mark, Outboxed, SendState, Suppression
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import decision, entry, send
 
@@ -208,3 +208,18 @@ async def test_counts_name_every_table_and_every_state(keeper: Keeper) -> None:
         "outbox.claimed": 1,
     }
     assert {f"outbox.{state}" for state in STATES} <= set(empty)
+
+
+async def test_what_is_not_settled_is_counted_by_state(keeper: Keeper) -> None:
+    assert await keeper.store.unsettled() == dict.fromkeys(UNSETTLED, 0)
+    await keeper.store.commit(
+        Commit(
+            sends=[send("s1"), send("s2"), send("s3"), send("s4")],
+            marks=[
+                *marks("claimed", name="s2"),
+                *marks("claimed", "at_dot", "sent", name="s3"),
+                *marks("failed", name="s4"),
+            ],
+        )
+    )
+    assert await keeper.store.unsettled() == dict.fromkeys(UNSETTLED, 0) | {"pending": 1, "claimed": 1}

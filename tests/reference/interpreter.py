@@ -184,7 +184,7 @@ class Interpreter:
         if isinstance(pattern, ast.SilencePattern):
             last = self.silent_since(person, pattern, campaign, run)
             matched = person.silences.setdefault(key, [])
-            if last is not None and last > max(matched, default=-1):
+            if last is not None and all(last > noticed for noticed in matched):
                 return [(last + milliseconds(pattern.seconds), {}, lambda now: matched.append(last))]
         return []
 

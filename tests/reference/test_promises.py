@@ -15,6 +15,7 @@ from actors.state import ENDED
 from actors.turn import Decision, Send
 from engine.language import ast
 from engine.language.compile import compile_site
+from engine.recording import Input, Place, Player, people, place
 from engine.simulate import Simulator
 from tests.reference.comparing import simulated, until
 from tests.reference.history_strategies import EMAIL, histories
@@ -149,8 +150,9 @@ class Packing(Simulator):
     """Puts every actor away and takes it out again between any two inputs."""
 
     def take(self, event: Event, at: int) -> bool:
-        for name, actor in self._actors.items():
-            self._actors[name] = unpack(pack(actor))
+        everybody = self._population.everybody
+        for name, actor in everybody.items():
+            everybody[name] = unpack(pack(actor))
         return super().take(event, at)
 
 
@@ -181,5 +183,25 @@ def test_the_same_history_gives_the_same_bytes() -> None:
             for simulator in (simulated(site, *history), simulated(site, *history))
         )
         assert first == second
+
+    holds()
+
+
+def test_people_played_one_by_one_decide_what_all_decide_together() -> None:
+    @sampled(0.15)
+    @given(site=sites(PEOPLE), history=histories(JOINED))
+    def holds(site: ast.Site, history: History) -> None:
+        start, inputs = history
+        together = simulated(site, *history)
+        player = Player(compile_site(site), until(start, inputs), verbose=True)
+        rows: list[tuple[Place, Decision]] = []
+        met: list[str] = []
+        for person in people(Input(at, number, event) for number, (event, at) in enumerate(inputs)):
+            rows += [(place(row, one), row) for one, decided in player.play(person) for row in decided]
+            met += player.population.actors
+        rows.sort(key=lambda one: one[0])
+        assert [row for _, row in rows] == together.decisions, told(site, history)
+        assert sorted(met) == sorted(together.actors)
+        assert (player.refusals, player.untracked) == (together.refusals, together.untracked)
 
     holds()

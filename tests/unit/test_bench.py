@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import bare, databases, disk, memory, opening
+from bench import bare, databases, disk, memory, month, opening, turns
 from bench.client import Connection, Tally, mould
 from bench.sampler import Profile, Sampler
 from bench.table import Figure, verdict
@@ -165,6 +165,25 @@ async def test_timers_are_due_one_after_the_other_within_their_time(tmp_path: Pa
         await store.close()
 
     assert dues == [first_due + 100 * index for index in range(60)]
+
+
+def test_a_month_is_in_order_and_the_same_for_the_same_seed() -> None:
+    told = list(month.lines(3))
+    times = [msgspec.json.decode(line)["timestamp"] for line in told]
+
+    assert told == list(month.lines(3)) != list(month.lines(3, seed=7))
+    assert times == sorted(times)
+    assert {msgspec.json.decode(line)["userId"] for line in told} == {"u00000", "u00001", "u00002"}
+    assert 3 * 97 <= len(told) <= 3 * 98
+
+
+def test_the_event_of_the_bench_concerns_one_of_twenty_campaigns() -> None:
+    under = turns.program(20)
+
+    (entry,) = under.interests["product_added"].entries
+    assert entry[0].id == "concerned"
+    assert len(under.campaigns) == 20
+    assert len(turns.in_runs(under).runs) == 7
 
 
 def test_a_sampler_names_the_function_that_takes_the_time() -> None:

@@ -284,7 +284,12 @@ def test_a_key_is_not_stored_where_there_is_no_site(tmp_path: Path) -> None:
 
 
 def test_a_shop_with_an_ampersand_keeps_its_name_in_subjects_and_letters(tmp_path: Path) -> None:
-    assert cuebird("init", tmp_path / "shop", "--name", "Zoë's & Co").exit_code == 0
+    result = cuebird("init", tmp_path / "shop", "--name", "Zoë's & Co")
+    assert result.exit_code == 0
+    assert (
+        "The letters say 'Street 1, 12345 Town': change that in templates/, or begin again with --address."
+        in result.output
+    )
     letter = (tmp_path / "shop" / "templates" / "welcome_1.html").read_text()
     assert "subject: 'Welcome to Zoë''s & Co'" in letter
     assert "Zoë&#x27;s &amp; Co" in letter

@@ -49,7 +49,10 @@ def email(template: str = "hello", **options: Any) -> ast.SendStep:
     return ast.SendStep(channel="email", template=template, **options)
 
 
-def campaign(name: str, entry: str, *steps: ast.AnyStep, exits: tuple[str, ...] = (), **options: Any) -> ast.Campaign:
+def campaign(
+    name: str, entry: str | tuple[str, ...], *steps: ast.AnyStep, exits: tuple[str, ...] = (), **options: Any
+) -> ast.Campaign:
+    patterns = (entry,) if isinstance(entry, str) else entry
     goal = options.pop("goal", None)
     within = options.pop("within", None)
     rules = {rule: options.pop(rule) for rule in ("key", "re_entry", "concurrency") if rule in options}
@@ -58,7 +61,7 @@ def campaign(name: str, entry: str, *steps: ast.AnyStep, exits: tuple[str, ...] 
         why="a test",
         file=f"campaigns/{name}.yaml",
         topic=options.pop("topic", name),
-        entry=ast.Entry(patterns=(parse_pattern(entry),), **rules),
+        entry=ast.Entry(patterns=tuple(map(parse_pattern, patterns)), **rules),
         exits=tuple(map(parse_pattern, exits)),
         goal=None if goal is None else ast.Goal(patterns=(parse_pattern(goal),), within=within and ms(within) / 1000),
         steps=steps,

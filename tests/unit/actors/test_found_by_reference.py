@@ -25,6 +25,20 @@ def test_a_silence_that_a_late_event_tells_of_is_noticed_when_it_is_told_and_not
     assert story.until("20m")[0] == ("600s", "c", "entered", None)
 
 
+def test_a_refusal_that_a_late_event_brings_is_not_written_down_before_the_event_came() -> None:
+    quiet = "no activity for 60s"
+    story = Story(campaign("c", ("a", quiet), wait("for", "60s"), wait("until", quiet)))
+    story.tell("10m", "a", late_by="60.001s")
+    assert story.until("12m")[:2] == [("600s", "c", "entered", None), ("600s", "c", "not_entered", "concurrency")]
+
+
+def test_a_silence_that_was_noticed_is_not_noticed_again_for_what_came_late_from_before_it() -> None:
+    story = Story(campaign("c", "no b for 1m"))
+    story.tell("0s", "a")
+    story.tell("2m", "b", late_by="10m")
+    assert [row[0] for row in story.until("1h") if row[2] == "entered"] == ["60s"]
+
+
 def test_silence_is_noticed_again_after_an_event_that_no_campaign_asks_for_while_another_timer_is_set() -> None:
     story = Story(campaign("c", "no activity for 1m"), campaign("long", "a", wait("for", "10h")))
     story.tell("0s", "a")
@@ -178,3 +192,10 @@ def test_a_silence_that_was_noticed_is_not_noticed_again_when_the_visitor_turns_
     story.tell("1h", "b", user="ann")
     story.alias("1h", "~visitor")
     assert [row[0] for row in story.until("3h") if row[2] == "entered"] == ["60s", "61s"]
+
+
+def test_what_somebody_consents_to_is_kept_in_the_order_it_was_said_in_whatever_others_said() -> None:
+    story = Story(campaign("c", "a"))
+    story.identify("0s", user="ann", consent={"marketing": True, "tracking": True})
+    story.identify("0s", user="bob", consent={"tracking": True, "marketing": True})
+    assert list(story.simulator.actors["bob"].traits["consent"]) == ["tracking", "marketing"]

@@ -12,12 +12,14 @@ from actors.event import Event
 from actors.turn import Decision
 from cuebird.app import compile_source
 from engine.explain.explain import NoSuchCampaign, explain, explained
+from engine.explain.fate import fate
 from engine.explain.fold import fold
 from engine.explain.recall import Known, known_site, recall
 from engine.language.load import read_site
-from persistence.interface import Commit, StoreRefused
+from persistence.interface import Commit, Mark, Outboxed, SendState, StoreRefused
 from persistence.reader import ReadingStore, reading
 from persistence.sqlite import SqliteStore
+from tests.conformance.rows import send
 from tests.unit.engine.town import MINUTE, START, Town, event
 
 HOUR = 60 * MINUTE
@@ -231,3 +233,46 @@ async def test_what_is_no_database_of_ours_is_refused(tmp_path: Path) -> None:
         async with reading(other):
             pass
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.anyio
+async def test_what_became_of_a_message_is_told_with_what_the_relay_said(tmp_path: Path) -> None:
+    path, known = tmp_path / "x.db", site(50)
+    async with town(path, known) as place:
+        await place.take(event("ann", kind="identify", email="ann@example.test", consent={"marketing": True}))
+        await place.take(added("ann", 65))
+        await place.pass_time(HOUR)
+        assert await _sent_line(path, known, START + HOUR) == "sent the email cart_1; waits in the outbox"
+        async with reading(path) as store:
+            (sent,) = [row for row in await store.ledger(user="ann") if row.decision == "sent"]
+        assert sent.message is not None
+        claimed = Mark(id=sent.message, state="claimed", at=START + HOUR)
+        later = Mark(id=sent.message, state="retry", at=START + HOUR, due=START + 2 * HOUR, reply="451 try later")
+        await place.engine.write([claimed, later])
+        assert (
+            await _sent_line(path, known, START + HOUR)
+            == "sent the email cart_1; waits for the next try at 10:00, after one: 451 try later"
+        )
+        assert await _sent_line(path, known, START + HOUR, past=True) == "sent the email cart_1"
+
+
+async def _sent_line(path: Path, known: Known, now: int, past: bool = False) -> str:
+    async with reading(path) as store:
+        found = await explain(store, known, "ann", now, past=past)
+    assert found is not None
+    (run,) = found.campaigns[0].runs
+    return next(step.text for step in run.happened if step.decision == "sent")
+
+
+@pytest.mark.parametrize(
+    ("state", "reply", "told"),
+    [
+        ("at_dot", "", "is being handed over"),
+        ("sent", "250 2.0.0 Ok", "accepted: 250 2.0.0 Ok"),
+        ("failed", "550 5.1.1 no such user", "not delivered: 550 5.1.1 no such user"),
+        ("unknown", "closed at dot", "in doubt, nobody can know whether it arrived: closed at dot"),
+    ],
+)
+def test_every_state_of_a_message_has_its_words(state: SendState, reply: str, told: str) -> None:
+    found = Outboxed(send=send("m1"), state=state, attempts=2, due=START, boot="", reply=reply)
+    assert fate(found, START) == told

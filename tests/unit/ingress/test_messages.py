@@ -63,6 +63,23 @@ def test_a_message_names_its_user_by_either_id(ids: dict[str, Any], user: str) -
 
 
 @pytest.mark.parametrize(
+    ("ids", "user"),
+    [({"user_id": "u1"}, "u1"), ({"uid": 7}, "7"), ({"anonymous_id": "a1"}, "~a1"), ({"client_id": "c1"}, "~c1")],
+)
+def test_a_message_with_a_type_may_spell_its_ids_as_hand_written_ones_do(ids: dict[str, Any], user: str) -> None:
+    message = {"type": "identify", "traits": {"plan": "gold"}} | ids
+    assert [(event.user, event.kind, event.body) for event in taken(message)] == [
+        (user, "identify", b'{"plan":"gold"}')
+    ]
+    batch = Normalizer().batch(msgspec.json.encode({"batch": [message, track()]}), received_at=NOW)
+    assert [event.user for event in batch.events] == [user, one(track()).user]
+
+
+def test_a_property_that_is_called_like_an_id_names_nobody() -> None:
+    assert refused({"type": "track", "event": "x", "properties": {"user_id": "u1"}}).code == "no_id"
+
+
+@pytest.mark.parametrize(
     ("ids", "code", "field"),
     [
         ({}, "no_id", "userId"),

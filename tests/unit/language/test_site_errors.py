@@ -98,6 +98,13 @@ def test_all_problems_of_all_files_are_told_at_once() -> None:
         (GOOD + "experiment: {id: x}\n", ["4:13: `experiment` needs `variants`"]),
         (GOOD + "goal: {event: a, within: soon}\n", [f"4:26: expected a duration, came the text `soon`: write {DURATIONS}"]),
         (GOOD + "goal: {event: a, continue: yes}\n", ["4:28: `continue` is true or false, not the text `yes`"]),
+        (
+            "why: x\nentry: {event: a, if: count(b, last 1h) > 2}\nsteps: [{exit: x}]\n",
+            [
+                "2:30: it ends too soon: expected `:`, `,`, `)` or `where`; within { } or [ ] a `,` ends a value, so put the whole expression into quotes",
+                "2:32: `entry` has no key `last 1h) > 2`",
+            ],
+        ),
         (GOOD + "exit_when: [a, b then c]\n", ["4:24: it ends too soon: expected `then` or `within`; say in how long, as in `within 48h`"]),
         (GOOD + "exit_when: entered segment(\"vpi\")\n", ['4:28: there is no segment "vpi"; profile.yaml names none']),
         (GOOD + "exit_when: order_completed where cart = entri.id and x = run.snet\n", ["4:58: `run.snet` does not exist; did you mean `sent`?"]),

@@ -1,0 +1,99 @@
+"""What Prometheus is told of the engine and of the ways out, beside the counters of the ways in (ingress/metrics.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from delivery.dispatcher import Dispatcher
+from engine.engine import Engine
+from engine.statistics import Statistics
+from persistence.interface import SendState, Store, StoreError
+
+
+class Metrics(Collector):
+    """No user, address or message is ever a label. `look` is awaited before each scrape: the outbox is asked then."""
+
+    def __init__(self, engine: Engine, dispatcher: Dispatcher, store: Store) -> None:
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._store = store
+        self._outbox: Mapping[SendState, int] = {}
+
+    async def look(self) -> None:
+        with suppress(StoreError):  # what is the matter with the disk is told by the figures themselves
+            self._outbox = await self._store.unsettled()
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._engine.statistics()
+        yield from _turns(now)
+        yield from _memory(now)
+        yield from _disk(now)
+        yield _gauge("outbox", "Messages that are not settled", "state", self._outbox)
+        yield _counter("messages", "What became of messages", "outcome", self._dispatcher.counts)
+
+
+def _turns(now: Statistics) -> Iterator[Metric]:
+    taken = {"taken": now.events, "duplicate": now.duplicates, "untracked": now.untracked, "refused": now.refused}
+    yield _counter("inputs", "What became of events", "how", taken | {"fault": now.faults})
+    yield _total("decisions", "Rows of the ledger", now.decisions)
+    yield _total("sends", "Messages decided", now.sends)
+    yield _total("timers_fired", "Users whose timers fired", now.fired)
+    refused = CounterMetricFamily("cuebird_entries_refused", "Entries not made", labels=["campaign", "reason"])
+    for campaign, reasons in now.refusals.items():
+        for reason, count in reasons.items():
+            refused.add_metric([campaign, reason], count)
+    yield refused
+    yield _seconds("timer_lateness_seconds", "From due to on disk", now.lateness_ms_p50, now.lateness_ms_p99)
+
+
+def _memory(now: Statistics) -> Iterator[Metric]:
+    yield _gauge("actors", "Actors in memory", "kind", {"live": now.live_actors, "packed": now.packed_actors})
+    yield _level("actors_packed_bytes", "Their size", now.packed_bytes)
+    yield _level("actors_dirty", "Changed since their last snapshot", now.dirty_actors)
+    yield _level("timers", "Users with a timer", now.timers)
+    yield _level("inputs_in_flight", "Taken, and not on disk yet", now.inflight)
+    yield _total("actor_loads", "Look-ups of actors on disk, each for many at once", now.loads)
+
+
+def _disk(now: Statistics) -> Iterator[Metric]:
+    yield _total("commits", "Transactions", now.commits)
+    yield _seconds("commit_seconds", "A transaction, with its fsync", now.commit_ms_p50, now.commit_ms_p99)
+    yield _level("journal_position", "Of the newest input on disk", now.seq)
+    yield _level("journal_to_replay", "Inputs that a start would take again", now.seq - now.replayed_from)
+    states = {state: int(now.storage == state) for state in ("good", "full", "failed")}
+    yield _gauge("storage", "1: so it is", "state", states)
+    yield _level("clock_held", "1: the machine's clock has jumped and timers wait", int(now.clock_held))
+
+
+def _total(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"cuebird_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"cuebird_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float] | Mapping[SendState, int]) -> Metric:
+    family = GaugeMetricFamily(f"cuebird_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _level(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"cuebird_{name}", text, value=value)
+
+
+def _seconds(name: str, text: str, p50_ms: float, p99_ms: float) -> Metric:
+    """Percentiles of the newest 8,192."""
+    family = GaugeMetricFamily(f"cuebird_{name}", text, labels=["quantile"])
+    family.add_metric(["0.5"], p50_ms / 1000)
+    family.add_metric(["0.99"], p99_ms / 1000)
+    return family

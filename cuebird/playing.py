@@ -1,0 +1,115 @@
+"""A recording played on all cores, the people shared out among them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from actors.program import Program
+from cuebird.census import Census
+from cuebird.progress import Bar
+from cuebird.spread import cores, spread
+from engine.garbage import uncollected
+from engine.ledger import line
+from engine.recording import Input, Place, Player, people, place
+
+ALONE_BELOW: Final = 5_000
+"""Fewer inputs are played sooner than a second process has begun."""
+ROWS_A_WORD: Final = 2_000
+STEP: Final = 500
+"""Inputs between two words of a part about how far it is."""
+
+Person = list[Input]
+Line = tuple[Place, bytes]
+
+
+def census(program: Program, inputs: Sequence[Input], until: int, parts: int | None = None) -> Census:
+    """What the campaigns would have done with it, the same on any number of cores (`parts`)."""
+    shares = _shares(inputs, parts)
+
+    def count(part: int, tell: Any) -> None:
+        counted = Census()
+        player = Player(program, until, verbose=False)
+        for person in _telling_how_far(shares[part], tell):
+            for one, rows in player.play(person):
+                if one is not None:
+                    counted.see(one.event)
+                counted.tally.count(rows)
+            counted.meet(player.population.actors.values())
+        counted.tally.refuse(player.refusals)
+        counted.untracked, counted.duplicates = player.untracked, player.duplicates
+        tell(counted)
+
+    whole = Census()
+    with uncollected(), spread(count, len(shares)) as words, Bar("events", len(inputs)) as bar:
+        for word in _as_they_come(words):
+            if isinstance(word, int):
+                bar.step(word)
+            else:
+                whole.add(word)
+    return whole
+
+
+def ledger(program: Program, inputs: Sequence[Input], until: int, parts: int | None = None) -> Iterator[bytes]:
+    """Every row of it as a line of JSON, in order of time."""
+    shares = _shares(inputs, parts)
+
+    def write(part: int, tell: Any) -> None:
+        lines: list[Line] = []
+        player = Player(program, until, verbose=True)
+        for person in _telling_how_far(shares[part], tell):
+            for one, rows in player.play(person):
+                lines += [(place(row, one), line(row)) for row in rows]
+        # By place alone, and stable: rows of one turn, and of one user's timers at one instant, are in order already.
+        lines.sort(key=_place)
+        for start in range(0, len(lines), ROWS_A_WORD):
+            tell(lines[start : start + ROWS_A_WORD])
+
+    with uncollected(), spread(write, len(shares)) as words, Bar("events", len(inputs)) as bar:
+        yield from (told for _, told in heapq.merge(*(_lines(part, bar) for part in words), key=_place))
+
+
+def _place(told: Line) -> Place:
+    return told[0]
+
+
+def _lines(part: Iterator[Any], bar: Bar) -> Iterator[Line]:
+    for word in part:
+        if isinstance(word, int):
+            bar.step(word)
+        else:
+            yield from word
+
+
+def _as_they_come(parts: list[Iterator[Any]]) -> Iterator[Any]:
+    """A word of each in turn: they are about as far as each other."""
+    while parts:
+        for part in parts[:]:
+            try:
+                yield next(part)
+            except StopIteration:
+                parts.remove(part)
+
+
+def _shares(inputs: Sequence[Input], parts: int | None) -> list[list[Person]]:
+    """The people, shared out evenly by what happened to them."""
+    if parts is None:
+        parts = 1 if len(inputs) < ALONE_BELOW else cores()
+    shares: list[list[Person]] = [[] for _ in range(parts)]
+    load = [0] * parts
+    for person in people(inputs):
+        least = min(range(parts), key=load.__getitem__)
+        shares[least].append(person)
+        load[least] += len(person)
+    return shares
+
+
+def _telling_how_far(persons: list[Person], tell: Any) -> Iterator[Person]:
+    done = 0
+    for person in persons:
+        yield person
+        done += len(person)
+        if done >= STEP:
+            tell(done)
+            done = 0

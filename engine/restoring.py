@@ -1,0 +1,86 @@
+"""Actors whose state in memory is lost: after a full disk, and after a fault of ours. They are read again from the disk.
+
+Nobody finds them meanwhile (`Loading.keep_out`): what comes for them waits in their mailboxes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from engine.alarms import Alarms
+from engine.clock import Clock
+from engine.committer import Batch, Committer
+from engine.loading import Loading
+from engine.residence import Residence
+from persistence.interface import StorageFull, StoreError
+
+FAULT_RETRY_MS: Final = 60_000
+"""After an actor's timers failed, they are tried again so much later."""
+
+Rebuild = Callable[[set[str]], Awaitable[None]]
+
+
+class Restoring:
+    """`rebuild` makes these actors anew from what the disk holds of them; `rewind` puts the engine's place in the journal
+    back to the newest row on disk."""
+
+    def __init__(
+        self,
+        residence: Residence,
+        loading: Loading,
+        committer: Committer,
+        alarms: Alarms,
+        clock: Clock,
+        *,
+        rebuild: Rebuild,
+        rewind: Callable[[], None],
+    ) -> None:
+        self._residence = residence
+        self._loading = loading
+        self._committer = committer
+        self._alarms = alarms
+        self._clock = clock
+        self._rebuild = rebuild
+        self._rewind = rewind
+        self.under_way: set[asyncio.Task[None]] = set()
+
+    async def touched(self, lost: Sequence[Batch]) -> None:
+        """The disk was full: what was gathered never happened, so its actors are read again."""
+        snapshots, residence = self._residence.snapshots, self._residence
+        snapshots.roll_back()
+        touched: set[str] = set()
+        for batch in lost:
+            touched |= batch.touched()
+            for name, _ in batch.commit.names:
+                residence.names.pop(name, None)
+        self._loading.keep_out(touched)
+        for user in touched:
+            snapshots.forget(user)
+        self._rewind()
+        await self._rebuild(touched)
+        self._loading.let_in(touched)
+
+    def soon(self, user: str, timers: bool) -> None:
+        """An actor failed in the middle of a turn: it is read again when its earlier turns are on disk. `timers`: they
+        were at fault."""
+        self._loading.keep_out([user])
+        task = asyncio.ensure_future(self._restore(user, timers))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+
+    async def _restore(self, user: str, timers: bool) -> None:
+        try:
+            await self._committer.gathered()
+        except StorageFull:
+            await self._committer.room()
+        if not self._loading.is_kept_out(user):
+            return  # it was among those read again when the disk was full
+        try:
+            await self._rebuild({user})
+        except StoreError as error:
+            self._committer.fail(error)
+        if timers:
+            self._alarms.settle(user, self._clock.now_ms() + FAULT_RETRY_MS)
+        self._loading.let_in([user])

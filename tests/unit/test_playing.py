@@ -1,0 +1,76 @@
+"""A recording played on several cores comes to the same as on one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import month
+from cuebird.playing import census, ledger
+from cuebird.replay import read_replay
+from cuebird.spread import PartFailed, spread
+from cuebird.summary import Seen, summary
+from engine.language.compile import compile_site
+from engine.language.load import load_site
+from engine.recording import Input
+
+SITE = load_site(Path("templates/site"))
+USERS = 25
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Input]:
+    file = tmp_path_factory.mktemp("month") / "events.jsonl"
+    month.write(USERS, file)
+    with file.open("rb") as opened:
+        replay = read_replay(opened, {}, month.DAY_MS)
+    assert not replay.bad
+    return replay.inputs
+
+
+def test_three_cores_write_the_ledger_that_one_writes(recorded: list[Input]) -> None:
+    program, until = compile_site(SITE), recorded[-1].at + month.DAY_MS
+
+    alone, shared = (list(ledger(program, recorded, until, parts)) for parts in (1, 3))
+
+    assert alone == shared
+    assert len(alone) > USERS
+
+
+def test_three_cores_count_what_one_counts(recorded: list[Input]) -> None:
+    program, until = compile_site(SITE), recorded[-1].at + month.DAY_MS
+
+    def page(parts: int) -> str:
+        found = census(program, recorded, until, parts)
+        seen = Seen(first=recorded[0].at, last=recorded[-1].at, until=until, census=found)
+        return summary(seen, SITE.campaigns, list(found.oddities.sentences()))
+
+    assert page(1) == page(3)
+    assert f"\n{USERS} people, {USERS} of them with an e-mail address\n" in page(1)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_a_part_tells_comes_in_its_order(parts: int) -> None:
+    def work(part: int, tell: Callable[[Any], None]) -> None:
+        for word in range(3):
+            tell((part, word))
+
+    with spread(work, parts) as words:
+        assert [list(told) for told in words] == [[(part, word) for word in range(3)] for part in range(parts)]
+
+
+def test_a_process_that_dies_in_the_middle_is_no_short_answer() -> None:
+    def work(part: int, tell: Callable[[Any], None]) -> None:
+        tell(part)
+        if part:
+            os._exit(9)
+
+    with spread(work, 2) as (whole, broken):
+        assert list(whole) == [0]
+        assert next(broken) == 1
+        with pytest.raises(PartFailed):
+            next(broken)
