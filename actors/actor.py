@@ -11,7 +11,7 @@ import msgspec
 from actors import history
 from actors.compiled_patterns import EventPattern, Timed
 from actors.entry import enter, is_for
-from actors.event import CONTROL, FEEDBACK_IF_MACHINE, Event
+from actors.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
 from actors.memory import remember
 from actors.migration import MIGRATED, migrate
 from actors.patterns import Found, passed, told
@@ -84,6 +84,9 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         occurred = at
     elif occurred < at - policy.lateness:
         occurred = at - policy.lateness
+    if event.name == ROUSED and event.source == "engine":
+        renew(actor, program, at)
+        return before
     if not _concerns(actor, event, program) and _is_awaited(actor, occurred, program):
         history.notice(actor, event, occurred, event.source != "engine")
         return before

@@ -66,6 +66,9 @@ HUMAN_FEEDBACK: Final = frozenset(
 )
 """What the engine tells of a message that a person did to it; all else it says is not something the user does."""
 
+ROUSED: Final = "site_changed"
+"""The engine's word to a user who does nothing, that the site waits for things it did not wait for before."""
+
 CONTROL: Final = (
     FEEDBACK_ONLY | FEEDBACK_IF_MACHINE | HUMAN_FEEDBACK | {"email_subscribed", "signed_in", "signed_up", "signed_out"}
 )

@@ -32,6 +32,7 @@ from engine.programs import Eras
 from engine.residence import Residence
 from engine.restoring import Restoring
 from engine.ringing import Ringing
+from engine.rousing import Rousing
 from engine.shard import CRITICAL, Shard
 from engine.statistics import Recent, Statistics
 from engine.submit import Receipt
@@ -115,6 +116,13 @@ class Engine:
         self._ringing = Ringing(
             self._shard, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
         )
+        self.rousing = Rousing(
+            store,
+            self.submit,
+            since=lambda: self._eras.waits_since,
+            snapshot=self.snapshot,
+            room=self._committer.room,
+        )
         self._lateness = Recent()
         self.replayed = 0
         """Journal rows that were taken again at the start."""
@@ -178,6 +186,7 @@ class Engine:
                 pass
             began = self._shard.seq
             await self._committer.gathered()
+        self.rousing.look()
         return began
 
     async def _try_to_begin(self, program: Program, source: bytes, change: Change) -> bool:
@@ -216,9 +225,9 @@ class Engine:
 
     async def run(self) -> None:
         """Until cancelled. Raises StorageFailed when the store has failed; `failed` is set then."""
-        parts = [asyncio.ensure_future(part.run()) for part in (self._committer, self._loading, self._ringing)] + [
-            asyncio.ensure_future(self._snapshot_at_intervals())
-        ]
+        parts = [
+            asyncio.ensure_future(part.run()) for part in (self._committer, self._loading, self._ringing, self.rousing)
+        ] + [asyncio.ensure_future(self._snapshot_at_intervals())]
         try:
             # A rebuild that meets a failed store runs beside the parts: its word must end them too.
             parts.append(asyncio.ensure_future(self._until_failed()))

@@ -98,6 +98,13 @@ class Eras:
         """Journal position at which the current program began."""
         return self._records[-1].seq if self._records else 0
 
+    @property
+    def waits_since(self) -> int:
+        """Journal position at which the newest of the current program's entry patterns that time completes came into the
+        site; 0: all have been there from the first program on."""
+        newest = max(self.current.since.values(), default=0)
+        return next((record.seq for record in reversed(self._records) if newest and record.at == newest), 0)
+
     def under(self, seq: int) -> tuple[Program, int]:
         """(the program under which journal entry `seq` is taken, the position at which that program began)"""
         number = len(self._records) - 1

@@ -156,6 +156,9 @@ class Store(Protocol):
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         """The snapshots of those of `users` that have one."""
 
+    async def behind(self, position: int, last: str, limit: int) -> list[str]:
+        """Users whose snapshot is of an earlier journal position, in the order of their names, those after `last`."""
+
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         """The users that those of the anonymous `names` belong to which were joined to one."""
 

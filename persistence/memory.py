@@ -118,6 +118,11 @@ class MemoryStore:
         self._check()
         return {user: self._actors[user] for user in users if user in self._actors}
 
+    async def behind(self, position: int, last: str, limit: int) -> list[str]:
+        self._check()
+        found = (each.user for each in self._actors.values() if each.user > last and each.position < position)
+        return sorted(found, key=str.encode)[:limit]
+
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         self._check()
         return {name: self._names[name] for name in names if name in self._names}

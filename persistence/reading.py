@@ -66,6 +66,10 @@ class Reader:
         )
         return {row[0]: rows.snapshot(row) for row in found}
 
+    async def behind(self, position: int, last: str, limit: int) -> list[str]:
+        sql = "SELECT user FROM actors WHERE user > ? AND position < ? ORDER BY user LIMIT ?"
+        return [user for (user,) in await self._all("look for users", sql, last, position, limit)]
+
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         found = await self._all(
             "resolve names",

@@ -54,3 +54,14 @@ async def test_recovery_begins_where_the_last_snapshots_end(keeper: Keeper) -> N
     assert (await keeper.reopen()).replay_from == 40
     await keeper.store.commit(Commit(replayed_from=30))
     assert (await keeper.reopen()).replay_from == 40
+
+
+async def test_users_behind_a_position_are_found_some_at_a_time(keeper: Keeper) -> None:
+    snapshots = [Snapshot(name, position, None, b"x") for position, name in enumerate(["ü", "ann", "~v", "bob", "zoe"])]
+    await keeper.store.commit(Commit(snapshots=snapshots))
+    found: list[str] = []
+    while some := await keeper.store.behind(4, found[-1] if found else "", 2):
+        assert len(some) <= 2
+        found += some
+    assert found == ["ann", "bob", "~v", "ü"]
+    assert await keeper.store.behind(0, "", 10) == []

@@ -235,9 +235,10 @@ class Town:
         await self.quiet()
 
     async def quiet(self) -> None:
-        """Nothing is due, in flight or gathering."""
+        """Nothing is due, in flight or gathering, and nobody is to be told of a change of the site."""
         async with asyncio.timeout(5):
             while True:
+                await self.engine.rousing.settled.wait()
                 await self.engine.written()
                 due = self.engine.next_due()
                 if due is None or due > self.clock.now_ms():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from actors.event import ROUSED
+from engine.limits import Limits
 from tests.unit.engine.town import MINUTE, Town, event
 from tests.unit.versions.sites import FIRST, SECOND, site, swap, town
 
@@ -156,7 +158,34 @@ async def test_a_silence_that_was_long_before_the_pattern_came_counts_from_then(
         assert "come_back" not in await greeted(shop)
         await shop.restart()
         await shop.pass_time(31 * MINUTE)
-        assert (await greeted(shop))["come_back"] == ["bob"]
+        assert (await greeted(shop))["come_back"] == ["ann", "bob"]
+
+
+async def test_who_left_long_ago_is_won_back_by_a_campaign_that_came_later_and_is_told_of_it_once() -> None:
+    """The users are on disk alone, and the engine is killed before and after it has told them."""
+    limits = Limits(live_actors_max=1, packed_bytes_max=1)
+    users = [f"u{number:02}" for number in range(20)]
+    async with town(site(FIRST), limits=limits) as shop:
+        await shop.take(*[event(user, "page_viewed") for user in users])
+        await shop.pass_time(10 * 24 * 60 * MINUTE)
+        await swap(shop, site(FIRST, win_back=WIN_BACK))
+        await shop.restart()
+        await shop.quiet()
+        await shop.restart()
+        await shop.pass_time(59 * MINUTE)
+        assert await greeted(shop) == {}
+        await shop.pass_time(MINUTE)
+        assert await greeted(shop) == {"come_back": users}
+        told = [entry.event.user for entry in await shop.journal() if entry.event.name == ROUSED]
+        assert sorted(told) == users
+
+
+async def test_a_change_that_waits_for_no_silence_wakes_nobody() -> None:
+    async with town(site(FIRST, win_back=WIN_BACK)) as shop:
+        await shop.take(event("ann", "page_viewed"))
+        await swap(shop, site(SECOND, win_back=WIN_BACK))
+        await shop.quiet()
+        assert [entry.event.name for entry in await shop.journal() if entry.event.user] == ["page_viewed"]
 
 
 async def test_who_does_anything_after_the_pattern_came_is_watched_from_then() -> None:
