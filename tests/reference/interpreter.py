@@ -237,7 +237,7 @@ class Interpreter:
             step = run.steps[0]
             if isinstance(step, ast.WaitIdle):
                 silent = Turn(self.site, person, self.now, 0, []).silent_at(run, step)
-                dues.append(max(silent, run.begun))
+                dues.append(max(silent, run.until or 0))  # what is told late shortens no wait
             elif isinstance(step, ast.WaitWhen):
                 dues += [due for due in (next_change(self.site, person, self.now, run), run.until) if due]
             elif run.until is not None:
@@ -263,7 +263,7 @@ class Interpreter:
         step, up = run.steps[0], run.until is not None and run.until <= self.now
         match step:
             case ast.WaitIdle():
-                if max(turn.silent_at(run, step), run.begun) <= self.now:
+                if max(turn.silent_at(run, step), run.until or 0) <= self.now:
                     turn.next(run)
             case ast.WaitWhen():
                 if not turn.consider(run) and up:

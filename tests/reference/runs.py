@@ -33,7 +33,6 @@ class Run:
     """When the wait is over whatever happens."""
     length: int = 0
     """How long a wait for silence is."""
-    begun: int = 0
     asked: int | None = None
     """When the send that it holds was first due."""
 

@@ -168,7 +168,7 @@ class Walk:
 
     def wait(self, run: Run, step: ast.AnyStep, moment: Moment) -> bool:
         """False: the run waits now (or is already past the wait); true: there is nothing to wait for."""
-        run.begun, run.until = self.now, None
+        run.until = None
         match step:
             case ast.WaitFor(duration=duration):
                 run.until = self.now + _milliseconds(evaluate(duration, moment))
