@@ -4,6 +4,7 @@ with the ledger, and what it promises comes true in the simulator."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,12 @@ SCENARIOS = load_scenarios(SITE, KNOWN.site)
 
 
 def known_of(scenario: Scenario) -> Known:
-    return Known(KNOWN.site, compile_site(KNOWN.site, only=scenario.campaigns)) if scenario.campaigns else KNOWN
+    return known_with(scenario.campaigns) if scenario.campaigns else KNOWN
+
+
+@lru_cache
+def known_with(campaigns: tuple[str, ...]) -> Known:
+    return Known(KNOWN.site, compile_site(KNOWN.site, only=campaigns))
 
 
 def entries_of(scenario: Scenario) -> list[Entry]:
