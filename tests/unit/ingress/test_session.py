@@ -211,7 +211,7 @@ def test_the_order_of_answers_keeps_an_err_before_the_ok_that_covers_its_id() ->
         ('{"t":"ping"} x', "invalid_json"),
         ("[[]]", "type_error"),
     ],
-    ids=lambda value: repr(value)[:40],
+    ids=lambda value: "binary" if value is BINARY else repr(value)[:40],
 )
 def test_a_bad_frame_is_answered_with_its_fault_and_survived(frame: object, code: str) -> None:
     page = opened()
