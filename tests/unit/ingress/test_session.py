@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingress.limits import IngressLimits
@@ -288,6 +288,7 @@ frames_at_random = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.just(BINARY) | st.text() | frames_at_random.map(lambda f: msgspec.json.encode(f).decode()), max_size=30)
 )
