@@ -118,6 +118,7 @@ def _confirm(scenario: Scenario, now: int, view: CampaignView, witness: Witness)
     assert [row.at for row in rows][:1] == [witness.at], f"{view.campaign} at {now}: {witness.text}"
 
 
+@pytest.mark.slow
 def test_most_campaigns_have_a_way_in() -> None:
     """The search is a guess that is checked; it must not become one that finds nothing."""
     found, asked = 0, 0

@@ -288,6 +288,7 @@ frames_at_random = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.lists(st.just(BINARY) | st.text() | frames_at_random.map(lambda f: msgspec.json.encode(f).decode()), max_size=30)
