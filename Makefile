@@ -3,6 +3,11 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# One worker a core and one more; who is done takes from who is not.
+SHARED := -n auto --dist worksteal
+
+# Compiled modules are kept: the tests start a hundred processes, and each would compile all of Cuebird anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick check bench lock clean
@@ -22,10 +27,10 @@ demo: setup ## the whole thing on one loopback port: shop, inbox, dashboard
 	$(BIN)/cuebird demo
 
 test: setup ## every test
-	$(BIN)/pytest
+	$(BIN)/pytest $(SHARED)
 
-quick: setup ## the tests that start no process, in seconds
-	$(BIN)/pytest -m "not slow"
+quick: setup ## the tests that start no process and repeat little, in seconds
+	$(BIN)/pytest $(SHARED) -m "not slow"
 
 check: setup ## lint, types, layers
 	$(BIN)/ruff check .
@@ -42,3 +47,4 @@ lock: ## resolve requirements.lock anew (needs uv)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -61,7 +61,8 @@ def pack(commit: Commit, *, index_users: bool) -> Parameters:
     block = blocks.seal(entries) if entries else _NO_BLOCK
     users = as_json(blocks.users_of(entries)) if index_users and entries else None
     rest = _rest(commit, raw)
-    return (*block, users, b"".join(raw.parts), *rest)
+    # To SQLite a part of no bytes at all is NULL, where a part of some is empty.
+    return (*block, users, b"".join(raw.parts) or b"\0", *rest)
 
 
 class _Raw:

@@ -54,12 +54,12 @@ class Running(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_demo(told: DemoSettings) -> AsyncIterator[Running]:
+async def open_demo(told: DemoSettings, clock: SystemClock | None = None) -> AsyncIterator[Running]:
     """Serves until it is left; everything taken is on disk then. OSError if the port is taken, StoreRefused if the
-    database is not ours to open."""
+    database is not ours to open. `clock`: another than the machine's at that speed."""
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(socket.create_server((HOST, told.port)))
-        clock, bell = SystemClock(told.speed), Bell()
+        clock, bell = clock or SystemClock(told.speed), Bell()
         catcher = Catcher(clock.now_ms, host=HOST, on_message=bell.rung_by)
         await catcher.start()
         stack.push_async_callback(catcher.stop)

@@ -70,10 +70,10 @@ def decode(value: Value, shape: type[T], report: Report, what: str) -> T | None:
 
 def _struct(value: Value, shape: type[msgspec.Struct], report: Report, what: str) -> Any:
     if not isinstance(value, Mapping):
-        names = ", ".join(field.encode_name for field in msgspec.structs.fields(shape)[:4])
+        names = ", ".join(list(_fields(shape))[:4])
         report.at(value, f"expected {what}, a mapping with {names} …; came {kind_of(value)}")
         return BAD
-    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    fields = _fields(shape)
     later = LATER_KEYS.get(shape.__name__, {})
     for name, key in value.keys.items():
         if name in fields:
@@ -117,6 +117,12 @@ def _stand_in(found: dict[str, Any], name: str, wanted: Any) -> bool:
 
 def _first(fields: dict[str, Any]) -> str | None:
     return next(iter(fields)) if len(fields) == 1 else None
+
+
+@lru_cache(maxsize=64)
+def _fields(shape: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """By the names they have in the file. msgspec works them out anew at each call."""
+    return {field.encode_name: field for field in msgspec.structs.fields(shape)}
 
 
 @lru_cache(maxsize=64)

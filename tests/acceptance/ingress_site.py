@@ -36,7 +36,8 @@ class RealSite:
         self.doors = doors
         self.streams = doors.world.streams
         self.address = f"127.0.0.1:{server.port}"
-        self.http = httpx2.AsyncClient(base_url=f"http://{self.address}", timeout=WAIT_SECONDS)
+        # Nothing is encrypted here, and to read the certificates of the world takes longer than most of these tests.
+        self.http = httpx2.AsyncClient(base_url=f"http://{self.address}", timeout=WAIT_SECONDS, verify=False)
 
     async def page(self, *, protocols: list[str] | None = None, origin: str | None = SHOP, **options: Any) -> Socket:
         socket = await connect(

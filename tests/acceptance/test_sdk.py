@@ -31,6 +31,7 @@ def tap() -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", cases())
 def test_the_browser_client(tap: str, case: str) -> None:
     said = re.search(rf"^\s*(ok|not ok) \d+ - {re.escape(case)}$", tap, re.MULTILINE)

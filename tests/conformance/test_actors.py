@@ -20,6 +20,12 @@ async def test_the_state_of_an_actor_comes_back_byte_for_byte(keeper: Keeper) ->
     assert await keeper.store.load([]) == {}
 
 
+async def test_a_state_of_no_bytes_is_kept_also_when_its_commit_holds_no_others(keeper: Keeper) -> None:
+    ann = Snapshot("ann", 1, 10, b"")
+    await keeper.store.commit(Commit(snapshots=[ann]))
+    assert await keeper.store.load(["ann"]) == {"ann": ann}
+
+
 async def test_a_later_snapshot_takes_the_place_of_the_earlier(keeper: Keeper) -> None:
     later = Snapshot("ann", 2, None, b"later, and longer than it was")
     await keeper.store.commit(Commit(snapshots=[Snapshot("ann", 1, 10, b"early")]))

@@ -7,6 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from hypothesis import given
 
 from actors.actor import pack, unpack
@@ -23,6 +24,8 @@ from tests.reference.kinds import EVERYTHING
 from tests.reference.profiles import sampled
 from tests.reference.site_strategies import sites
 from tests.reference.telling import history_text, site_text
+
+pytestmark = pytest.mark.slow
 
 History = tuple[int, list[tuple[Event, int]]]
 

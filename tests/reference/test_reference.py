@@ -13,6 +13,8 @@ from tests.reference.kinds import KINDS
 from tests.reference.profiles import sampled
 from tests.reference.site_strategies import sites
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_actors_decide_as_someone_who_reads_the_whole_history_each_time(kind: str) -> None:

@@ -106,6 +106,7 @@ def test_a_server_that_refuses_is_no_fast_server(tmp_path: Path) -> None:
     assert "404" in told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
 def test_a_slowed_disk_takes_as_much_longer_as_it_says(tmp_path: Path) -> None:
     library = disk.slow_library(tmp_path)

@@ -208,6 +208,7 @@ def test_durations_may_be_spoken(sim: Simulation, told: str, meant: timedelta) -
     assert sim.now - before == meant
 
 
+@pytest.mark.slow
 def test_importing_cuebird_is_cheap() -> None:
     code = "import sys, cuebird; assert not {'actors', 'engine', 'msgspec', 'lark'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.address import domain_of, valid_address
@@ -83,6 +83,7 @@ def test_whatever_else_a_mail_server_might_read_differently_is_refused(text: str
     assert valid_address(text) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_what_is_accepted_is_always_one_plain_ascii_address(text: str) -> None:
     address = valid_address(text)
@@ -95,6 +96,7 @@ def test_what_is_accepted_is_always_one_plain_ascii_address(text: str) -> None:
         assert "." in domain_of(address)
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[a-zA-Z0-9.@,<>%! :;\"-]{1,40}@[a-z.]{1,20}", fullmatch=True))
 def test_near_misses_never_come_out_as_two_addresses(text: str) -> None:
     address = valid_address(text)

@@ -362,6 +362,7 @@ async def test_feedback_the_engine_refuses_for_now_is_told_again(tmp_path: Path)
         assert world.names() == ["email_delivered"]
 
 
+@pytest.mark.slow
 async def test_a_thousand_mails_each_arrive_once(tmp_path: Path) -> None:
     async with Scripted() as server, running(tmp_path, server.port) as world:
         for start in range(0, 1000, 100):

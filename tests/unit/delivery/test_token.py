@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.token import Purpose, Tokens
@@ -25,6 +25,7 @@ def test_a_token_serves_only_the_purpose_it_was_made_for(made_for: Purpose, used
     assert (TOKENS.verify(used_for, TOKENS.sign(made_for, SEND)) is not None) == (made_for == used_for)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 27 * 8 - 1))
 def test_changing_any_single_bit_makes_it_worthless(bit: int) -> None:
     import base64
@@ -34,6 +35,7 @@ def test_changing_any_single_bit_makes_it_worthless(bit: int) -> None:
     assert TOKENS.verify("click", base64.urlsafe_b64encode(raw).decode()) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50))
 def test_no_text_at_all_is_a_token_or_an_error(text: str) -> None:
     assert TOKENS.verify("unsubscribe", text) is None

@@ -286,6 +286,7 @@ async def _live(
         return await town.ledger(), await town.inputs(), states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 async def test_random_restarts_and_evictions_change_nothing(store: Store, seed: int) -> None:
     print("seed", seed)

@@ -4,6 +4,7 @@ with the ledger, and what it promises comes true in the simulator."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,12 @@ SCENARIOS = load_scenarios(SITE, KNOWN.site)
 
 
 def known_of(scenario: Scenario) -> Known:
-    return Known(KNOWN.site, compile_site(KNOWN.site, only=scenario.campaigns)) if scenario.campaigns else KNOWN
+    return known_with(scenario.campaigns) if scenario.campaigns else KNOWN
+
+
+@lru_cache
+def known_with(campaigns: tuple[str, ...]) -> Known:
+    return Known(KNOWN.site, compile_site(KNOWN.site, only=campaigns))
 
 
 def entries_of(scenario: Scenario) -> list[Entry]:
@@ -112,6 +118,7 @@ def _confirm(scenario: Scenario, now: int, view: CampaignView, witness: Witness)
     assert [row.at for row in rows][:1] == [witness.at], f"{view.campaign} at {now}: {witness.text}"
 
 
+@pytest.mark.slow
 def test_most_campaigns_have_a_way_in() -> None:
     """The search is a guess that is checked; it must not become one that finds nothing."""
     found, asked = 0, 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.event import Event
@@ -295,6 +295,7 @@ def test_what_is_just_within_the_limits_is_taken_as_it_is(value: str) -> None:
     msgspec.json.decode(event.body)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none()
@@ -318,6 +319,7 @@ def test_whatever_is_taken_can_be_decoded_and_stored(value: object) -> None:
         msgspec.json.decode(event.context)
 
 
+@settings(deadline=None)
 @given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_an_event_or_a_refusal(raw: bytes) -> None:
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingress.limits import IngressLimits
@@ -211,7 +211,7 @@ def test_the_order_of_answers_keeps_an_err_before_the_ok_that_covers_its_id() ->
         ('{"t":"ping"} x', "invalid_json"),
         ("[[]]", "type_error"),
     ],
-    ids=lambda value: repr(value)[:40],
+    ids=lambda value: "binary" if value is BINARY else repr(value)[:40],
 )
 def test_a_bad_frame_is_answered_with_its_fault_and_survived(frame: object, code: str) -> None:
     page = opened()
@@ -288,6 +288,8 @@ frames_at_random = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
+@settings(deadline=None)
 @given(
     st.lists(st.just(BINARY) | st.text() | frames_at_random.map(lambda f: msgspec.json.encode(f).decode()), max_size=30)
 )

@@ -118,6 +118,7 @@ def evaluate(node: Any, scope: dict[str, Any]) -> Any:
     raise AssertionError(node)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(conditions, st.lists(st.tuples(told, told), min_size=1, max_size=40))
 def test_nothing_is_called_impossible_that_some_value_makes_true(

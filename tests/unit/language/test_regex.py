@@ -52,6 +52,6 @@ def test_those_that_could_take_for_ever_are_refused(pattern: str, why: str) -> N
 @pytest.mark.parametrize("pattern", [r"\w*\w*!", r"^.*.*.*!$", r"a?a?a?a?a?a?\w*!"])
 def test_the_worst_that_are_taken_come_to_an_end(pattern: str) -> None:
     check_regex(pattern)
-    before = time.perf_counter()
+    before = time.process_time()
     re.search(pattern, "a" * min(TEXT_MATCHED_MAX, 200))
-    assert time.perf_counter() - before < 1.0
+    assert time.process_time() - before < 1.0

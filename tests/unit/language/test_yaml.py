@@ -105,10 +105,10 @@ def test_ten_lines_cannot_stand_for_a_billion_values() -> None:
     letters = "abcdefghij"
     lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in pairwise(letters)]
-    before = time.perf_counter()
+    before = time.process_time()
     (problem,) = problems("\n".join(lines))
     assert "more than 100,000 values" in problem
-    assert time.perf_counter() - before < 1.0
+    assert time.process_time() - before < 1.0
 
 
 def test_every_value_knows_its_place_even_within_quotes_and_folds() -> None:
