@@ -35,8 +35,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Who may take longest begins first, so that no worker is alone with it at the end. Else the order stays."""
-    items.sort(key=_patience, reverse=True)
+    """Of several workers, one begins with who may take longest, so that none is alone with it at the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=_patience, reverse=True)
 
 
 def _patience(item: pytest.Item) -> float:
