@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from bench.workload import SEED, Template, digits, iso, templates
+from bench.workload import SEED, Template, digits, iso, templates, who
 
 BEGIN_MS: Final = 1_767_600_000_000
 DAY_MS: Final = 86_400_000
@@ -33,7 +33,7 @@ def lines(users: int, seed: int = SEED) -> Iterator[bytes]:
     for number, (at, user, which) in enumerate(sorted(_moments(rng, users))):
         name = f"u{user:05d}"
         if which == _WHO:
-            yield _who(name, at)
+            yield who(name, at)
         elif which == _SIGNED_UP:
             yield _signed_up(name, at)
         else:
@@ -56,17 +56,6 @@ def _moments(rng: random.Random, users: int) -> Iterator[tuple[int, int, int]]:
         for visit in visits:
             for step in range(EVENTS_A_VISIT):
                 yield BEGIN_MS + visit + step * APART_MS, user, rng.randrange(POOL)
-
-
-def _who(user: str, at: int) -> bytes:
-    message = {
-        "type": "identify",
-        "messageId": f"who-{user}",
-        "timestamp": iso(at).decode(),
-        "userId": user,
-        "traits": {"email": f"{user}@customer.example", "first_name": "Robin", "consent": {"marketing": True}},
-    }
-    return msgspec.json.encode(message)
 
 
 def _signed_up(user: str, at: int) -> bytes:

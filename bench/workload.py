@@ -73,6 +73,11 @@ def events(
 
 def identify(user: str, at: int, normalizer: Normalizer) -> list[Event]:
     """A user who gives an address and says yes to letters."""
+    return normalizer.message(who(user, at), received_at=at)
+
+
+def who(user: str, at: int) -> bytes:
+    """The same as a message."""
     message = {
         "type": "identify",
         "userId": user,
@@ -80,7 +85,7 @@ def identify(user: str, at: int, normalizer: Normalizer) -> list[Event]:
         "timestamp": iso(at).decode(),
         "traits": {"email": f"{user}@customer.example", "first_name": "Robin", "consent": {"marketing": True}},
     }
-    return normalizer.message(msgspec.json.encode(message), received_at=at)
+    return msgspec.json.encode(message)
 
 
 # --- messages -----------------------------------------------------------------------------------------------------

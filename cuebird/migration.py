@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -15,7 +14,7 @@ from actors.program import Program
 from actors.state import ENDED
 from cuebird.lives import Ledger, active_runs
 from engine.engine import Engine
-from engine.submit import Receipt
+from engine.submit import stored
 from persistence.interface import Snapshot
 
 BATCH_USERS: Final = 500
@@ -89,7 +88,7 @@ async def migrate(engine: Engine, store: Ledger, campaign: str, who: str, reques
             actor = await engine.user(user)
             if actor is not None and (before := movings(actor, engine.program, campaign)):
                 concerned[actor.user] = before
-        await _submit(engine, [_asked(user, body, request) for user in concerned])
+        await stored(engine.submit, [_asked(user, body, request) for user in concerned])
         for user, before in concerned.items():
             actor = await engine.user(user)
             after = movings(actor, engine.program, campaign) if actor is not None else []
@@ -101,16 +100,3 @@ async def migrate(engine: Engine, store: Ledger, campaign: str, who: str, reques
 
 def _asked(user: str, body: bytes, request: str) -> Event:
     return Event(user=user, name=MIGRATED, message_id=f"migrate-{request}", body=body, source="engine")
-
-
-async def _submit(engine: Engine, events: list[Event]) -> None:
-    """Returns when they are on disk; tries again while the engine is too busy."""
-    while events:
-        told: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        engine.submit(events, told.set_result)
-        receipt = await told
-        if receipt.refused is None:
-            return
-        if receipt.refused == "draining":
-            raise RuntimeError("the engine is stopping")
-        await asyncio.sleep(receipt.retry_ms / 1000)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from actors.event import ROUSED, Event
-from engine.submit import Receipt, Submit
+from engine.submit import Stopping, Submit, stored
 from persistence.interface import StorageFull, Store
 
 USERS_A_SLICE: Final = 500
@@ -60,6 +60,8 @@ class Rousing:
                     self._done = since
                 except StorageFull:
                     await self._room()
+                except Stopping:
+                    break  # the next start finds who is left
             self.settled.set()
 
     async def _rouse(self, since: int) -> None:
@@ -67,18 +69,8 @@ class Rousing:
         await self._snapshot()
         last = ""
         while users := await self._store.behind(since, last, USERS_A_SLICE):
-            await self._tell([_roused(user, since) for user in users])
+            await stored(self._submit, [_roused(user, since) for user in users])
             last = users[-1]
-
-    async def _tell(self, events: list[Event]) -> None:
-        """Returns when they are on disk; tries again while the engine is too busy."""
-        while True:
-            told: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-            self._submit(events, told.set_result)
-            receipt = await told
-            if receipt.refused is None:
-                return
-            await asyncio.sleep(receipt.retry_ms / 1000)
 
 
 def _roused(user: str, since: int) -> Event:

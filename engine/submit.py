@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
@@ -30,3 +31,20 @@ class Submit(Protocol):
     """
 
     def __call__(self, events: Sequence[Event], done: Callable[[Receipt], None]) -> None: ...
+
+
+class Stopping(Exception):
+    """The engine takes no more: it is about to end."""
+
+
+async def stored(submit: Submit, events: Sequence[Event]) -> None:
+    """Returns when they are on disk; submits them again while the engine is too busy. Raises Stopping."""
+    while events:
+        told: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        submit(events, told.set_result)
+        receipt = await told
+        if receipt.refused is None:
+            return
+        if receipt.refused == "draining":
+            raise Stopping
+        await asyncio.sleep(receipt.retry_ms / 1000)
