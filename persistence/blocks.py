@@ -54,7 +54,8 @@ def unseal(row: Sequence[Any]) -> list[Entry]:
     """The entries of a row of COLUMNS. Raises StorageDamaged if they are not the ones that were sealed."""
     first, count, _first_at, _last_at, _operators, crc, data = row
     why = "they are not what was written"
-    if crc32(data) == crc:
+    # A row of a torn page may be cut short: SQLite then says NULL, whatever the schema forbids.
+    if isinstance(data, bytes) and crc32(data) == crc:
         try:
             entries = _decode(data)
         except msgspec.MsgspecError as error:
@@ -62,7 +63,8 @@ def unseal(row: Sequence[Any]) -> list[Entry]:
         else:
             if [entry.seq for entry in entries] == list(range(first, first + count)):
                 return entries
-    raise StorageDamaged(f"journal entries {first} to {first + count - 1} are damaged: {why}. {_advice(first)}")
+    last = first + count - 1 if isinstance(count, int) else "?"
+    raise StorageDamaged(f"journal entries {first} to {last} are damaged: {why}. {_advice(first)}")
 
 
 def missing(seq: int) -> StorageDamaged:

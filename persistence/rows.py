@@ -14,7 +14,8 @@ DECISION: Final = "row, decision"
 OUTBOXED: Final = "id, send, state, attempts, due, boot, reply"
 
 Row = Any
-"""A tuple of the columns named above: SQLite's types, kept by STRICT tables."""
+"""A tuple of the columns named above: SQLite's types, kept by STRICT tables, but NULL for all that is cut off by a torn
+page."""
 
 decode_decision: Final = msgspec.msgpack.Decoder(Decision).decode
 decode_send: Final = msgspec.msgpack.Decoder(Send).decode
@@ -29,7 +30,7 @@ def decision(row: Row) -> Decision:
     number, data = row
     try:
         return decode_decision(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, TypeError) as error:
         raise _damaged(f"row {number} of the ledger", error) from error
 
 
@@ -38,10 +39,10 @@ def outboxed(row: Row) -> Outboxed:
     name, data, state, attempts, due, boot, reply = row
     try:
         send = decode_send(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, TypeError) as error:
         raise _damaged(f"send {name} of the outbox", error) from error
     return Outboxed(send=send, state=state, attempts=attempts, due=due, boot=boot, reply=reply)
 
 
-def _damaged(what: str, error: msgspec.MsgspecError) -> StorageDamaged:
+def _damaged(what: str, error: Exception) -> StorageDamaged:
     return StorageDamaged(f"{what} is damaged: {error}. The disk or its memory is faulty: restore a backup")

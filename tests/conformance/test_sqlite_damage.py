@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from persistence import blocks, rows
 from persistence.interface import Commit, Entry, StorageDamaged
 from persistence.sqlite import SqliteStore
 from tests.conformance.rows import decision, every, send, store_blocks
@@ -114,6 +117,22 @@ async def test_a_damaged_decision_or_send_is_named(path: Path) -> None:
     with pytest.raises(StorageDamaged, match="send s1 of the outbox is damaged"):
         await store.in_state("pending")
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("read", "row", "match"),
+    [
+        (blocks.unseal, (17, 0, 0, None, None, None, None), "journal entries 17 to 16 are damaged"),
+        (blocks.unseal, (17, None, None, None, None, None, None), r"journal entries 17 to \? are damaged"),
+        (rows.decision, (3, None), "row 3 of the ledger is damaged"),
+        (rows.outboxed, ("s1", None, None, None, None, None, None), "send s1 of the outbox is damaged"),
+    ],
+)
+def test_a_row_that_a_torn_page_cuts_short_is_told(
+    read: Callable[[Sequence[Any]], object], row: Sequence[Any], match: str
+) -> None:
+    with pytest.raises(StorageDamaged, match=match):
+        read(row)
 
 
 @pytest.mark.parametrize("first", [12, 14, 1])
