@@ -9,21 +9,21 @@ from __future__ import annotations
 import msgspec
 
 from actors import history
-from actors.compiled_patterns import EventPattern, Timed
+from actors.compiled_patterns import EventPattern
 from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
 from actors.memory import remember
 from actors.migration import MIGRATED, migrate
 from actors.patterns import Found, passed, told
-from actors.patterns import due as pattern_due
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
 from actors.recent import digest, knows, with_digest
-from actors.run import consider, hear, meet, ring, run_due
+from actors.run import consider, hear, meet, ring
 from actors.sending import decide
 from actors.shared import shared, shared_parts
 from actors.state import ENDED, Actor, Run
 from actors.steps import earliest, end
+from actors.timers import Timer, has_restless_run, is_awaited, may_move_timers, next_timer, set_due
 from actors.turn import NOTHING, UNTRACKED, Turn
 from actors.work import Work
 
@@ -87,12 +87,12 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     if event.name == ROUSED and event.source == "engine":
         renew(actor, program, at)
         return before
-    if not _concerns(actor, event, program) and _is_awaited(actor, occurred, program):
+    if not _concerns(actor, event, program) and is_awaited(actor, occurred, program):
         history.notice(actor, event, occurred, event.source != "engine")
         return before
     work = Work(actor, program, at, actor.turn)
     _tell(work, event, occurred)
-    if work.decisions or work.asking or not event.name or _may_move_timers(actor, event.name, occurred, program):
+    if work.decisions or work.asking or not event.name or may_move_timers(actor, event.name, occurred, program):
         settle(work)
     elif not work.refusals:
         return before
@@ -104,34 +104,12 @@ def _untracked(actor: Actor, event: Event, program: Program) -> bool:
     return bool(event.name) and event.source != "engine" and event.name not in CONTROL and not may_track(actor, program)
 
 
-def _may_move_timers(actor: Actor, name: str, occurred: int, program: Program) -> bool:
-    """Whether a turn without a decision may still move a timer: by a condition, a partial match, a segment, a silence."""
-    if program.segments or name in program.absences:
-        return True
-    if program.silence and not 0 < actor.due <= occurred + program.silence:
-        return True
-    return _has_restless_run(actor, program)
-
-
-def _has_restless_run(actor: Actor, program: Program) -> bool:
-    """Whether a run of the actor may be moved by an event that its campaign does not listen to."""
-    return bool(actor.runs) and not program.steady.issuperset([run.version for run in actor.runs])
-
-
 def _concerns(actor: Actor, event: Event, program: Program) -> bool:
     """Whether anybody cares: the usual event costs this look-up and no more."""
     name = event.name
     if not name or name in program.interests or program.every_turn or name == MIGRATED:
         return True
-    return _has_restless_run(actor, program) or any(name in program.versions[run.version].listens for run in actor.runs)
-
-
-def _is_awaited(actor: Actor, occurred: int, program: Program) -> bool:
-    """Whether a timer is set already for all that an event which concerns nobody may start: a silence, or a segment that
-    users are in from the beginning."""
-    if actor.turn == 1 and program.segments:
-        return False
-    return not program.silence or 0 < actor.due <= occurred + program.silence
+    return has_restless_run(actor, program) or any(name in program.versions[run.version].listens for run in actor.runs)
 
 
 def one_turn(before: Turn, after: Turn) -> Turn:
@@ -231,7 +209,7 @@ def settle(work: Work) -> None:
         if run.pc == ENDED and run.goal < heard:
             actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= heard]
             break
-    _set_due(actor, work.program, work.now)
+    set_due(actor, work.program, work.now)
 
 
 def _consider_conditions(work: Work) -> bool:
@@ -329,13 +307,7 @@ def _gone(run: Run) -> Campaign:
 
 def renew(actor: Actor, program: Program, now: int) -> None:
     """The next timer under another program than that of the actor's last turn, which may have other things to wait for."""
-    _set_due(actor, program, now)
-
-
-def _set_due(actor: Actor, program: Program, now: int) -> None:
-    """What a late event tells may have been due before it was told: it comes at the end of this instant, not in the past."""
-    due = _next_timer(actor, program)[0]
-    actor.due = due and max(due, now)
+    set_due(actor, program, now)
 
 
 # --- time passes --------------------------------------------------------------------------------------------------
@@ -345,35 +317,12 @@ def fire(actor: Actor, now: int, program: Program) -> Turn:
     """All timers due at or before `now`, in order of due time, then of the run's age. Rows carry the due time."""
     turn = NOTHING
     while 0 < actor.due <= now:
-        due, timer = _next_timer(actor, program)
+        due, timer = next_timer(actor, program)
         if not 0 < due <= now:
             actor.due = due
             break
         turn = one_turn(turn, _ring(actor, max(due, actor.due), timer, program))
     return turn
-
-
-Timer = Run | tuple[Campaign, Timed] | None
-"""A run that has to be looked at, an entry pattern that time may complete, or (None) the watched segments."""
-
-
-def _next_timer(actor: Actor, program: Program) -> tuple[int, Timer]:
-    """The timer that is due next: at one instant runs by age, then entries by priority, then segments. 0: none."""
-    best, timer = 0, None  # type: tuple[int, Timer]
-    versions, steady = program.versions, program.steady
-    for run in actor.runs:
-        due = run.wake
-        if run.version not in steady and run.version in versions:
-            due = run_due(actor, run, versions[run.version])
-        if due and (not best or due < best):
-            best, timer = due, run
-    for entry in program.timed:
-        due = pattern_due(entry[1], actor, actor, program.since.get(entry[1].key, 0))
-        if due and (not best or due < best) and is_for(entry[0], actor):
-            best, timer = due, entry
-    if actor.watch and program.segments and (not best or actor.watch < best):
-        return actor.watch, None
-    return best, timer
 
 
 def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
@@ -395,5 +344,5 @@ def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
         actor.turn += 1
         settle(work)
     else:
-        _set_due(actor, program, due)
+        set_due(actor, program, due)
     return work.done()

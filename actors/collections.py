@@ -20,7 +20,8 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
     """A cart. State `(value told by the event or None, last changed, last cleared, key, quantity, price, raw properties, last
     changed, key, …)`; the times are those of what happened, so that what is told late finds its place.
 
-    Of a key only its last change is dated: what is told late takes nothing from a key that was changed since.
+    Of a key only its last change is dated, and only while it is in the bag: what is told late takes nothing from a key that
+    was changed since, and a removal that is told before its addition removes nothing.
     """
 
     key: int
@@ -45,27 +46,15 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
             return tuple(_cleared(state, occurred))
         if occurred < state[_CLEARED]:
             return tuple(state)
-        properties = scope.properties
         if occurred >= state[_CHANGED]:
-            state[_VALUE] = number(properties.get("cart_value"))
+            state[_VALUE] = number(scope.properties.get("cart_value"))
             state[_CHANGED] = occurred
-        name = _text(properties.get(self.by))
-        place = _find(state, name)
-        quantity = number(properties.get("quantity"))
+        name = _text(scope.properties.get(self.by))
+        quantity = number(scope.properties.get("quantity"))
         if scope.name == self.event:
-            more = 1 if quantity is None else quantity
-            if not place:
-                state += [shared(name), more, number(properties.get("price")), shared(scope.body), occurred]
-                if len(state) > _FIRST + _WIDTH * BAG_KEYS_MAX:
-                    del state[_FIRST : _FIRST + _WIDTH]
-                place = len(state) - _WIDTH
-            else:
-                state[place + 1] = added(state[place + 1], more)
-                if occurred >= state[place + 4]:
-                    state[place + 2 : place + 5] = [number(properties.get("price")), shared(scope.body), occurred]
-        elif place and occurred >= state[place + 4]:
-            state[place + 1] = 0 if quantity is None else added(state[place + 1], -quantity)
-            state[place + 4] = occurred
+            place = _added(state, name, 1 if quantity is None else quantity, scope)
+        else:
+            place = _removed(state, name, quantity, occurred)
         if place and state[place + 1] <= 0:
             del state[place : place + _WIDTH]
         if len(state) == _FIRST and state[_VALUE] is None and not state[_CLEARED]:
@@ -83,6 +72,8 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
             known = _find(merged, more[place])
             if known:
                 merged[known + 1] = added(merged[known + 1], more[place + 1])
+                if more[place + 4] > merged[known + 4]:
+                    merged[known + 2 : known + 5] = more[place + 2 : place + 5]
             elif len(merged) <= _WIDTH * BAG_KEYS_MAX:
                 merged += more[place : place + _WIDTH]
         return tuple(merged)
@@ -95,6 +86,31 @@ _VALUE, _CHANGED, _CLEARED, _FIRST = range(4)
 """Places in a bag's state; its keys begin at the last of them."""
 _WIDTH: Final = 5
 _EMPTY: Final = (None, 0, 0)
+
+
+def _added(bag: list[Any], name: str, more: int | float, scope: Scope) -> int:
+    """Where the key is in the bag after so many more of it were put there."""
+    changed = [number(scope.properties.get("price")), shared(scope.body), scope.occurred]
+    place = _find(bag, name)
+    if not place:
+        bag += [shared(name), more, *changed]
+        if len(bag) > _FIRST + _WIDTH * BAG_KEYS_MAX:
+            del bag[_FIRST : _FIRST + _WIDTH]
+        return len(bag) - _WIDTH
+    bag[place + 1] = added(bag[place + 1], more)
+    if scope.occurred >= bag[place + 4]:
+        bag[place + 2 : place + 5] = changed
+    return place
+
+
+def _removed(bag: list[Any], name: str, quantity: int | float | None, occurred: int) -> int:
+    """Where the key is in the bag after so many of it were taken out (None: all), 0 if it is not there. What is told late
+    takes nothing from a key that was changed since."""
+    place = _find(bag, name)
+    if place and occurred >= bag[place + 4]:
+        bag[place + 1] = 0 if quantity is None else added(bag[place + 1], -quantity)
+        bag[place + 4] = occurred
+    return place
 
 
 def _cleared(bag: list[Any], occurred: int) -> list[Any]:

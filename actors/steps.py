@@ -211,29 +211,20 @@ def _jump_unless(work: Work, run: Run, campaign: Campaign, instruction: JumpUnle
     return True
 
 
-def _unreal(campaign: Campaign) -> str | None:
-    """Why a step changed nothing, if it did not: what a shadow wrote or told would make other campaigns send."""
-    return "shadow" if campaign.shadow else None
-
-
 def _set(work: Work, run: Run, campaign: Campaign, instruction: SetTraits) -> bool:
     values = {name: value(work) for name, value in instruction.traits}
     if not campaign.shadow:
         work.actor.traits.update(values)
-    work.write(campaign, run, "set", step=instruction.step, reason=_unreal(campaign), detail=values)
+    # What a shadow wrote or told would make other campaigns send.
+    reason = "shadow" if campaign.shadow else None
+    work.write(campaign, run, "set", step=instruction.step, reason=reason, detail=values)
     return True
 
 
 def _emit(work: Work, run: Run, campaign: Campaign, instruction: EmitEvent) -> bool:
     if campaign.shadow:
-        work.write(
-            campaign,
-            run,
-            "emitted",
-            step=instruction.step,
-            reason=_unreal(campaign),
-            detail={"event": instruction.event},
-        )
+        told = {"event": instruction.event}
+        work.write(campaign, run, "emitted", step=instruction.step, reason="shadow", detail=told)
         return True
     work.emits += 1
     if work.emits > EMIT_DEPTH_MAX:

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 HOUR_MS: Final = 3_600_000
 
 QUARTER_MS: Final = HOUR_MS // 4
-"""Zones are offset by quarters of an hour at the finest, and change at such: the day and the hour are functions of the
-quarter. (Before 1972 one zone was not.)"""
+"""Zones are offset by quarters of an hour, and change at such: the day and the hour are functions of the quarter. What is
+played of years in which a zone did not (St John's until 2011, Gaza, Casey) may be as much as a quarter out on such a day."""
 
 
 @lru_cache(maxsize=1024)

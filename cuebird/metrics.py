@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from delivery.dispatcher import Dispatcher
 from engine.engine import Engine
 from engine.statistics import Statistics
+from ingress.metrics import family
 from persistence.interface import SendState, Store, StoreError
 
 
@@ -33,20 +34,17 @@ class Metrics(Collector):
         yield from _memory(now)
         yield from _disk(now)
         yield _gauge("outbox", "Messages that are not settled", "state", self._outbox)
-        yield _counter("messages", "What became of messages", "outcome", self._dispatcher.counts)
+        yield family("cuebird_messages", "What became of messages", ["outcome"], self._dispatcher.counts)
 
 
 def _turns(now: Statistics) -> Iterator[Metric]:
     taken = {"taken": now.events, "duplicate": now.duplicates, "untracked": now.untracked, "refused": now.refused}
-    yield _counter("inputs", "What became of events", "how", taken | {"fault": now.faults})
+    yield family("cuebird_inputs", "What became of events", ["how"], taken | {"fault": now.faults})
     yield _total("decisions", "Rows of the ledger", now.decisions)
     yield _total("sends", "Messages decided", now.sends)
     yield _total("timers_fired", "Users whose timers fired", now.fired)
-    refused = CounterMetricFamily("cuebird_entries_refused", "Entries not made", labels=["campaign", "reason"])
-    for campaign, reasons in now.refusals.items():
-        for reason, count in reasons.items():
-            refused.add_metric([campaign, reason], count)
-    yield refused
+    refused = {(campaign, reason): n for campaign, reasons in now.refusals.items() for reason, n in reasons.items()}
+    yield family("cuebird_entries_refused", "Entries not made", ["campaign", "reason"], refused)
     yield _seconds("timer_lateness_seconds", "From due to on disk", now.lateness_ms_p50, now.lateness_ms_p99)
 
 
@@ -71,13 +69,6 @@ def _disk(now: Statistics) -> Iterator[Metric]:
 
 def _total(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"cuebird_{name}", text, value=value)
-
-
-def _counter(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(f"cuebird_{name}", text, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
 
 
 def _gauge(name: str, text: str, label: str, values: Mapping[str, float] | Mapping[SendState, int]) -> Metric:

@@ -10,6 +10,7 @@ from crawlerdetect import CrawlerDetect
 
 from actors.address import valid_address
 from actors.event import Event
+from engine.population import previous_name
 
 USER_AGENTS_MAX: Final = 50_000
 
@@ -24,17 +25,12 @@ class _Properties(msgspec.Struct):
     cart_value: str | float | None = None
 
 
-class _Alias(msgspec.Struct, rename={"previous": "from"}):
-    previous: str
-
-
 class _Traits(msgspec.Struct):
     email: str | None = None
 
 
 _decode_context = msgspec.json.Decoder(_Context).decode
 _decode_properties = msgspec.json.Decoder(_Properties).decode
-_decode_alias = msgspec.json.Decoder(_Alias).decode
 _decode_traits = msgspec.json.Decoder(_Traits).decode
 
 
@@ -56,7 +52,8 @@ class Oddities:
 
     def see(self, event: Event) -> None:
         if event.kind == "alias":
-            self._moved[_decode_alias(event.body).previous] = event.user
+            # Who was joined before stays where he is, as the actors have it.
+            self._moved.setdefault(previous_name(event), event.user)
             return
         self._visitors.add(event.user)
         if b'"userAgent"' in event.context:

@@ -12,7 +12,7 @@ from cuebird.progress import Bar
 from cuebird.spread import cores, spread
 from engine.garbage import uncollected
 from engine.ledger import line
-from engine.recording import Input, Place, Player, people, place
+from engine.recording import Arrival, Player, Rank, people, rank
 
 ALONE_BELOW: Final = 5_000
 """Fewer inputs are played sooner than a second process has begun."""
@@ -20,30 +20,32 @@ ROWS_A_WORD: Final = 2_000
 STEP: Final = 500
 """Inputs between two words of a part about how far it is."""
 
-Person = list[Input]
-Line = tuple[Place, bytes]
+Person = list[Arrival]
+Line = tuple[Rank, bytes]
 
 
-def census(program: Program, inputs: Sequence[Input], until: int, parts: int | None = None) -> Census:
+def census(program: Program, inputs: Sequence[Arrival], until: int, parts: int | None = None) -> Census:
     """What the campaigns would have done with it, the same on any number of cores (`parts`)."""
     shares = _shares(inputs, parts)
 
-    def count(part: int, tell: Any) -> None:
+    def count(part: int) -> Iterator[int | Census]:
         counted = Census()
         player = Player(program, until, verbose=False)
-        for person in _telling_how_far(shares[part], tell):
-            for one, rows in player.play(person):
+        for person, done in _with_how_far(shares[part]):
+            if done:
+                yield done
+            for one, decided in player.play(person):
                 if one is not None:
                     counted.see(one.event)
-                counted.tally.count(rows)
+                counted.tally.count(decided)
             counted.meet(player.population.actors.values())
         counted.tally.refuse(player.refusals)
         counted.untracked, counted.duplicates = player.untracked, player.duplicates
-        tell(counted)
+        yield counted
 
     whole = Census()
     with uncollected(), spread(count, len(shares)) as words, Bar("events", len(inputs)) as bar:
-        for word in _as_they_come(words):
+        for word in _in_turns(words):
             if isinstance(word, int):
                 bar.step(word)
             else:
@@ -51,26 +53,28 @@ def census(program: Program, inputs: Sequence[Input], until: int, parts: int | N
     return whole
 
 
-def ledger(program: Program, inputs: Sequence[Input], until: int, parts: int | None = None) -> Iterator[bytes]:
+def rows(program: Program, inputs: Sequence[Arrival], until: int, parts: int | None = None) -> Iterator[bytes]:
     """Every row of it as a line of JSON, in order of time."""
     shares = _shares(inputs, parts)
 
-    def write(part: int, tell: Any) -> None:
+    def write(part: int) -> Iterator[int | list[Line]]:
         lines: list[Line] = []
         player = Player(program, until, verbose=True)
-        for person in _telling_how_far(shares[part], tell):
-            for one, rows in player.play(person):
-                lines += [(place(row, one), line(row)) for row in rows]
-        # By place alone, and stable: rows of one turn, and of one user's timers at one instant, are in order already.
-        lines.sort(key=_place)
+        for person, done in _with_how_far(shares[part]):
+            if done:
+                yield done
+            for one, decided in player.play(person):
+                lines += [(rank(row, one), line(row)) for row in decided]
+        # By rank alone, and stable: rows of one turn, and of one user's timers at one instant, are in order already.
+        lines.sort(key=_rank)
         for start in range(0, len(lines), ROWS_A_WORD):
-            tell(lines[start : start + ROWS_A_WORD])
+            yield lines[start : start + ROWS_A_WORD]
 
     with uncollected(), spread(write, len(shares)) as words, Bar("events", len(inputs)) as bar:
-        yield from (told for _, told in heapq.merge(*(_lines(part, bar) for part in words), key=_place))
+        yield from (told for _, told in heapq.merge(*(_lines(part, bar) for part in words), key=_rank))
 
 
-def _place(told: Line) -> Place:
+def _rank(told: Line) -> Rank:
     return told[0]
 
 
@@ -82,7 +86,7 @@ def _lines(part: Iterator[Any], bar: Bar) -> Iterator[Line]:
             yield from word
 
 
-def _as_they_come(parts: list[Iterator[Any]]) -> Iterator[Any]:
+def _in_turns(parts: list[Iterator[Any]]) -> Iterator[Any]:
     """A word of each in turn: they are about as far as each other."""
     while parts:
         for part in parts[:]:
@@ -92,7 +96,7 @@ def _as_they_come(parts: list[Iterator[Any]]) -> Iterator[Any]:
                 parts.remove(part)
 
 
-def _shares(inputs: Sequence[Input], parts: int | None) -> list[list[Person]]:
+def _shares(inputs: Sequence[Arrival], parts: int | None) -> list[list[Person]]:
     """The people, shared out evenly by what happened to them."""
     if parts is None:
         parts = 1 if len(inputs) < ALONE_BELOW else cores()
@@ -105,11 +109,13 @@ def _shares(inputs: Sequence[Input], parts: int | None) -> list[list[Person]]:
     return shares
 
 
-def _telling_how_far(persons: list[Person], tell: Any) -> Iterator[Person]:
+def _with_how_far(persons: list[Person]) -> Iterator[tuple[Person, int]]:
+    """Each person, now and then with how many inputs have been played since that was last told; else 0."""
     done = 0
     for person in persons:
-        yield person
-        done += len(person)
         if done >= STEP:
-            tell(done)
+            yield person, done
             done = 0
+        else:
+            yield person, 0
+        done += len(person)

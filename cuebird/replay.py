@@ -12,7 +12,7 @@ import msgspec
 
 from actors.event import Event
 from engine.garbage import uncollected
-from engine.recording import Input
+from engine.recording import Arrival
 from ingress.instants import milliseconds
 from ingress.messages import Normalizer
 from ingress.rejection import Rejected
@@ -35,10 +35,10 @@ class BadLine(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """A whole file. `inputs` are in order of time, and at one time in the order of the file; they bear the number of their
+    """A whole file. `arrivals` are in order of time, and at one time in the order of the file; they bear the number of their
     line."""
 
-    inputs: list[Input]
+    arrivals: list[Arrival]
     bad: list[BadLine]
     nobody: int
     """Messages with neither userId nor anonymousId."""
@@ -61,7 +61,7 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 def read_replay(file: IO[bytes], aliases: Mapping[str, str], lateness_ms: int) -> Replay:
     """Reads to the end. Raises Unreadable if the file breaks off; a bad line is left out and noted."""
     normalizer = Normalizer(aliases, lateness_ms)
-    inputs: list[Input] = []
+    arrivals: list[Arrival] = []
     bad: list[BadLine] = []
     nobody = disorder = latest = number = 0
     with uncollected():
@@ -79,10 +79,10 @@ def read_replay(file: IO[bytes], aliases: Mapping[str, str], lateness_ms: int) -
             else:
                 latest = at
             for event in events:
-                inputs.append(Input(at, number, event))
+                arrivals.append(Arrival(at, number, event))
         if disorder:
-            inputs.sort(key=lambda one: one.at)
-    return Replay(inputs, bad, nobody, disorder, number)
+            arrivals.sort(key=lambda one: one.at)
+    return Replay(arrivals, bad, nobody, disorder, number)
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -132,7 +132,8 @@ def _events(normalizer: Normalizer, raw: bytes, number: int) -> tuple[int, list[
         line = _decode_line(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         # The normaliser says better what is wrong with it.
-        return EARLIEST_MS, normalizer.message(raw, received_at=EARLIEST_MS)
+        normalizer.message(raw, received_at=EARLIEST_MS)
+        raise Rejected("invalid_timestamp", "receivedAt is neither a text nor a number", "receivedAt") from None
     at, sent = _times(line)
     # Without `receivedAt` it comes at its timestamp: then the clock is taken to be right, and `sentAt` corrects nothing.
     return at, normalizer.typed(line, raw, received_at=at if sent is None else sent)

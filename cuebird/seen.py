@@ -20,7 +20,7 @@ def seen_events(path: Path, aliases: Mapping[str, str], lateness_ms: int) -> fro
         if file.read(len(_SQLITE)) != _SQLITE:
             file.seek(0)
             replay = read_replay(file, aliases, lateness_ms)
-            return frozenset(one.event.name for one in replay.inputs if one.event.name)
+            return frozenset(one.event.name for one in replay.arrivals if one.event.name)
     return asyncio.run(_journal(path, aliases))
 
 

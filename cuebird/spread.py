@@ -9,13 +9,13 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-Work = Callable[[int, Callable[[Any], None]], None]
-"""`work(part, tell)`: does the part with that number, and tells what came of it, in as many words as it likes."""
+Parts = Callable[[int], Iterable[Any]]
+"""Does the part with that number, and gives what comes of it as it comes, in as many words as it likes."""
 
 
 class PartFailed(Exception):
@@ -34,11 +34,11 @@ def cores() -> int:
 
 
 @contextmanager
-def spread(work: Work, parts: int) -> Iterator[list[Iterator[Any]]]:
+def spread(work: Parts, parts: int) -> Iterator[list[Iterator[Any]]]:
     """What each part tells, in its order, as it comes; an iterator raises PartFailed if its process ends too soon. Who
-    leaves before the end ends the processes. One part alone is done here, when its iterator is asked for its first word."""
+    leaves before the end ends the processes. One part alone is done here, as its iterator is asked."""
     if parts == 1:
-        yield [_here(work)]
+        yield [iter(work(0))]
         return
     processes, ways = [], []
     context = multiprocessing.get_context("fork")
@@ -61,16 +61,11 @@ def spread(work: Work, parts: int) -> Iterator[list[Iterator[Any]]]:
             process.join()
 
 
-def _here(work: Work) -> Iterator[Any]:
-    told: list[Any] = []
-    work(0, told.append)
-    yield from told
-
-
-def _there(work: Work, part: int, way: Connection) -> None:
+def _there(work: Parts, part: int, way: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # who interrupts the command wants no second traceback of each part
     try:
-        work(part, way.send)
+        for word in work(part):
+            way.send(word)
         way.send(_Done)
     except BrokenPipeError:
         pass  # nobody listens any more

@@ -119,8 +119,8 @@ class Engine:
         self.rousing = Rousing(
             store,
             self.submit,
-            since=lambda: self._eras.waits_since,
-            snapshot=self.snapshot,
+            since=self._waits_since,
+            written=self._written_since,
             room=self._committer.room,
         )
         self._lateness = Recent()
@@ -255,6 +255,14 @@ class Engine:
         await self._end_of_round()
         self._residence.snapshots.begin(self._shard.seq)
         await self._end_of_round()
+
+    def _waits_since(self) -> int:
+        since = self._eras.waits_since
+        return since if since <= self._committer.durable_seq else 0
+
+    async def _written_since(self, position: int) -> None:
+        if self._committer.replayed_from < position:
+            await self.snapshot()
 
     async def _end_of_round(self, pause_s: float = 0.0) -> None:
         while self._residence.snapshots.busy:

@@ -1,6 +1,6 @@
 """A recording taken person by person: what happens to one is nobody else's business, so each can be played alone.
 
-The rows are those of a `Simulator` that is told everything in order of time; `Place` puts them into that order again.
+The rows are those of a `Simulator` that is told everything in order of time; `Rank` puts them into that order again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from actors.turn import NOTHING, UNTRACKED, Decision
 from engine.population import Population, previous_name
 
 
-class Input(NamedTuple):
+class Arrival(NamedTuple):
+    """An event of a recording, and when it comes."""
+
     at: int
     """When it comes, in ms since the epoch."""
     number: int
@@ -25,12 +27,12 @@ class Input(NamedTuple):
     event: Event
 
 
-Place = tuple[int, int, int | str]
+Rank = tuple[int, int, int | str]
 """Where a row stands in the ledger of all: by its time; then inputs before timers; then by input, or by user."""
 
 
-def people(inputs: Iterable[Input]) -> list[list[Input]]:
-    """The inputs of each person, in the order in which they were given: a user and the visitors who turn out to be that
+def people(inputs: Iterable[Arrival]) -> list[list[Arrival]]:
+    """The arrivals of each person, in the order in which they were given: a user and the visitors who turn out to be that
     user are one."""
     known_as: dict[str, str] = {}
 
@@ -40,7 +42,7 @@ def people(inputs: Iterable[Input]) -> list[list[Input]]:
             name = other
         return name
 
-    by_name: dict[str, list[Input]] = {}
+    by_name: dict[str, list[Arrival]] = {}
     joined = False
     for one in inputs:
         event = one.event
@@ -53,14 +55,14 @@ def people(inputs: Iterable[Input]) -> list[list[Input]]:
             known_as[root(previous_name(event))] = root(event.user)
     if not joined:
         return list(by_name.values())
-    by_person: dict[str, list[list[Input]]] = {}
+    by_person: dict[str, list[list[Arrival]]] = {}
     for name, mine in by_name.items():
         by_person.setdefault(root(name), []).append(mine)
     return [parts[0] if len(parts) == 1 else _in_order(parts) for parts in by_person.values()]
 
 
-def _in_order(parts: list[list[Input]]) -> list[Input]:
-    # By place alone: events are not ordered, and two of one message keep their order.
+def _in_order(parts: list[list[Arrival]]) -> list[Arrival]:
+    # By number alone: events are not ordered, and two of one message keep their order.
     return sorted((one for part in parts for one in part), key=lambda one: (one.at, one.number))
 
 
@@ -78,12 +80,12 @@ class Player:
         self.population = Population()
         """Of the person who was played last."""
 
-    def play(self, inputs: Sequence[Input]) -> Iterator[tuple[Input | None, tuple[Decision, ...]]]:
+    def play(self, arrivals: Sequence[Arrival]) -> Iterator[tuple[Arrival | None, tuple[Decision, ...]]]:
         """Each input that is no duplicate with the rows that came of it and of the time before it; at the end None, with
         the rows of the time after the last."""
         population = self.population = Population()
         program = self._program
-        for one in inputs:
+        for one in arrivals:
             turn = population.take(one.event, one.at, program)[1]
             if turn is None:
                 self.duplicates += 1
@@ -104,7 +106,7 @@ class Player:
             self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
 
 
-def place(row: Decision, by: Input | None) -> Place:
+def rank(row: Decision, by: Arrival | None) -> Rank:
     """Where the row stands. `by`: the input with which it was yielded; a row from before it is a timer's."""
     if by is not None and by.at == row.at:
         return (row.at, 0, by.number)

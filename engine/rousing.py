@@ -3,7 +3,8 @@
 A timer is set when its user takes a turn, and who is silent takes none: without this a campaign for those who have gone,
 added to a shop that runs, would find only those who come back. So the engine says an event of its own (`ROUSED`) of
 every user whose snapshot is older than the change, some at a time. It is an input like any other: in the journal, once
-for each user and change, and what is not done when the process ends is found again after its next start.
+for each user and change, and what is not done when the process ends is found again after its next start, which looks once
+through the positions of all.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from actors.event import ROUSED, Event
 from engine.submit import Stopping, Submit, stored
 from persistence.interface import StorageFull, Store
 
-USERS_A_SLICE: Final = 500
+LOOKED_AT: Final = 2_000
+"""Users whose positions are read in one query: who waits to be loaded waits no longer than that takes."""
 
 
 class Rousing:
-    """`since` says from which journal position on users know of all that the site waits for; 0: all do. `snapshot` writes
-    all that has changed (raises StorageFull), and `room` returns when the disk has room again."""
+    """`since` says from which journal position on users know of all that the site waits for, as far as that is on disk;
+    0: all do. `written` returns when everybody's snapshot is of that position or a later one (raises StorageFull), and
+    `room` when the disk has room again."""
 
     def __init__(
         self,
@@ -29,13 +32,13 @@ class Rousing:
         submit: Submit,
         *,
         since: Callable[[], int],
-        snapshot: Callable[[], Awaitable[None]],
+        written: Callable[[int], Awaitable[None]],
         room: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._submit = submit
         self._since = since
-        self._snapshot = snapshot
+        self._written = written
         self._room = room
         self._woken = asyncio.Event()
         self._done = 0
@@ -43,7 +46,7 @@ class Rousing:
         """Nobody is to be told of anything."""
 
     def look(self) -> None:
-        """The site was changed."""
+        """The site was changed, and that is on disk."""
         self.settled.clear()
         self._woken.set()
 
@@ -53,25 +56,26 @@ class Rousing:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            since = self._since()
-            while since > self._done:
-                try:
+            try:
+                while (since := self._since()) > self._done:
                     await self._rouse(since)
                     self._done = since
-                except StorageFull:
-                    await self._room()
-                except Stopping:
-                    break  # the next start finds who is left
-            self.settled.set()
+                self.settled.set()
+            except StorageFull:
+                await self._room()
+                self._woken.set()
+            except Stopping:
+                pass  # the next start finds who is left
 
     async def _rouse(self, since: int) -> None:
-        # Who was never written is not found among those behind.
-        await self._snapshot()
+        # Who was never written is not found.
+        await self._written(since)
         last = ""
-        while users := await self._store.behind(since, last, USERS_A_SLICE):
-            await stored(self._submit, [_roused(user, since) for user in users])
-            last = users[-1]
+        while users := await self._store.positions(last, LOOKED_AT):
+            await stored(self._submit, [_roused(user, since) for user, position in users if position < since])
+            last = users[-1][0]
 
 
 def _roused(user: str, since: int) -> Event:
-    return Event(user=user, name=ROUSED, message_id=f"{ROUSED}-{since}", source="engine")
+    # No client can have taken that id before: the ways in let no control character through.
+    return Event(user=user, name=ROUSED, message_id=f"{ROUSED}\x1f{since}", source="engine")

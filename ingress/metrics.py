@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -27,23 +28,23 @@ class Counts(Collector):
         self.pushes: Counter[str] = Counter()
 
     def collect(self) -> Iterator[Metric]:
-        yield _family("cuebird_events_received", "Messages taken", ["source"], self.received)
-        yield _family("cuebird_events_rejected", "Messages at fault", ["source", "reason"], self.rejected)
-        yield _family("cuebird_events_duplicate", "Messages that had come before", ["source"], self.duplicates)
-        yield _family("cuebird_events_unproven", "Messages that named a user without proof", ["source"], self.unproven)
-        yield _family("cuebird_events_refused", "Batches the engine did not take", ["source", "reason"], self.refused)
-        yield _family("cuebird_frames", "WebSocket frames", ["dir"], {"in": self.frames_in, "out": self.frames_out})
-        yield _family("cuebird_connection_closes", "Connections that we closed", ["code"], self.closes)
-        yield _family("cuebird_pushes", "Pushes handed to open streams", ["transport"], self.pushes)
+        yield family("cuebird_events_received", "Messages taken", ["source"], self.received)
+        yield family("cuebird_events_rejected", "Messages at fault", ["source", "reason"], self.rejected)
+        yield family("cuebird_events_duplicate", "Messages that had come before", ["source"], self.duplicates)
+        yield family("cuebird_events_unproven", "Messages that named a user without proof", ["source"], self.unproven)
+        yield family("cuebird_events_refused", "Batches the engine did not take", ["source", "reason"], self.refused)
+        yield family("cuebird_frames", "WebSocket frames", ["dir"], {"in": self.frames_in, "out": self.frames_out})
+        yield family("cuebird_connection_closes", "Connections that we closed", ["code"], self.closes)
+        yield family("cuebird_pushes", "Pushes handed to open streams", ["transport"], self.pushes)
         open_now = GaugeMetricFamily("cuebird_connections", "Open connections", labels=["transport"])
         for transport in ("ws", "sse"):
             open_now.add_metric([transport], self.connections[transport])
         yield open_now
 
 
-def _family(name: str, text: str, labels: list[str], values: object) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=labels)
-    assert isinstance(values, dict)
+def family(name: str, text: str, labels: Sequence[str], values: Mapping[Any, float]) -> CounterMetricFamily:
+    """Values by the label, or by a tuple of the labels."""
+    found = CounterMetricFamily(name, text, labels=labels)
     for key, value in values.items():
-        family.add_metric([str(part) for part in key] if isinstance(key, tuple) else [str(key)], value)
-    return family
+        found.add_metric([str(part) for part in key] if isinstance(key, tuple) else [str(key)], value)
+    return found

@@ -114,11 +114,10 @@ class Taking:
     def wires(self, wires: Sequence[Wire]) -> bool:
         """Typed messages. False, with nothing taken, if one is no Segment message, or may name its user in another spelling:
         give their raw text to `raws`."""
-        nobody = not self.speaker.actor()
         for wire in wires:
             if wire.type not in KINDS and (wire.type is not None or self.kind is None):
                 return False
-            if nobody and wire.user_id is None and wire.anonymous_id is None:
+            if wire.user_id is None and wire.anonymous_id is None and self._names_nobody(wire):
                 return False
         take = self.take
         for index, wire in enumerate(wires):
@@ -149,10 +148,14 @@ class Taking:
     def typed(self, wire: Wire, data: bytes, index: int = 0) -> None:
         """The same, decoded from `data`. Raises Rejected."""
         is_segment = wire.type in KINDS or (wire.type is None and self.kind is not None)
-        if is_segment and (wire.user_id is not None or wire.anonymous_id is not None or not loose.names_somebody(data)):
+        if is_segment and not (self._names_nobody(wire) and loose.names_somebody(data)):
             self.take(wire, index)
         else:
             self.loose(data, index, None)
+
+    def _names_nobody(self, wire: Wire) -> bool:
+        """Whether neither the message nor who speaks says whose it is: then another spelling of its ids may."""
+        return wire.user_id is None and wire.anonymous_id is None and not self.speaker.actor()
 
     def loose(self, data: bytes, index: int, because: Rejected | None) -> None:
         """A message in another shape, or (`because`) one whose types are wrong. Raises Rejected."""
@@ -161,7 +164,7 @@ class Taking:
             raise because or Rejected("type_error", "a message must be a JSON object")
         scan.walk(message, "")
         kind = message.get("type")
-        if because is not None and kind in KINDS:
+        if because is not None and isinstance(kind, str) and kind in KINDS:
             raise because
         try:
             wire = _decode_wire(_encode(loose.segment(message, KINDS)))

@@ -156,8 +156,8 @@ class Store(Protocol):
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         """The snapshots of those of `users` that have one."""
 
-    async def behind(self, position: int, last: str, limit: int) -> list[str]:
-        """Users whose snapshot is of an earlier journal position, in the order of their names, those after `last`."""
+    async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
+        """(user, journal position of the snapshot) in the order of the names, those after `last`. No state is read."""
 
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         """The users that those of the anonymous `names` belong to which were joined to one."""

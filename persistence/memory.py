@@ -118,10 +118,10 @@ class MemoryStore:
         self._check()
         return {user: self._actors[user] for user in users if user in self._actors}
 
-    async def behind(self, position: int, last: str, limit: int) -> list[str]:
+    async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
         self._check()
-        found = (each.user for each in self._actors.values() if each.user > last and each.position < position)
-        return sorted(found, key=str.encode)[:limit]
+        found = ((each.user, each.position) for each in self._actors.values() if each.user.encode() > last.encode())
+        return sorted(found, key=lambda one: one[0].encode())[:limit]
 
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         self._check()

@@ -66,9 +66,9 @@ class Reader:
         )
         return {row[0]: rows.snapshot(row) for row in found}
 
-    async def behind(self, position: int, last: str, limit: int) -> list[str]:
-        sql = "SELECT user FROM actors WHERE user > ? AND position < ? ORDER BY user LIMIT ?"
-        return [user for (user,) in await self._all("look for users", sql, last, position, limit)]
+    async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
+        sql = "SELECT user, position FROM actors WHERE user > ? ORDER BY user LIMIT ?"
+        return await self._all("look for users", sql, last, limit)
 
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         found = await self._all(

@@ -131,8 +131,8 @@ class SqliteStore:
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         return await self._read.load(users)
 
-    async def behind(self, position: int, last: str, limit: int) -> list[str]:
-        return await self._read.behind(position, last, limit)
+    async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
+        return await self._read.positions(last, limit)
 
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         return await self._read.resolve(names)

@@ -13,7 +13,7 @@ import click
 
 from actors.program import Program
 from cuebird.census import Census
-from cuebird.playing import census, ledger
+from cuebird.playing import census, rows
 from cuebird.replay import BadLine, Replay, Unreadable, read_replay
 from cuebird.sites import open_site, refuse
 from cuebird.spread import PartFailed
@@ -40,13 +40,13 @@ def command(site: Path, file: str, until: str | None, as_json: bool) -> None:
         raise refuse(error, as_json=as_json, to_stderr=True) from None
     replay = _read(file, program)
     _tell_bad(replay.bad)
-    if not replay.inputs:
+    if not replay.arrivals:
         raise click.ClickException(f"{file}: there is no event in it that can be played")
     end = _end(until, replay)
-    played = replay.inputs[: bisect_right(replay.inputs, end, key=lambda one: one.at)]
+    played = replay.arrivals[: bisect_right(replay.arrivals, end, key=lambda one: one.at)]
     try:
         if as_json:
-            sys.stdout.buffer.writelines(row + b"\n" for row in ledger(program, played, end))
+            sys.stdout.buffer.writelines(row + b"\n" for row in rows(program, played, end))
             sys.stdout.buffer.flush()
             return
         found = census(program, played, end)
@@ -71,7 +71,7 @@ def _read(file: str, program: Program) -> Replay:
 
 def _end(until: str | None, replay: Replay) -> int:
     """When the simulation ends, in ms since the epoch."""
-    last = replay.inputs[-1].at
+    last = replay.arrivals[-1].at
     if until is None:
         return last + AFTERWARDS_MS
     span = duration_ms(until)
@@ -85,7 +85,8 @@ def _tell_bad(bad: list[BadLine]) -> None:
     for one in bad[:BAD_LINES_SHOWN_MAX]:
         click.echo(f"line {one.line}: {one.code}: {one.why}", err=True)
     if len(bad) > BAD_LINES_SHOWN_MAX:
-        click.echo(f"and {len(bad) - BAD_LINES_SHOWN_MAX} other lines that could not be read", err=True)
+        others = len(bad) - BAD_LINES_SHOWN_MAX
+        click.echo(f"and {others} other {'line' if others == 1 else 'lines'} that could not be read", err=True)
 
 
 def _messages(count: int) -> str:

@@ -62,12 +62,11 @@ async def test_recovery_begins_where_the_last_snapshots_end(keeper: Keeper) -> N
     assert (await keeper.reopen()).replay_from == 40
 
 
-async def test_users_behind_a_position_are_found_some_at_a_time(keeper: Keeper) -> None:
+async def test_users_and_their_positions_are_listed_some_at_a_time(keeper: Keeper) -> None:
     snapshots = [Snapshot(name, position, None, b"x") for position, name in enumerate(["ü", "ann", "~v", "bob", "zoe"])]
     await keeper.store.commit(Commit(snapshots=snapshots))
-    found: list[str] = []
-    while some := await keeper.store.behind(4, found[-1] if found else "", 2):
+    found: list[tuple[str, int]] = []
+    while some := await keeper.store.positions(found[-1][0] if found else "", 2):
         assert len(some) <= 2
         found += some
-    assert found == ["ann", "bob", "~v", "ü"]
-    assert await keeper.store.behind(0, "", 10) == []
+    assert found == [("ann", 1), ("bob", 3), ("zoe", 4), ("~v", 2), ("ü", 0)]

@@ -16,7 +16,7 @@ from actors.state import ENDED
 from actors.turn import Decision, Send
 from engine.language import ast
 from engine.language.compile import compile_site
-from engine.recording import Input, Place, Player, people, place
+from engine.recording import Arrival, Player, Rank, people, rank
 from engine.simulate import Simulator
 from tests.reference.comparing import simulated, until
 from tests.reference.history_strategies import EMAIL, histories
@@ -197,10 +197,10 @@ def test_people_played_one_by_one_decide_what_all_decide_together() -> None:
         start, inputs = history
         together = simulated(site, *history)
         player = Player(compile_site(site), until(start, inputs), verbose=True)
-        rows: list[tuple[Place, Decision]] = []
+        rows: list[tuple[Rank, Decision]] = []
         met: list[str] = []
-        for person in people(Input(at, number, event) for number, (event, at) in enumerate(inputs)):
-            rows += [(place(row, one), row) for one, decided in player.play(person) for row in decided]
+        for person in people(Arrival(at, number, event) for number, (event, at) in enumerate(inputs)):
+            rows += [(rank(row, one), row) for one, decided in player.play(person) for row in decided]
             met += player.population.actors
         rows.sort(key=lambda one: one[0])
         assert [row for _, row in rows] == together.decisions, told(site, history)

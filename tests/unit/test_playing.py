@@ -3,45 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
 from bench import month
-from cuebird.playing import census, ledger
+from cuebird.playing import census, rows
 from cuebird.replay import read_replay
 from cuebird.spread import PartFailed, spread
 from cuebird.summary import Seen, summary
+from cuebird.tally import Figures
 from engine.language.compile import compile_site
 from engine.language.load import load_site
-from engine.recording import Input
+from engine.recording import Arrival
 
 SITE = load_site(Path("templates/site"))
 USERS = 25
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Input]:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Arrival]:
     file = tmp_path_factory.mktemp("month") / "events.jsonl"
     month.write(USERS, file)
     with file.open("rb") as opened:
         replay = read_replay(opened, {}, month.DAY_MS)
     assert not replay.bad
-    return replay.inputs
+    return replay.arrivals
 
 
-def test_three_cores_write_the_ledger_that_one_writes(recorded: list[Input]) -> None:
+def test_three_cores_write_the_ledger_that_one_writes(recorded: list[Arrival]) -> None:
     program, until = compile_site(SITE), recorded[-1].at + month.DAY_MS
 
-    alone, shared = (list(ledger(program, recorded, until, parts)) for parts in (1, 3))
+    alone, shared = (list(rows(program, recorded, until, parts)) for parts in (1, 3))
 
     assert alone == shared
     assert len(alone) > USERS
 
 
-def test_three_cores_count_what_one_counts(recorded: list[Input]) -> None:
+def test_three_cores_count_what_one_counts(recorded: list[Arrival]) -> None:
     program, until = compile_site(SITE), recorded[-1].at + month.DAY_MS
 
     def page(parts: int) -> str:
@@ -53,19 +55,36 @@ def test_three_cores_count_what_one_counts(recorded: list[Input]) -> None:
     assert f"\n{USERS} people, {USERS} of them with an e-mail address\n" in page(1)
 
 
+def test_every_figure_of_one_part_is_added_to_those_of_another() -> None:
+    def different(number: int) -> Figures:
+        """Every field with something of its own in it."""
+        found = Figures()
+        for field in msgspec.structs.fields(Figures):
+            value = getattr(found, field.name)
+            filled = {int: number, set: {str(number)}, list: [number], dict: {str(number): number}}
+            setattr(found, field.name, Counter({str(number): 1}) if isinstance(value, Counter) else filled[type(value)])
+        return found
+
+    one, other = different(1), different(2)
+    one.add(other)
+    for field in msgspec.structs.fields(Figures):
+        value = getattr(one, field.name)
+        assert value == 3 or len(value) == 2, field.name
+
+
 @pytest.mark.parametrize("parts", [1, 2])
 def test_what_a_part_tells_comes_in_its_order(parts: int) -> None:
-    def work(part: int, tell: Callable[[Any], None]) -> None:
+    def work(part: int) -> Iterator[tuple[int, int]]:
         for word in range(3):
-            tell((part, word))
+            yield part, word
 
     with spread(work, parts) as words:
         assert [list(told) for told in words] == [[(part, word) for word in range(3)] for part in range(parts)]
 
 
 def test_a_process_that_dies_in_the_middle_is_no_short_answer() -> None:
-    def work(part: int, tell: Callable[[Any], None]) -> None:
-        tell(part)
+    def work(part: int) -> Iterator[int]:
+        yield part
         if part:
             os._exit(9)
 

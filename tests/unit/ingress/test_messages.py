@@ -75,6 +75,22 @@ def test_a_message_with_a_type_may_spell_its_ids_as_hand_written_ones_do(ids: di
     assert [event.user for event in batch.events] == [user, one(track()).user]
 
 
+@pytest.mark.parametrize("neighbour", [{}, {"event": "loose"}, {"type": "track"}])
+def test_whose_a_pages_message_is_does_not_depend_on_what_comes_with_it(neighbour: dict[str, Any]) -> None:
+    page = Speaker(source="client", trusted=False, anonymous="me")
+    message = {"type": "track", "event": "a", "client_id": "other"}
+    batch = Normalizer().batch(
+        msgspec.json.encode([message, *filter(None, [neighbour])]), received_at=NOW, speaker=page
+    )
+    assert batch.events[0].user == "~me"
+
+
+@pytest.mark.parametrize("kind", [["track"], {"a": 1}, 7, True])
+def test_a_type_that_is_no_text_is_refused_or_a_property(kind: Any) -> None:
+    assert refused({"type": kind, "userId": "u1"}).code in ("type_error", "no_event", "unknown_type")
+    assert one({"type": kind, "event": "a", "userId": "u1"}).name == "a"
+
+
 def test_a_property_that_is_called_like_an_id_names_nobody() -> None:
     assert refused({"type": "track", "event": "x", "properties": {"user_id": "u1"}}).code == "no_id"
 

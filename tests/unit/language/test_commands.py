@@ -348,6 +348,10 @@ def test_a_message_comes_when_it_was_received_and_happened_at_its_timestamp(shop
 
 def test_bad_lines_are_left_out_and_named(shop: Path) -> None:
     bad = b'not json\n{"type":"track","event":"x","userId":"u"}\n[]\n\n{"type":"track","userId":"u","timestamp":1767607200}\n'
+    bad += lines(
+        message("u", "x", "2026-01-05T10:00:00Z", receivedAt={"of": "a wrong type"}),
+        {"type": ["track"], "userId": "u", "timestamp": 1767607200},
+    )
     nobody = lines({"type": "track", "event": "x", "timestamp": "2026-01-05T10:00:00Z"})
     result = cuebird("simulate", shop, "--events", "-", stdin=bad + nobody + lines(*EVENTS))
     assert result.exit_code == 0
@@ -357,8 +361,10 @@ def test_bad_lines_are_left_out_and_named(shop: Path) -> None:
         ["line 2", " invalid_timestamp"],
         ["line 3", " type_error"],
         ["line 5", " no_event"],
+        ["line 6", " invalid_timestamp"],
+        ["and 1 other line that could not be read"],
     ]
-    assert "4 of 12 lines could not be read" in result.stdout
+    assert "6 of 14 lines could not be read" in result.stdout
     assert "1 message with neither userId nor anonymousId" in result.stdout
 
 
