@@ -67,8 +67,25 @@ def objections(scope: Scope, run: Run, campaign: Campaign, send: SendMessage) ->
             yield Objection("suppressed")
     if run.variant == "holdout":
         yield Objection("holdout")
+    if missing(scope, send):
+        yield Objection("render_error")
     if send.purpose == "marketing":
         yield from _timely(scope, send)
+
+
+def missing(scope: Scope, send: SendMessage) -> list[str]:
+    """What the template prints and nobody has told: `user.first_name`. `scope.run` is the send's."""
+    return [f"{root}.{name}" for root, name in send.printed if _printed(scope, send, root, name) is None]
+
+
+def _printed(scope: Scope, send: SendMessage, root: str, name: str) -> object:
+    if root == "data":
+        return next((value(scope) for known, value in send.data if known == name), None)
+    if root == "entry":
+        return scope.entry.get(name)
+    if name in ("id", "first_seen", "last_seen"):
+        return scope.actor.user
+    return scope.actor.traits.get(name)
 
 
 def _timely(scope: Scope, send: SendMessage) -> Iterator[Objection]:

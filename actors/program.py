@@ -69,6 +69,8 @@ class SendMessage(Instruction, frozen=True, kw_only=True):
     purpose: Purpose
     collections: tuple[tuple[str, Evaluate], ...]
     """The remembered collections that the template looks at."""
+    printed: tuple[tuple[str, str], ...] = ()
+    """(`user`, `entry` or `data`; name) that the template prints with no default: without a value there is no message."""
 
 
 class WaitAt(Instruction, frozen=True, kw_only=True):

@@ -63,7 +63,11 @@ def summary(seen: Seen, campaigns: Iterable[Campaign], oddities: Sequence[str]) 
 
 def _overview(seen: Seen) -> Iterator[str]:
     yield f"{seen.census.events.total():,} events from {_day(seen.first)} to {_day(seen.last)}; then time ran to {_day(seen.until)}"
-    yield f"{seen.census.people:,} people, {seen.census.reachable:,} of them with an e-mail address"
+    yield f"{_people(seen.census.people)}, {seen.census.reachable:,} of them with an e-mail address"
+
+
+def _people(count: int) -> str:
+    return f"{count:,} {'person' if count == 1 else 'people'}"
 
 
 def _day(at: int) -> str:
@@ -86,7 +90,7 @@ def _campaign(campaign: Campaign, found: Figures) -> Iterator[str]:
     part = f" {campaign.canary:g}%" if campaign.status == "canary" else ""
     status = "" if campaign.status == "live" else f" ({campaign.status}{part})"
     yield f"{campaign.id}{status}: {campaign.why}"
-    by = f" by {len(found.people):,} people" if found.entered else ""
+    by = f" by {_people(len(found.people))}" if found.entered else ""
     yield from _row("entered", found.entered, by.strip())
     yield from _row("not entered", found.refused.total(), _reasons(found.refused), always=False)
     yield from _row("assigned", found.variants.total(), _reasons(found.variants), always=False)

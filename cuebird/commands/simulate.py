@@ -20,6 +20,7 @@ from cuebird.spread import PartFailed
 from cuebird.summary import Seen, summary
 from engine.language.durations import FORMS, duration_ms, instant_ms
 from engine.language.problems import SiteErrors
+from engine.ledger import iso
 
 AFTERWARDS_MS: Final = 30 * 86_400_000
 BAD_LINES_SHOWN_MAX: Final = 5
@@ -44,6 +45,9 @@ def command(site: Path, file: str, until: str | None, as_json: bool) -> None:
         raise click.ClickException(f"{file}: there is no event in it that can be played")
     end = _end(until, replay)
     played = replay.arrivals[: bisect_right(replay.arrivals, end, key=lambda one: one.at)]
+    if not played:
+        first = iso(replay.arrivals[0].at)
+        raise click.ClickException(f"nothing in {file} comes before --until: its first event is of {first}")
     try:
         if as_json:
             sys.stdout.buffer.writelines(row + b"\n" for row in rows(program, played, end))
@@ -52,7 +56,7 @@ def command(site: Path, file: str, until: str | None, as_json: bool) -> None:
         found = census(program, played, end)
     except PartFailed as error:
         raise click.ClickException(str(error)) from None
-    seen = Seen(first=played[0].at if played else end, last=played[-1].at if played else end, until=end, census=found)
+    seen = Seen(first=played[0].at, last=played[-1].at, until=end, census=found)
     live = [campaign for campaign in checked.site.campaigns if campaign.status not in ("draft", "archived")]
     click.echo(summary(seen, live, [*_about(replay, found), *found.oddities.sentences()]))
 
@@ -77,7 +81,9 @@ def _end(until: str | None, replay: Replay) -> int:
     span = duration_ms(until)
     at = instant_ms(until) if span is None else last + span
     if at is None:
-        raise click.BadParameter(f"{until!r} is neither a time such as 2026-01-31T12:00:00Z nor a duration ({FORMS})")
+        raise click.BadParameter(
+            f"{until!r} is neither a time such as 2026-01-31T12:00:00Z nor a duration ({FORMS})", param_hint="--until"
+        )
     return at
 
 

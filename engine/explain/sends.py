@@ -9,7 +9,7 @@ from actors import zone
 from actors.address import valid_address
 from actors.frequency import capped_until, cooling_until
 from actors.local import time_zone
-from actors.policy import Objection, address, objections
+from actors.policy import Objection, address, missing, objections
 from actors.state import Run
 from engine.explain import words
 from engine.explain.expressions import Walk
@@ -66,6 +66,8 @@ class Checks:
         if self._program.holdout:
             saw = "held out: enrolled and measured, never sent to" if "holdout" in self._objections else "not held out"
             checks.append(self._check("holdout", saw))
+        if self._send.printed:
+            checks.append(self._values())
         if self._send.purpose == "marketing":
             checks += [*self._caps(), *self._cooldown(), *self._quiet_hours()]
         if self._program.shadow:
@@ -87,6 +89,8 @@ class Checks:
         given = told.get("marketing") if isinstance(told, dict) else None
         wanted = "a yes" if self._policy.marketing_opt_in else "only that there is no no"
         saw = f"user.consent.marketing is {words.value(given)}; the policy wants {wanted}"
+        if told is not None and not isinstance(told, dict):
+            saw = f"user.consent is {words.value(told)}, and only an object such as {{marketing: true}} says anything"
         if send.topic in actor.unsubscribed:
             saw += f"; unsubscribed from {send.topic}"
         return self._check("no_consent", saw, "consent")
@@ -106,6 +110,11 @@ class Checks:
         suppressed = "suppressed" in self._objections
         saw = "it bounced for good, or its owner complained" if suppressed else "not suppressed"
         return self._check("suppressed", saw, "suppression")
+
+    def _values(self) -> Part:
+        unknown = missing(self._moment.scope(self._run), self._send)
+        saw = f"the template prints {words.joined(unknown)} with no default, and that is not known"
+        return self._check("render_error", saw if unknown else "all that it prints is known", "template")
 
     # --- how often, and when -------------------------------------------------------------------------------------------
 

@@ -386,6 +386,8 @@ class TemplateInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     channel: Literal["email", "push"]
     names: frozenset[str]
+    printed: frozenset[tuple[str, str]] = frozenset()
+    """`user.x`, `entry.x` and `data.x` that it prints whatever else is so, and with no default: (root, x)."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,7 +51,7 @@ class Compiler:
         self._plan = Plan(self._collections)
         self._expressions = Expressions(self._collections, self._segments, self._plan)
         self._patterns = Patterns(self._expressions, self._plan)
-        self._templates = {(info.channel, info.name): info.names for info in site.templates or ()}
+        self._templates = {(info.channel, info.name): info for info in site.templates or ()}
 
     def program(self, only: Sequence[str] | None) -> compiled.Program:
         campaigns = tuple(
@@ -213,7 +213,8 @@ class Compiler:
         )
 
     def send(self, step: ast.SendStep, campaign: ast.Campaign) -> compiled.SendMessage:
-        names = self._templates.get((step.channel, step.template), frozenset())
+        template = self._templates.get((step.channel, step.template))
+        names = template.names if template is not None else frozenset()
         return compiled.SendMessage(
             step=f"send {step.template}",
             channel=step.channel,
@@ -224,6 +225,7 @@ class Compiler:
             topic=step.topic or campaign.topic or campaign.id,
             purpose=step.purpose or campaign.purpose,
             collections=tuple((name, self._seen_by_template(name)) for name in self._collections if name in names),
+            printed=tuple(sorted(template.printed)) if template is not None else (),
         )
 
     def _seen_by_template(self, name: str) -> Evaluate:

@@ -107,7 +107,7 @@ class Context(msgspec.Struct, kw_only=True):
         try:
             tree = parse_pattern(str(scalar.value), self.aliases, self.known.collections)
         except LanguageError as error:
-            self.tell(scalar, error.at, str(error))
+            self.tell(scalar, error.at, str(error) + _cut_off(scalar, str(scalar.value), error))
             return None
         self.pending.append(
             lambda: check_pattern(tree, place, self.known, lambda at, what: self.tell(scalar, at, what))
@@ -133,6 +133,7 @@ def _cut_off(scalar: Scalar, text: str, error: LanguageError) -> str:
     """What to say where YAML has taken a comma of the expression for the end of the value."""
     following = scalar.source.text[scalar.end : scalar.end + 100].lstrip(" ")
     quoted = scalar.source.text[scalar.start : scalar.start + 1] in ("'", '"')
-    if error.at < len(text.rstrip()) or quoted or not following.startswith(","):
+    at_its_end = error.at >= len(text.rstrip()) or "closing quote" in str(error)
+    if not at_its_end or quoted or not following.startswith(","):
         return ""
     return "; within { } or [ ] a `,` ends a value, so put the whole expression into quotes"

@@ -116,6 +116,8 @@ def _unexpected(text: str, error: UnexpectedToken) -> LanguageError:
         message = f"{what}: expected {_listed(expected)}{_limit(accepted)}"
         return LanguageError(message, text, len(text.rstrip()), expected=expected)
     came = str(token)
+    if came in ("<", ">") and text[:at].rstrip().endswith("="):
+        return LanguageError(f"`={came}` is written `{came}=`", text, at, expected=expected, came=came)
     if accepted & _OPERATORS and token.type in _OPERATORS:
         message = f"`{came}` cannot follow a comparison: join comparisons by `and` or `or`"
         return LanguageError(message, text, at, expected=expected, came=came)

@@ -24,6 +24,9 @@ FRONT_MATTER: Final = ("subject", "preheader", "from", "reply_to")
 NAMES: Final = frozenset({"user", "entry", "run", "data", "unsubscribe_url", "user_name", "currency"})
 """What every template sees, beside the collections."""
 
+PRINTED_ROOTS: Final = ("user", "entry", "data")
+"""Objects whose values are known when a send is decided."""
+
 FUNCTIONS: Final = {"range"}
 """Functions that a template may call."""
 
@@ -96,6 +99,7 @@ class _Reader:
         self._names: set[str] = set()
         self._data: set[str] = set()
         self._run: set[str] = set()
+        self._printed: set[tuple[str, str]] = set()
 
     def read(self, channel: Literal["email", "push"], name: str) -> None:
         key = (channel, name)
@@ -105,7 +109,8 @@ class _Reader:
             self._found.subjects.add(key)
         known = self._found.infos.get(key)
         names = frozenset(self._names | (known.names if known else frozenset()))
-        self._found.infos[key] = TemplateInfo(name=name, channel=channel, names=names)
+        printed = frozenset(self._printed | (known.printed if known else frozenset()))
+        self._found.infos[key] = TemplateInfo(name=name, channel=channel, names=names, printed=printed)
         self._found.data.setdefault(key, set()).update(self._data)
         self._found.run.setdefault(key, set()).update(self._run)
 
@@ -178,6 +183,7 @@ class _Reader:
         self._names |= names
         self._data |= _needed(tree, "data")
         self._run |= _needed(tree, "run")
+        self._printed |= _printed(tree)
         known = NAMES | FUNCTIONS | self._context.known.collections.keys()
         called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
         for name in sorted(names - known):
@@ -214,6 +220,20 @@ def _needed(tree: nodes.Template, name: str) -> set[str]:
         *(node for node in tree.find_all(nodes.Filter) if node.name in ("default", "d")),
     ]
     return _parts_of(tree, name).keys() - {part for node in asking for part in _parts_of(node, name)}
+
+
+def _printed(tree: nodes.Template) -> set[tuple[str, str]]:
+    """`{{ user.x }}` and its like as they stand, outside of all that may leave them out: without a value rendering fails."""
+    own = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+    shown = (one for node in tree.body if isinstance(node, nodes.Output) for one in node.nodes)
+    return {
+        (one.node.name, one.attr)
+        for one in shown
+        if isinstance(one, nodes.Getattr)
+        and isinstance(one.node, nodes.Name)
+        and one.node.name in PRINTED_ROOTS
+        and one.node.name not in own
+    }
 
 
 def _parts_of(node: nodes.Node, name: str) -> dict[str, int]:

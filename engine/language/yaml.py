@@ -31,6 +31,12 @@ _HEXADECIMAL: Final = re.compile(r"0x[0-9a-fA-F]{1,30}")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]{1,300}|[0-9]{1,300}(\.[0-9]{0,300})?)([eE][-+]?[0-9]{1,5})?")
 _SPECIAL: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
+_HINTS: Final = {
+    "mapping values are not allowed": ": a text with `: ` in it needs quotes, or this line begins too far to the right",
+    "found character '\\t'": ": indent with spaces",
+}
+"""What PyYAML says of the likeliest mistakes -> how to mend them."""
+
 _OPENING = (yaml.events.MappingStartEvent, yaml.events.SequenceStartEvent)
 
 
@@ -85,7 +91,8 @@ def load_yaml(file: str, data: bytes | str) -> Value:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         context = f" ({error.context})" if error.context else ""
-        raise YamlError(source.problem(mark.index if mark else 0, f"no YAML: {error.problem}{context}")) from None
+        hint = next((hint for said, hint in _HINTS.items() if said in str(error.problem)), "")
+        raise YamlError(source.problem(mark.index if mark else 0, f"no YAML: {error.problem}{context}{hint}")) from None
     except yaml.reader.ReaderError as error:
         at = min(error.position, len(source.text))
         raise YamlError(source.problem(at, f"no YAML: the character {error.character!r} is not allowed")) from None

@@ -72,7 +72,7 @@ def test_event_names_are_understood_as_live(sim: Simulation) -> None:
 
 
 def test_what_is_told_after_a_wait_is_later_than_what_rang(sim: Simulation) -> None:
-    sim.track("ann", "product_added", price=60)
+    sim.track("ann", "product_added", price=60, name="Lamp")
     assert [mail.template for mail in sim.advance("30m")] == ["reminder"]
     sim.track("ann", "order_completed")
     assert [row["decision"] for row in sim.ledger(user="ann")][-1] == "finished"
@@ -90,7 +90,7 @@ def test_everybody_is_known_unless_the_test_says_otherwise(shop: Path) -> None:
     sim = Simulation(shop, known=False)
     sim.track("ann", "product_added", price=60)
     sim.identify("bob", email="bob@shop.example", consent={"marketing": True})
-    sim.track("bob", "product_added", price=60)
+    sim.track("bob", "product_added", price=60, name="Lamp")
     sim.advance("1h")
     assert [mail.to for mail in sim.sent(channel="email")] == ["bob@shop.example"]
     assert [row["reason"] for row in sim.ledger(user="ann", decision="skipped")] == ["no_consent"]
@@ -218,10 +218,10 @@ def test_importing_cuebird_is_cheap() -> None:
 
 SCENARIOS = """\
 - scenario: a cart that is left
-  events: {0s: {product_added: {price: 60}}}
+  events: {0s: {product_added: {price: 60, name: Lamp}}}
   expect: {sent: [{at: 30m}]}
 - scenario: a cart that is bought, wrongly expected
-  events: {0s: {product_added: {price: 60}}, 5m: order_completed}
+  events: {0s: {product_added: {price: 60, name: Lamp}}, 5m: order_completed}
   expect: {sent: [{at: 30m}]}
 """
 

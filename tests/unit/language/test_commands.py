@@ -326,14 +326,14 @@ def test_the_summary_tells_of_rules_and_rollouts(shop: Path) -> None:
     start = told.index("rehearsal (shadow): y")
     assert told[start : start + 5] == [
         "rehearsal (shadow): y",
-        "  entered                2  by 1 people",
+        "  entered                2  by 1 person",
         "  sent                   0",
         "  had to wait            1  a cap was full 1",
         "  not sent               2  a shadow sends nothing 2",
     ]
     start = told.index("seen (canary 100%): x")
     assert told[start + 1 : start + 5] == [
-        "  entered                2  by 1 people",
+        "  entered                2  by 1 person",
         "  assigned               2  a 2",
         "  sent                   2  2 by push",
         "  had to wait            1  a cap was full 1",

@@ -40,6 +40,7 @@ DURATIONS = "500ms, 30s, 10m, 2h, 30d, 2w, or joined as in 1h30m"
         ("count(x where a = 1 last 10m)", 21, "expected `,` or `)`, came `last`"),
         ('a = "b', 5, "unexpected '\"': this text has no closing quote"),
         ("a && b", 3, "unexpected '&': write `and`"),
+        ("a => 2", 4, "`=>` is written `>=`"),
         (
             "idle > $idle",
             8,

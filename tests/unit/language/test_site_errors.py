@@ -105,6 +105,13 @@ def test_all_problems_of_all_files_are_told_at_once() -> None:
                 "2:32: `entry` has no key `last 1h) > 2`",
             ],
         ),
+        (
+            "why: x\nentry: {event: a, if: b = \"c, d\"}\nsteps: [{exit: x}]\n",
+            [
+                "2:27: unexpected '\"': this text has no closing quote; within { } or [ ] a `,` ends a value, so put the whole expression into quotes",
+                "2:31: `entry` has no key `d\"`",
+            ],
+        ),
         (GOOD + "exit_when: [a, b then c]\n", ["4:24: it ends too soon: expected `then` or `within`; say in how long, as in `within 48h`"]),
         (GOOD + "exit_when: entered segment(\"vpi\")\n", ['4:28: there is no segment "vpi"; profile.yaml names none']),
         (GOOD + "exit_when: order_completed where cart = entri.id and x = run.snet\n", ["4:58: `run.snet` does not exist; did you mean `sent`?"]),

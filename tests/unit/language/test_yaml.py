@@ -90,7 +90,11 @@ def test_an_empty_file_is_null() -> None:
         (b"a: 1\nb: \xff", "f.yaml:2:4: not UTF-8: invalid start byte"),
         (
             "a: 1\n\tb: 2",
-            "f.yaml:2:1: no YAML: found character '\\t' that cannot start any token (while scanning for the next token)",
+            "f.yaml:2:1: no YAML: found character '\\t' that cannot start any token (while scanning for the next token): indent with spaces",
+        ),
+        (
+            "why: late: really",
+            "f.yaml:1:10: no YAML: mapping values are not allowed here: a text with `: ` in it needs quotes, or this line begins too far to the right",
         ),
         ("[" * 100_000, "f.yaml:1:65: nested more than 64 deep"),
         ("? " * 5_000, "f.yaml:1:129: nested more than 64 deep"),
