@@ -8,7 +8,6 @@ The user's history is ordered by (occurred, ordinal): when it happened, then in 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
@@ -55,7 +54,8 @@ def slot_key(text: str) -> int:
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest `keep` of an event: rows `[occurred, ordinal, *values of properties]`, oldest first."""
+    """The newest `keep` of an event, in one flat list: `occurred, ordinal, *values of properties, occurred, …`, oldest first.
+    (A list for each would weigh as much again as what is in it.)"""
 
     key: int
     event: str
@@ -79,21 +79,26 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.properties:
             row.append(scope.properties.get(name))
         if state is None:
-            return [row]
-        if state[-1][0] <= occurred:
-            state.append(row)
-        else:
-            insort(state, row, key=_place)
-        if len(state) > self.keep:
-            del state[0]
+            return row
+        width = len(row)
+        place = len(state)
+        while place and state[place - width] > occurred:
+            place -= width
+        state[place:place] = row
+        if len(state) > self.keep * width:
+            del state[:width]
         if self.horizon:
-            oldest = scope.now - self.horizon
-            while len(state) > 1 and state[0][0] <= oldest:
-                del state[0]
+            oldest, first = scope.now - self.horizon, 0
+            while first < len(state) - width and state[first] <= oldest:
+                first += width
+            if first:
+                del state[:first]
         return state
 
     def merged(self, ours: Any, theirs: Any) -> Any:
-        return sorted((ours or []) + (theirs or []), key=_place)[-self.keep :] or None
+        width = 2 + len(self.properties)
+        rows = sorted(rows_after(ours, width, *BEGINNING) + rows_after(theirs, width, *BEGINNING), key=_place)
+        return [value for row in rows[-self.keep :] for value in row] or None
 
     def joined(self, other: Any) -> Log:
         horizon = 0 if not (self.horizon and other.horizon) else max(self.horizon, other.horizon)
@@ -104,13 +109,20 @@ def _place(row: Any) -> tuple[int, int]:
     return (row[0], row[1])
 
 
-def rows_after(state: Any, occurred: int, ordinal: int) -> list[Any]:
-    """The rows of a log that come after a place in the history."""
+BEGINNING: Final = (-1, -1)
+"""The place in the history that all comes after."""
+
+
+def rows_after(state: Any, width: int, occurred: int, ordinal: int) -> list[list[Any]]:
+    """The rows of a log, each so wide, that come after a place in the history; oldest first."""
     if not state:
         return []
-    # A row is a list that begins with its place, so it stands behind this shorter one from the next place on.
-    first = bisect_left(state, [occurred, ordinal + 1])
-    return state[first:] if first else state  # type: ignore[no-any-return]
+    place = len(state)
+    while place and (
+        state[place - width] > occurred or (state[place - width] == occurred and state[place - width + 1] > ordinal)
+    ):
+        place -= width
+    return [state[at : at + width] for at in range(place, len(state), width)]
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.compiled_patterns import Absence, AllOf, EventPattern, Match, Sequence, Silence, Timed, Unmatched
+from actors.memory import rows_after
 from actors.shared import shared
 from actors.state import Actor, Run
 from actors.work import Work
@@ -218,8 +219,8 @@ def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None)
 
 def _answered(actor: Actor, pattern: Absence, place: list[int]) -> bool:
     """Whether the absent event is known to have come after `place` already: it was told before its first."""
-    state = actor.memory.get(pattern.last_absent) or ()
-    return any(place < [row[0], row[1]] and row[0] <= place[0] + pattern.within for row in state)
+    state = actor.memory.get(pattern.last_absent)
+    return any(occurred <= place[0] + pattern.within for occurred, _ in rows_after(state, 2, *place))
 
 
 # --- by time ----------------------------------------------------------------------------------------------------------
@@ -244,7 +245,7 @@ def _last(pattern: Silence, holder: Holder, actor: Actor, since: int) -> int:
         found = actor.last_seen
     else:
         state = actor.memory.get(pattern.last)
-        found = state[-1][0] if state else 0
+        found = state[-2] if state else 0
     return max(found or actor.first_seen, since)
 
 

@@ -101,7 +101,7 @@ def last_activity(work: Work, run: Run, instruction: WaitIdle) -> int:
     if instruction.of is None:
         return work.actor.last_seen
     states = (work.actor.memory.get(slot.key) for slot in instruction.of)
-    return max((state[-1][0] for state in states if state), default=run.occurred)
+    return max((state[-2] for state in states if state), default=run.occurred)
 
 
 def advance(work: Work, run: Run, campaign: Campaign) -> None:

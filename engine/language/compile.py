@@ -160,11 +160,16 @@ class Compiler:
         patterns = self.patterns(goal.patterns, campaign, in_run=True)
         return compiled.Goal(
             patterns=patterns,
-            told=self._told(goal.patterns, patterns, goal.value, keep=GOALS_KEEP),
+            told=self._told(goal.patterns, patterns, goal.value, keep=self._goals_kept(goal)),
             within=None if goal.within is None else round(goal.within * 1000),
             value=goal.value,
             go_on=goal.go_on,
         )
+
+    def _goals_kept(self, goal: ast.Goal) -> int:
+        """The newest alone, where none can have come after its window and none is worth more than another."""
+        late = self._site.policy.lateness
+        return 1 if goal.value is None and (goal.within is None or goal.within >= late) else GOALS_KEEP
 
     def _told(
         self,

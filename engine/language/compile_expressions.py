@@ -229,7 +229,8 @@ class Expressions:
         horizon = horizon or _horizon(window)
         if where is None or self.is_about_the_event(where):
             key = self._log(event, where, horizon, properties, keep)
-            return lambda scope: rows_after(scope.actor.memory.get(key), *bound(scope))
+            width = 2 + len(properties)
+            return lambda scope: rows_after(scope.actor.memory.get(key), width, *bound(scope))
         asked = tuple(sorted({*properties, *self._own_names(where)}))
         test = self.compile(where, in_run=in_run, in_where=True)
         key = self._plan.log(event, None, None, asked, keep=max(keep, FILTERED_KEEP), horizon_ms=horizon)
@@ -238,7 +239,7 @@ class Expressions:
         def filtered(scope: Scope) -> list[list[object]]:
             found = []
             own = scope.looking_at(None)
-            for row in rows_after(scope.actor.memory.get(key), *bound(scope)):
+            for row in rows_after(scope.actor.memory.get(key), 2 + len(asked), *bound(scope)):
                 scope.looking_at(dict(zip(asked, row[2:], strict=True)))
                 if test(scope):
                     found.append([row[0], row[1], *(row[place] for place in places)])
@@ -302,7 +303,7 @@ class Expressions:
             return lambda scope: total(scope.actor.memory.get(key), function)
         if function == "count" and about_event and node.window is not None and node.window.kind == "last":
             key = self._log(node.event, node.where, _horizon(node.window), (of,) if of else (), keep)
-            return count_within(key, round(node.window.seconds * 1000))
+            return count_within(key, 3 if of else 2, round(node.window.seconds * 1000))
         rows = self.rows(node.event, node.where, node.window, in_run, (of,) if of else (), keep)
         if function == "count":
             return lambda scope: len(rows(scope))

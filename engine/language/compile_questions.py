@@ -32,29 +32,29 @@ def against_number(
 
 
 def newest_after(key: int, bound: Bound, wanted: bool) -> Evaluate:
-    """Whether the newest of a log came after the beginning of a window."""
+    """Whether the newest of a log without properties came after the beginning of a window."""
 
     def newest(scope: Scope) -> bool:
         state = scope.actor.memory.get(key)
         if not state:
             return not wanted
-        row = state[-1]
-        return ((row[0], row[1]) > bound(scope)) is wanted
+        return ((state[-2], state[-1]) > bound(scope)) is wanted
 
     return newest
 
 
-def count_within(key: int, span: int) -> Evaluate:
-    """How many of a log lie in the last `span` ms. It is in order, and what has left has mostly been trimmed."""
+def count_within(key: int, width: int, span: int) -> Evaluate:
+    """How many of a log, whose rows are so wide, lie in the last `span` ms. It is in order, and what has left has mostly been
+    trimmed."""
 
     def count(scope: Scope) -> int:
         state = scope.actor.memory.get(key)
         if not state:
             return 0
-        since, first, rows = scope.now - span, 0, len(state)
-        while first < rows and state[first][0] <= since:
-            first += 1
-        return rows - first
+        since, first, end = scope.now - span, 0, len(state)
+        while first < end and state[first] <= since:
+            first += width
+        return (end - first) // width
 
     return count
 
@@ -78,9 +78,9 @@ def local_time(scope: Scope, moment: object, read: Callable[[int, str], int]) ->
 
 
 def last_place(scope: Scope, key: int) -> tuple[int, int]:
-    """Where in the history an event last came; the beginning if it never did."""
+    """Where in the history an event last came, by a log without properties; the beginning if it never did."""
     state = scope.actor.memory.get(key)
-    return (state[-1][0], state[-1][1]) if state else ALWAYS
+    return (state[-2], state[-1]) if state else ALWAYS
 
 
 def score_now(scope: Scope, key: int, half_life: int) -> float:

@@ -19,7 +19,7 @@ def test_the_newest_128_are_known_and_no_others() -> None:
         newest = range(max(0, number - IDS_MAX + 1), number + 1)
         if number % 97 == 0:
             assert [old for old in range(number + 5) if knows(recent, digest(f"message {old}"))] == list(newest)
-    assert len(recent) == 8 * IDS_MAX
+    assert len(recent) == len(digest("message")) * IDS_MAX
 
 
 def test_nothing_is_known_of_an_empty_memory() -> None:
