@@ -9,12 +9,12 @@ from __future__ import annotations
 import msgspec
 
 from actors import history
-from actors.compiled_patterns import EventPattern
+from actors.compiled_patterns import EventPattern, Match
 from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
 from actors.memory import remember
 from actors.migration import MIGRATED, migrate
-from actors.patterns import Found, passed, told
+from actors.patterns import Found, at_hand, passed, told
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
 from actors.recent import digest, knows, with_digest
@@ -162,16 +162,23 @@ def _enrol(work: Work, entries: tuple[tuple[Campaign, EventPattern], ...]) -> No
     """One event gives at most one entry into a campaign, whichever of its patterns matched first. All patterns are told
     before anybody enters: what a step sets does not change what has matched."""
     actor = work.actor
-    matched = [
-        (campaign, found)
-        for campaign, pattern in entries
-        if (not campaign.side or is_for(campaign, actor)) and (found := told(work, pattern, actor, None)) is not None
-    ]
+    matched: list[tuple[Campaign, Found]] = []
+    plain: Found | None = None
+    for campaign, pattern in entries:
+        if campaign.side and not is_for(campaign, actor):
+            continue
+        if pattern.__class__ is Match and pattern.where is None:
+            # The index has led here by the event's name: the usual entry asks no more.
+            if plain is None:
+                plain = at_hand(work)
+            matched.append((campaign, plain))
+        elif (found := told(work, pattern, actor, None)) is not None:
+            matched.append((campaign, found))
     entered: set[str] = set()
-    for campaign, found in matched:
+    for campaign, match in matched:
         if campaign.id not in entered:
             entered.add(campaign.id)
-            enter(work, campaign, found)
+            enter(work, campaign, match)
 
 
 def _by_priority(work: Work, runs: list[Run]) -> list[Run]:

@@ -53,7 +53,7 @@ def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> 
     """Let the pattern take in the event at hand; the match it completes now, if it does."""
     match pattern:
         case Match():
-            return _at_hand(work) if fits(work, pattern, run) else None
+            return at_hand(work) if fits(work, pattern, run) else None
         case Sequence():
             return _told_sequence(work, pattern, holder, run)
         case AllOf():
@@ -67,7 +67,8 @@ def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> 
             return None
 
 
-def _at_hand(work: Work) -> Found:
+def at_hand(work: Work) -> Found:
+    """The event at hand, as a match that it completes."""
     assert work.event is not None
     return Found(work.event.body, work.occurred, work.ordinal)
 
@@ -97,7 +98,7 @@ def _told_sequence(work: Work, pattern: Sequence, holder: Holder, run: Run | Non
     if last > 1:
         _pass_over(work, pattern, holder, fitting, kept, used)
     _store(holder, pattern.key, kept)
-    return _at_hand(work) if used is not None else None
+    return at_hand(work) if used is not None else None
 
 
 def _pass_over(
@@ -161,7 +162,7 @@ def _told_all(work: Work, pattern: AllOf, holder: Holder, run: Run | None) -> Fo
         chosen = _companions(work, pattern, kept, step)
         if chosen is not None:
             _store(holder, pattern.key, [one for one in kept if [one[1], one[2]] not in chosen])
-            return _at_hand(work)
+            return at_hand(work)
     kept += [[step, work.occurred, work.ordinal] for step in fitting]
     kept.sort(key=lambda one: (one[1], one[2]))
     _store(holder, pattern.key, kept)
