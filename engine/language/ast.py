@@ -1,8 +1,7 @@
 """The abstract syntax of a site: what the parsers make and what compile, check and explain walk.
 
-Every expression and pattern node knows where it stands (`at`: offset in the text it was parsed from), so that a
-message about it can put a caret under the place. Nodes are frozen values: equal text gives equal nodes but for `at`.
-"""
+Expression and pattern nodes know where they stand (`at`: offset in their text), so that a message can put a caret under
+the place. Nodes are frozen values: equal text gives equal nodes but for `at`."""
 
 from __future__ import annotations
 
