@@ -75,17 +75,15 @@ def objections(scope: Scope, run: Run, campaign: Campaign, send: SendMessage) ->
 
 def missing(scope: Scope, send: SendMessage) -> list[str]:
     """What the template prints and nobody has told: `user.first_name`. `scope.run` is the send's."""
-    return [f"{root}.{name}" for root, name in send.printed if _printed(scope, send, root, name) is None]
+    return [f"{root}.{name}" for root, name in send.printed if not _is_known(scope, send, root, name)]
 
 
-def _printed(scope: Scope, send: SendMessage, root: str, name: str) -> object:
+def _is_known(scope: Scope, send: SendMessage, root: str, name: str) -> bool:
     if root == "data":
-        return next((value(scope) for known, value in send.data if known == name), None)
+        return any(known == name and value(scope) is not None for known, value in send.data)
     if root == "entry":
-        return scope.entry.get(name)
-    if name in ("id", "first_seen", "last_seen"):
-        return scope.actor.user
-    return scope.actor.traits.get(name)
+        return scope.entry.get(name) is not None
+    return name in ("id", "first_seen", "last_seen") or scope.actor.traits.get(name) is not None
 
 
 def _timely(scope: Scope, send: SendMessage) -> Iterator[Objection]:

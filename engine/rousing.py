@@ -19,6 +19,8 @@ from persistence.interface import StorageFull, Store
 
 LOOKED_AT: Final = 2_000
 """Users whose positions are read in one query: who waits to be loaded waits no longer than that takes."""
+TOLD_AT_ONCE: Final = 250
+"""Nothing comes between the turns of one batch: so many are brought in and taken in some milliseconds."""
 
 
 class Rousing:
@@ -72,7 +74,10 @@ class Rousing:
         await self._written(since)
         last = ""
         while users := await self._store.positions(last, LOOKED_AT):
-            await stored(self._submit, [_roused(user, since) for user, position in users if position < since])
+            behind = [user for user, position in users if position < since]
+            for start in range(0, len(behind), TOLD_AT_ONCE):
+                some = behind[start : start + TOLD_AT_ONCE]
+                await stored(self._submit, [_roused(user, since) for user in some])
             last = users[-1][0]
 
 
