@@ -18,6 +18,8 @@ from ingress.speaker import Speaker
 
 AUDIENCE = "cuebird"
 SECRET_BYTES_MIN = 32
+SECONDS_MAX = 253_402_300_799
+"""End of the year 9999. Who tells milliseconds where seconds are asked for is beyond it."""
 
 
 class Denied(Exception):
@@ -113,7 +115,7 @@ class KeyRing(msgspec.Struct, frozen=True, kw_only=True):
             speaker,
             proven=str(claims["sub"]),
             email=email if isinstance(email, str) else "",
-            expires_ms=int(float(claims["exp"]) * 1000),
+            expires_ms=_moment_ms(claims["exp"]),
         )
 
     def allows(self, origin: str) -> bool:
@@ -167,7 +169,12 @@ def _origin_fits(key: WriteKey, origin: str | None) -> bool:
 
 
 def _in_time(claims: dict[str, Any], now: int) -> bool:
-    try:
-        return float(claims["exp"]) * 1000 > now and float(claims.get("nbf", 0)) * 1000 <= now
-    except (TypeError, ValueError, OverflowError):
-        return False
+    expires, begins = _moment_ms(claims["exp"]), _moment_ms(claims.get("nbf", 0))
+    return expires is not None and begins is not None and begins <= now < expires
+
+
+def _moment_ms(claim: object) -> int | None:
+    """A NumericDate (RFC 7519) in milliseconds; None: it is no number, or beyond the year 9999."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float) or not abs(claim) <= SECONDS_MAX:
+        return None
+    return int(claim * 1000)

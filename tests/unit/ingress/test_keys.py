@@ -65,6 +65,42 @@ def test_a_proof_that_does_not_hold_is_refused_in_the_same_words(bad: str) -> No
         KEYS.speaker(bad, origin=SHOP, now=NOW)
 
 
+def signed(claims: str) -> str:
+    """A proof whose claims are this JSON, or what is not quite JSON."""
+    told = b".".join(urlsafe_b64encode(part.encode()).rstrip(b"=") for part in ('{"alg":"HS256","typ":"JWT"}', claims))
+    mac = urlsafe_b64encode(hmac.new(SECRET.encode(), told, hashlib.sha256).digest()).rstrip(b"=")
+    return (told + b"." + mac).decode()
+
+
+ODD = ["1e308", "-1e308", "NaN", "Infinity", "-Infinity", "-1", "9" * 30, "9" * 400, "9" * 5_000, "4000000000000",
+       "true", "null", "[]", "{}", '"x"', '"1e308"', "[[]]", '["x",5]', "[" * 5_000 + "]" * 5_000, "x"]  # fmt: skip
+"""What a claim may be and be signed for: by a shop that is mistaken, not by an attacker."""
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "aud", "sub"])
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:16])
+def test_a_claim_that_cannot_be_one_is_no_proof(claim: str, odd: str) -> None:
+    good = {"sub": '"ann"', "exp": "4000000000", "aud": '"cuebird"'}
+    claims = ",".join(f'"{name}":{value}' for name, value in (good | {claim: odd}).items())
+    if (claim, odd) in {("nbf", "-1"), ("sub", '"x"'), ("sub", '"1e308"')}:
+        assert KEYS.speaker(signed(f"{{{claims}}}"), origin=SHOP, now=NOW).proven
+        return
+    with pytest.raises(Unauthorized, match="the proof does not hold"):
+        KEYS.speaker(signed(f"{{{claims}}}"), origin=SHOP, now=NOW)
+
+
+@pytest.mark.parametrize("claim", ["iat", "iss", "jti", "email", "name"])
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:16])
+def test_a_claim_that_is_not_needed_may_be_odd_and_harms_nobody(claim: str, odd: str) -> None:
+    try:
+        speaker = KEYS.speaker(
+            signed(f'{{"sub":"ann","exp":4000000000,"aud":"cuebird","{claim}":{odd}}}'), origin=SHOP, now=NOW
+        )
+    except Unauthorized:
+        return
+    assert (speaker.proven, type(speaker.email)) == ("ann", str)
+
+
 def test_a_public_key_cannot_be_used_as_a_secret() -> None:
     private = Ed25519PrivateKey.generate()
     pem = private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
