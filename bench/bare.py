@@ -104,7 +104,7 @@ class Events(Decode):
             sent_at=milliseconds(frame.sent_at, "sentAt") if frame.sent_at is not None else None,
             speaker=SPEAKER,
             checked=not scan.suspicious(data),
-            shallow=scan.shallow(data),
+            plain=scan.plain(data, self._normalizer.sizes.plain_bytes_max),
         )
         assert batch is not None, "the canonical workload is made of Segment messages"
         return batch.messages

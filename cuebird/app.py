@@ -173,7 +173,7 @@ async def open_app(
             boot=boot,
         )
         decided.to = dispatcher.wake
-        normalizer = Normalizer(aliases=engine.program.aliases, lateness_ms=engine.program.policy.lateness)
+        normalizer = Normalizer(engine.program.aliases, engine.program.policy.lateness, settings.ingress)
         reload = Reload(
             site_path,
             site,

@@ -13,6 +13,7 @@ import msgspec
 from actors.event import Event
 from engine.garbage import uncollected
 from engine.recording import Arrival
+from ingress import scan
 from ingress.instants import milliseconds
 from ingress.messages import Normalizer
 from ingress.rejection import Rejected
@@ -129,7 +130,7 @@ def _events(normalizer: Normalizer, raw: bytes, number: int) -> tuple[int, list[
         raw = raw.removeprefix(b"\xef\xbb\xbf")
     raw = raw.strip()
     try:
-        line = _decode_line(raw)
+        line = _decode_line(scan.well_formed(raw))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         # The normaliser says better what is wrong with it.
         normalizer.message(raw, received_at=EARLIEST_MS)

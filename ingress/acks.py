@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,8 @@ from engine.submit import Receipt
 from ingress import frames
 from ingress.rejection import Rejection
 from ingress.taking import Batch
+
+NEVER: Final = 2**63
 
 
 class Pending(msgspec.Struct, gc=False):
@@ -38,12 +41,12 @@ class Acks:
         """Messages begun and not settled."""
         self.acked = 0
         """Everything up to this id is stored. It stops before a frame that was refused: a client that lost our `err`
-        and resumed behind it would never send that frame again."""
+        and resumed behind it would never send that frame again, nor know why."""
         self.said_bytes = 0
         """What waits in `frames`, in characters."""
         self._credit_max = credit_max
         self._pending: deque[Pending] = deque()
-        self._refused = False
+        self._refused_from = NEVER
         self._said: list[str] = []
         self._id = 0
         self._taken = 0
@@ -55,12 +58,16 @@ class Acks:
         self._pending.append(pending)
         return pending
 
+    def refuse(self, frame_id: int) -> None:
+        """A frame that was answered by an `err`."""
+        self._refused_from = min(self._refused_from, frame_id)
+
     def settle(self, pending: Pending, receipt: Receipt, retry_ms: int) -> None:
         pending.receipt = receipt
         self.in_flight -= pending.messages
         if receipt.refused is not None:
             # Before any ok that covers its id, and without waiting for the frames before it.
-            self._refused = True
+            self.refuse(pending.id)
             self._say_ok()
             text = f"nothing of this frame was stored: {receipt.refused}"
             self._say(frames.err(receipt.refused, text, frame_id=pending.id, retry_ms=receipt.retry_ms or retry_ms))
@@ -82,7 +89,7 @@ class Acks:
             return
         taken, duplicates = counted(pending.messages, pending.extra, receipt)
         self._id = pending.id
-        if not self._refused:
+        if pending.id < self._refused_from:
             self.acked = pending.id
         self._taken += taken
         self._duplicates += duplicates

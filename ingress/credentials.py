@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingress import parts
 from ingress.answers import error_answer
 from ingress.keys import Denied, KeyRing
 from ingress.speaker import Speaker
@@ -84,11 +86,31 @@ def _query_key(query: QueryParams) -> str:
 def _body_key(body: bytes) -> str:
     try:
         peek = _decode(body)
-        for found in (peek, *(_decode(first) for first in (peek.batch or [])[:1])):
-            for value in (found.write_key, found.api_key, found.token):
-                if isinstance(value, str) and value:
-                    return value
+        found = [peek, *(_decode(first) for first in (peek.batch or [])[:1])]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        # What is wrong with it is said by the normaliser, to callers with a key.
-        return ""
+        # What is wrong with it is said by the normaliser, to callers with a key: it may be one message of many.
+        found = _peeks(body.lstrip())
+    for peek in found:
+        for value in (peek.write_key, peek.api_key, peek.token):
+            if isinstance(value, str) and value:
+                return value
     return ""
+
+
+def _peeks(body: bytes) -> list[_Peek]:
+    """The same of a body that no decoder takes."""
+    told = parts.members(body).values if body[:1] == b"{" else {}
+    first = parts.split(told.get("batch", b""), 0).parts[:1]
+    return [_peek(told), *(_peek(parts.members(message).values) for message in first)]
+
+
+def _peek(told: Mapping[str, bytes]) -> _Peek:
+    write_key, api_key, token = (_text(told.get(key, b"")) for key in ("writeKey", "api_key", "token"))
+    return _Peek(write_key, api_key, token)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return msgspec.json.decode(value, type=str)
+    except (msgspec.DecodeError, UnicodeError):
+        return ""

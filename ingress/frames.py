@@ -5,14 +5,17 @@ A WebSocket message is one frame or an array of frames; `t` is the frame's type;
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from ingress.rejection import Rejection
+from ingress import parts
+from ingress.rejection import Rejected, Rejection
 from ingress.streams import Since
-from ingress.wire import Instant, Wire
+from ingress.wire import Instant, Wire, rejected
+
+_Value = TypeVar("_Value")
 
 PROTOCOL: Final = "cuebird.v1.json"
 PROTOCOLS: Final = (PROTOCOL, "cuebird.v1")
@@ -30,6 +33,7 @@ CLOSES: Final[Mapping[int, str]] = {
     4002: "hello_timeout",
     4003: "forbidden",
     4006: "unsupported_version",
+    4007: "unreadable_again",
     4009: "replaced",
     4029: "connection_limit",
     # 4100-4199: reconnect with back-off
@@ -37,6 +41,7 @@ CLOSES: Final[Mapping[int, str]] = {
     4101: "too_slow",
     4102: "over_credit",
     4103: "no_pong",
+    4104: "unreadable",
     # 4200-4299: reconnect now
     4200: "drain",
     4201: "token_expired",
@@ -98,10 +103,61 @@ class Head(msgspec.Struct, rename="camel", gc=False):
     sent_at: Instant = None
 
 
+DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+BLANK: Final = b" \t\r\n\xef\xbb\xbf"
+"""Spaces, and the mark that some write at the beginning."""
+
 decode_frame = msgspec.json.Decoder(Frame).decode
 decode_frames = msgspec.json.Decoder(list[Frame]).decode
 decode_head = msgspec.json.Decoder(Head).decode
 decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_type = msgspec.json.Decoder(str).decode
+_decode_id = msgspec.json.Decoder(int).decode
+_decode_nearly_id = msgspec.json.Decoder(int, strict=False).decode
+_decode_instant = msgspec.json.Decoder(Instant).decode
+
+
+def several(data: bytes) -> tuple[Sequence[msgspec.Raw | bytes], Rejected | None]:
+    """The frames of an array; a fault if it cannot be told where they end, and there may be more of them."""
+    try:
+        return decode_raws(data), None
+    except DECODE_ERRORS as error:
+        found, whole = parts.split(data.lstrip(BLANK))
+        return found, None if whole else rejected(error)
+
+
+def find_head(data: bytes) -> tuple[Head, bool]:
+    """What can be told of a frame that no decoder takes; False: it may hold an `ev` of another id than the head's."""
+    data = data.lstrip(BLANK)
+    if data[:1] != b"{":
+        return Head(), _is_json(data)
+    told, whole = parts.members(data)
+    head = Head(t=_told(_decode_type, told.get("t")), id=_told(_decode_nearly_id, told.get("id")))
+    messages, complete = parts.split(told.get("e", b""))
+    try:
+        _decode_id(told.get("id", b""))
+        head.sent_at = _decode_instant(told.get("sentAt", b"null"))
+    except DECODE_ERRORS:
+        complete = False
+    if whole and complete and told["e"][:1] == b"[":
+        head.e = [msgspec.Raw(message) for message in messages]
+    return head, whole or (head.id is not None and data.count(b'"t"') == 1)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        return bool(_decode_raw(data))
+    except DECODE_ERRORS:
+        return False
+
+
+def _told(decode: Callable[[bytes], _Value], value: bytes | None) -> _Value | None:
+    try:
+        return None if value is None else decode(value)
+    except DECODE_ERRORS:
+        return None
+
 
 _encode = msgspec.json.Encoder().encode
 

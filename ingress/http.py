@@ -89,7 +89,7 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
         except Denied as denied:
             return error_answer(denied.status, denied.code, denied.message)
         except Rejected as error:
-            return error_answer(413 if error.code == "too_long" else 400, error.code, error.message)
+            return error_answer(413 if error.code in ("too_long", "too_large") else 400, error.code, error.message)
         return await submitted(doors, batch)
 
     return answer

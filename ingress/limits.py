@@ -14,6 +14,8 @@ class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Events of one connection that are not yet acknowledged: `err over_credit`, then close 4102."""
     bad_frames_per_minute_max: int = 20
     """Frames that could not be understood: close 1008."""
+    unreadable_frames_max: int = 3
+    """Frames of one session of which not even the id can be told: close 4104, the last of them 4007."""
     send_queue_bytes_max: int = 1_048_576
     """What waits for a client that does not read: close 4101, and what waited is dropped."""
     connections_max: int = 20_000
@@ -40,6 +42,12 @@ class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
     """An HTTP body after gunzip: 413, and no more than this is inflated."""
     body_events_max: int = 10_000
     """Messages in one HTTP body: 413."""
+    message_bytes_max: int = 65_536
+    """Properties or traits of one message together with its context, the envelope's included, as JSON: `too_large`."""
+    value_bytes_max: int = 8_192
+    """One text among them at any depth, or one name, in UTF-8: `too_long`."""
+    properties_max: int = 1_000
+    """Properties or traits of one message, those within them not counted: `too_large`."""
     header_wait_ms_max: int = 10_000
     """A connection that does not complete its request line and headers is cut."""
     body_wait_ms_max: int = 30_000

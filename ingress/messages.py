@@ -13,11 +13,13 @@ import msgspec
 
 from actors.event import Event, Source
 from actors.names import ALIASES, canonical
-from ingress import scan
+from ingress import parts, scan
+from ingress.limits import IngressLimits
 from ingress.rejection import Rejected
+from ingress.sizes import Sizes
 from ingress.speaker import SERVER, Speaker
 from ingress.taking import CONTROL, Batch, Taking
-from ingress.wire import Envelope, RawEnvelope, Wire, rejected
+from ingress.wire import Envelope, Instant, RawEnvelope, Wire, rejected
 
 NAME_CHARACTERS_MAX: Final = 200
 NAMES_CACHED_MAX: Final = 4096
@@ -29,6 +31,7 @@ _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_wires = msgspec.json.Decoder(list[Wire]).decode
 _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_raw_envelope = msgspec.json.Decoder(RawEnvelope).decode
+_decode_instant = msgspec.json.Decoder(Instant).decode
 
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
 
@@ -39,9 +42,15 @@ class Normalizer:
     `aliases`: folded name -> canonical name, the defaults of actors/names.py included.
     """
 
-    def __init__(self, aliases: Mapping[str, str] = ALIASES, lateness_ms: int = LATENESS_MS) -> None:
+    def __init__(
+        self,
+        aliases: Mapping[str, str] = ALIASES,
+        lateness_ms: int = LATENESS_MS,
+        limits: IngressLimits = IngressLimits(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.aliases = aliases
         self.lateness_ms = lateness_ms
+        self.sizes = Sizes(limits)
         self._names: dict[str, str] = {}
 
     def follow(self, aliases: Mapping[str, str], lateness_ms: int) -> None:
@@ -60,18 +69,26 @@ class Normalizer:
         speaker: Speaker | None = None,
     ) -> list[Event]:
         """The events of one message as JSON (two of an identify with both ids). Raises Rejected."""
-        data = _bytes(raw)
+        data = scan.utf8(raw)
         taking = self._taking(
-            received_at, sent_at, speaker or Speaker(source=source), not scan.suspicious(data), scan.shallow(data)
+            received_at,
+            sent_at,
+            speaker or Speaker(source=source),
+            not scan.suspicious(data),
+            scan.plain(data, self.sizes.plain_bytes_max),
         )
         taking.raw(data)
         return taking.events
 
     def typed(self, wire: Wire, raw: bytes, *, received_at: int) -> list[Event]:
-        """As `message`, of one by a server that was decoded already from `raw`. Raises Rejected."""
-        data = _bytes(raw)
-        taking = self._taking(received_at, None, SERVER, not scan.suspicious(data), scan.shallow(data))
-        taking.typed(wire, data)
+        """As `message`, of one by a server that was decoded already from `raw`, or from its `scan.well_formed`. Raises
+        Rejected."""
+        data = scan.utf8(raw)
+        checked = not scan.suspicious(data)
+        whole = data if checked else scan.well_formed(data)
+        taking = self._taking(received_at, None, SERVER, checked, scan.plain(data, self.sizes.plain_bytes_max))
+        taking.mended = whole is not data
+        taking.typed(wire, whole)
         return taking.events
 
     def batch(
@@ -87,11 +104,13 @@ class Normalizer:
 
         Raises Rejected only if the body as a whole is no JSON object or array, or holds too many messages.
         """
-        data = _bytes(raw).lstrip()
+        # Half a character in a text is told where it stands, by the message that holds it.
+        data = (raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw).lstrip()
         if data[:1] not in (b"{", b"["):
-            scan.decode(data)
+            scan.decode(scan.utf8(data))
             raise Rejected("invalid_json", "the body must be a JSON object or array")
-        taking = self._taking(received_at, None, speaker, not scan.suspicious(data), scan.shallow(data), kind)
+        plain = scan.plain(data, self.sizes.plain_bytes_max)
+        taking = self._taking(received_at, None, speaker, not scan.suspicious(data), plain, kind)
         if data[:1] == b"[":
             _take_array(taking, data, messages_max)
         else:
@@ -106,13 +125,13 @@ class Normalizer:
         sent_at: int | None,
         speaker: Speaker,
         checked: bool,
-        shallow: bool,
+        plain: bool,
     ) -> Batch | None:
-        """Messages that a frame's decoder has typed; `checked`, `shallow`: what `scan` says of the whole frame.
+        """Messages that a frame's decoder has typed; `checked`, `plain`: what `scan` says of the whole frame.
 
         None if one of them is no Segment message: then its raw text is needed, see `raws`.
         """
-        taking = self._taking(received_at, sent_at, speaker, checked, shallow)
+        taking = self._taking(received_at, sent_at, speaker, checked, plain)
         return taking.batch() if taking.wires(wires) else None
 
     def raws(
@@ -123,10 +142,10 @@ class Normalizer:
         sent_at: int | None,
         speaker: Speaker,
         checked: bool,
-        shallow: bool,
+        plain: bool,
     ) -> Batch:
         """Messages as they came: a bad one is rejected by itself."""
-        taking = self._taking(received_at, sent_at, speaker, checked, shallow)
+        taking = self._taking(received_at, sent_at, speaker, checked, plain)
         taking.raws(raws)
         return taking.batch()
 
@@ -150,63 +169,89 @@ class Normalizer:
         return name
 
     def _taking(
-        self, received: int, sent: int | None, speaker: Speaker, checked: bool, shallow: bool, kind: str | None = None
+        self, received: int, sent: int | None, speaker: Speaker, checked: bool, plain: bool, kind: str | None = None
     ) -> Taking:
-        return Taking(self._names, self.name, self.lateness_ms, received, sent, speaker, kind, checked, shallow)
-
-
-def _bytes(raw: bytes | str) -> bytes:
-    """UTF-8, checked. Raises Rejected."""
-    try:
-        if isinstance(raw, str):
-            return raw.encode()
-        raw.decode()
-    except UnicodeError as error:
-        raise Rejected("invalid_json", f"not valid UTF-8: {error}") from None
-    return raw
+        return Taking(
+            self._names,
+            self.name,
+            self.lateness_ms,
+            received,
+            sent,
+            speaker,
+            kind,
+            checked,
+            plain,
+            self.sizes,
+        )
 
 
 def _take_array(taking: Taking, data: bytes, messages_max: int) -> None:
     try:
-        wires = _decode_wires(data)
-    except _DECODE_ERRORS:
+        wires = _decode_wires(scan.utf8(data))
+    except (Rejected, *_DECODE_ERRORS):
         wires = None
     if wires is None or not taking.wires(_limited(wires, messages_max)):
-        taking.raws(_limited(_raws(data), messages_max))
+        taking.raws(_raws(data, messages_max))
 
 
 def _take_object(taking: Taking, data: bytes, messages_max: int) -> None:
     try:
-        body = _decode_envelope(data)
-    except _DECODE_ERRORS:
+        body = _decode_envelope(scan.utf8(data))
+    except (Rejected, *_DECODE_ERRORS):
         _take_awkward(taking, data, messages_max)
         return
     if body.batch is None:
-        taking.raws([msgspec.Raw(data)])
+        taking.raws([data])
         return
-    taking.share(body.sent_at, body.context)
-    if not taking.wires(_limited(body.batch, messages_max)):
+    taking.share(body.sent_at, body.context, len(_limited(body.batch, messages_max)))
+    if not taking.wires(body.batch):
         taking.raws(_decode_raw_envelope(data).batch or [])
 
 
 def _take_awkward(taking: Taking, data: bytes, messages_max: int) -> None:
-    """Something in the body has the wrong type; if it is a message, the others are still good."""
+    """Something in the body is not as it should be; if it is a message, the others are still good."""
     try:
         body = _decode_raw_envelope(data)
     except _DECODE_ERRORS as error:
-        raise rejected(error) from None
+        body = _raw_envelope(data, messages_max, rejected(error))
     if body.batch is None:
-        taking.raws([msgspec.Raw(data)])
+        taking.raws([data])
         return
-    taking.share(body.sent_at, body.context)
-    taking.raws(_limited(body.batch, messages_max))
+    taking.share(body.sent_at, body.context, len(_limited(body.batch, messages_max)))
+    taking.raws(body.batch)
 
 
-def _raws(data: bytes) -> list[msgspec.Raw]:
+def _raw_envelope(data: bytes, messages_max: int, because: Rejected) -> RawEnvelope:
+    """The envelope of a body that no decoder takes. Raises `because` if it cannot be told where its messages end."""
+    told, whole = parts.members(data)
+    batch = told.get("batch", b"null")
+    if batch == b"null":
+        # A message by itself: it is the body, and may only be cut in one of its texts.
+        if whole and scan.well_formed(data) is not data:
+            return RawEnvelope()
+        raise because
+    messages, complete = parts.split(batch, messages_max)
+    _limited(messages, messages_max)
+    if not (whole and complete and batch[:1] == b"["):
+        raise because
     try:
-        return _decode_raws(data)
+        sent_at = _decode_instant(told.get("sentAt", b"null"))
     except _DECODE_ERRORS as error:
         raise rejected(error) from None
+    context = msgspec.Raw(scan.well_formed(told.get("context", b"")))
+    return RawEnvelope(batch=[msgspec.Raw(message) for message in messages], sent_at=sent_at, context=context)
+
+
+def _raws(data: bytes, messages_max: int) -> Sequence[msgspec.Raw | bytes]:
+    """The messages of an array, undecoded. Raises Rejected if it cannot be told where they end."""
+    try:
+        return _limited(_decode_raws(data), messages_max)
+    except _DECODE_ERRORS as error:
+        messages, whole = parts.split(data, messages_max)
+        _limited(messages, messages_max)
+        if not whole:
+            raise rejected(error) from None
+        return messages
 
 
 def _limited(messages: list[_Message], messages_max: int) -> list[_Message]:

@@ -12,6 +12,7 @@ Code = Literal[
     "type_error",
     "too_deep",
     "too_long",
+    "too_large",
     "out_of_range",
     "bad_string",
     "no_event",

@@ -16,6 +16,8 @@ class Record(msgspec.Struct):
     """Only a holder of the same key, and vouched for as the same user, may go on with it."""
     acked: int = 0
     """Every `ev` up to this id is stored."""
+    unreadable: int = 0
+    """How often its connection was ended because a frame's id could not be told."""
     left: int | None = None
     """When its connection ended; None: it is open."""
     replace: Callable[[], None] | None = None

@@ -1,12 +1,13 @@
 """Is this JSON safe to keep as raw bytes?
 
 Properties travel undecoded to the journal, and whoever decodes them later must never fail: so what a decoder or a
-64-bit column would choke on is found at the door. `suspicious` and `shallow` look at a whole frame with a few passes
+64-bit column would choke on is found at the door. `suspicious` and `plain` look at a whole frame with a few passes
 in C and err on the safe side; only what they doubt is decoded and walked by `examine`.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -25,6 +26,10 @@ _HUGE_EXPONENT = b"0e000"
 _BEFORE_NUMBER = b":,[ \t\r\n"
 _MINUS = ord("-")
 _INSIDE_ID = frozenset(bytes([byte]) for byte in b'abcdefghijklmnopqrstuvwxyz_"')
+_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*+)(?:(\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2})|\\u[dD][89a-fA-F][\da-fA-F]{2})"
+)
+"""A pair (2) or one by itself, and the escaped backslashes (1) before it."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -40,10 +45,30 @@ def suspicious(data: bytes) -> bool:
     return _has_number(digits, _LONG_NUMBER) or _has_number(digits, _HUGE_EXPONENT)
 
 
-def shallow(data: bytes, depth: int = 1) -> bool:
-    """True: too few brackets to nest beyond DEPTH_MAX, if `data` sits at that `depth`. Those in texts count too: a
-    text can close and open what it likes, so nothing but their number is proof."""
-    return data.count(b"{") + data.count(b"[") <= DEPTH_MAX + 1 - depth
+def plain(data: bytes, bytes_max: int) -> bool:
+    """True: too short for anything in it to be past a limit, and too few brackets to nest beyond DEPTH_MAX. Those in
+    texts count too: a text can close and open what it likes, so nothing but their number is proof."""
+    return len(data) <= bytes_max and data.count(b"{") + data.count(b"[") <= DEPTH_MAX
+
+
+def utf8(raw: bytes | str) -> bytes:
+    """UTF-8, checked: no decoder looks at the bytes of a text that it passes over. Raises Rejected."""
+    try:
+        if isinstance(raw, str):
+            return raw.encode()
+        raw.decode()
+    except UnicodeError as error:
+        raise Rejected("invalid_json", f"not valid UTF-8: {error}") from None
+    return raw
+
+
+def well_formed(data: bytes) -> bytes:
+    """`data` with U+FFFD for every surrogate that is escaped by itself, as a browser's TextEncoder has it; `data`
+    itself if there is none. They are what is left of an emoji that was cut in two, and no decoder takes them."""
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return data
+    mended = _SURROGATE.sub(lambda found: found[1] + (found[2] or b"\\ufffd"), data)
+    return data if mended == data else mended
 
 
 def _has_number(digits: bytes, sign: bytes) -> bool:
@@ -80,8 +105,9 @@ def decode(data: bytes | str, field: str = "") -> object:
         raise Rejected("invalid_json", f"{field or 'the message'} is not valid JSON: {error}", field) from None
 
 
-def walk(value: object, field: str, depth: int = 1) -> None:
-    """Refuse integers beyond 64 bits, nesting beyond DEPTH_MAX, NUL in keys. Not recursive: depth is the attack."""
+def walk(value: object, field: str, depth: int = 1, text_bytes_max: int = INT_MAX) -> None:
+    """Refuse integers beyond 64 bits, nesting beyond DEPTH_MAX, NUL in keys, texts and keys longer than
+    `text_bytes_max`. Not recursive: depth is the attack."""
     level = [(value, field)]
     while level:
         deeper: list[tuple[object, str]] = []
@@ -90,9 +116,15 @@ def walk(value: object, field: str, depth: int = 1) -> None:
                 for key in item:
                     if "\x00" in key:
                         raise Rejected("bad_string", f"a key in {path or 'the message'} holds a NUL character", path)
+                    if _longer(key, text_bytes_max):
+                        raise too_long(f"a name in {path}", path, text_bytes_max)
                 deeper.extend((child, f"{path}.{key}" if path else key) for key, child in item.items())
             elif isinstance(item, list):
                 deeper.extend((child, path) for child in item)
+            elif isinstance(item, str):
+                if _longer(item, text_bytes_max):
+                    raise too_long(path, path, text_bytes_max)
+                continue
             elif isinstance(item, int) and not INT_MIN <= item <= INT_MAX:
                 raise Rejected("out_of_range", f"{path[:200]} is beyond 64 bits; send it as text", path[:200])
             else:
@@ -101,6 +133,16 @@ def walk(value: object, field: str, depth: int = 1) -> None:
                 raise too_deep(path)
         level = deeper
         depth += 1
+
+
+def _longer(text: str, bytes_max: int) -> bool:
+    # A character has at most four bytes.
+    return len(text) * 4 > bytes_max and len(text.encode()) > bytes_max
+
+
+def too_long(what: str, field: str, bytes_max: int) -> Rejected:
+    said = f"{what[:200]} is longer than {bytes_max:,} bytes: send less of it, or where it can be found"
+    return Rejected("too_long", said, field[:200])
 
 
 def too_deep(field: str) -> Rejected:

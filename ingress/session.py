@@ -6,6 +6,8 @@ Rules it keeps:
 * `ok` is cumulative and in the order of the frames: everything up to its id is on disk or was answered by an `err`.
 * What a session may resume from (`acked`) never passes a frame that was refused.
 * A bad frame is answered and survived; too many of them, or sending past the credit, end the connection.
+* A frame whose id cannot be told ends it too: it cannot be answered, and the next `ok` would say that it is on disk. Who
+  comes back resumes from what is, and sends it again; a session to which that happens again and again is told to stay away.
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ class Session:
         self._record: Record | None = None
         self._last_id = 0
         self._data = b""
-        self._checked = self._shallow = False
+        self._checked = self._plain = False
         self._bad: deque[int] = deque()
         self._feedback = Feedback()
         self._out: list[str] = []
@@ -80,24 +82,19 @@ class Session:
             return
         self._heard = now
         self._world.counts.frames_in += 1
-        self._checked, self._shallow = not scan.suspicious(data), scan.shallow(data)
-        if data[:1] != b"[":
+        self._checked = not scan.suspicious(data)
+        self._plain = scan.plain(data, self._world.normalizer.sizes.plain_bytes_max)
+        if data[:1] != b"{" and data.lstrip(frames.BLANK)[:1] == b"[":
+            self._several(data, now)
+        else:
             self._one(data, now)
-            return
-        try:
-            parts = frames.decode_raws(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            self._bad_frame(rejected(error), None, now)
-            return
-        for part in parts:
-            self._one(bytes(part), now)
 
     def receive_binary(self, now: int) -> None:
         """A binary message: none is known."""
         if self.close is None:
             self._heard = now
             self._world.counts.frames_in += 1
-            self._bad_frame(Rejected("binary_not_supported", "a frame is a JSON object as text"), None, now)
+            self._unreadable(Rejected("binary_not_supported", "a frame is a JSON object as text"), None, now)
 
     def committed(self, pending: Pending, receipt: Receipt) -> None:
         """The engine's word on an `ev` frame."""
@@ -183,7 +180,7 @@ class Session:
         self._data = data
         try:
             frame = frames.decode_frame(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        except frames.DECODE_ERRORS as error:
             self._awkward(rejected(error), now)
             return
         handler = self.TRANSITIONS[self.state].get(frame.__class__)
@@ -192,16 +189,26 @@ class Session:
         else:
             self._out_of_place(frame.id if isinstance(frame, Ev) else None)
 
+    def _several(self, data: bytes, now: int) -> None:
+        parts, fault = frames.several(data)
+        for part in parts:
+            self._one(bytes(part), now)
+        if fault is not None:
+            self._unreadable(fault, None, now)
+
     def _awkward(self, error: Rejected, now: int) -> None:
         """A frame that does not decode as it should: find out what it was meant to be."""
         try:
             head = frames.decode_head(self._data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as deeper:
-            self._bad_frame(rejected(deeper), None, now)
-            return
+        except frames.DECODE_ERRORS as deeper:
+            error = rejected(deeper)
+            head, alone = frames.find_head(self._data)
+            if not alone:
+                self._unreadable(error, head.id, now)
+                return
         if head.t is not None and head.t not in TYPES:
             # Perhaps a newer client: told, and not counted against it.
-            self._send(frames.err("unknown_type", f"t {head.t[:50]!r} is none of {', '.join(TYPES)}", frame_id=head.id))
+            self._refuse("unknown_type", f"t {head.t[:50]!r} is none of {', '.join(TYPES)}", head.id)
         elif head.t == "ev" and head.id is not None and head.e is not None:
             if self.state == "open":
                 self._ev_by_parts(head.id, head, now)
@@ -213,7 +220,7 @@ class Session:
     def _out_of_place(self, frame_id: int | None) -> None:
         code, text = OUT_OF_PLACE[self.state]
         retry_ms = self._world.limits.retry_ms if self.state == "draining" else None
-        self._send(frames.err(code, text, frame_id=frame_id, retry_ms=retry_ms))
+        self._refuse(code, text, frame_id, retry_ms)
 
     def _hello(self, hello: Hello, now: int) -> None:
         world = self._world
@@ -264,10 +271,10 @@ class Session:
         try:
             sent = told_at(ev.sent_at, "sentAt")
         except Rejected as error:
-            self._send(frames.err(error.code, error.message, frame_id=ev.id))
+            self._refuse(error.code, error.message, ev.id)
             return
         batch = self._world.normalizer.wires(
-            ev.e, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, shallow=self._shallow
+            ev.e, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, plain=self._plain
         )
         if batch is None:
             self._by_parts(ev.id, frames.decode_head(self._data), now)
@@ -283,25 +290,23 @@ class Session:
         try:
             sent = told_at(head.sent_at, "sentAt")
         except Rejected as error:
-            self._send(frames.err(error.code, error.message, frame_id=frame_id))
+            self._refuse(error.code, error.message, frame_id)
             return
         raws = head.e or []
         batch = self._world.normalizer.raws(
-            raws, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, shallow=self._shallow
+            raws, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, plain=self._plain
         )
         self._submit(frame_id, batch)
 
     def _admit(self, frame_id: int, messages: int) -> bool:
         limits = self._world.limits
         if frame_id <= self._last_id:
-            self._send(frames.err("bad_id", f"ids must grow: the last was {self._last_id}", frame_id=frame_id))
+            self._refuse("bad_id", f"ids must grow: the last was {self._last_id}", frame_id)
         elif messages > limits.batch_events_max:
-            self._send(
-                frames.err("batch_too_large", f"at most {limits.batch_events_max} messages a frame", frame_id=frame_id)
-            )
+            self._refuse("batch_too_large", f"at most {limits.batch_events_max} messages a frame", frame_id)
         elif self.acks.in_flight + messages > limits.credit_events:
             waiting = f"{self.acks.in_flight} messages wait for their ok, {messages} more are past your credit"
-            self._send(frames.err("over_credit", waiting, frame_id=frame_id, retry_ms=limits.retry_ms))
+            self._refuse("over_credit", waiting, frame_id, limits.retry_ms)
             self._end(4102)
         else:
             self._last_id = frame_id
@@ -359,8 +364,23 @@ class Session:
 
     # --- helpers ----------------------------------------------------------------------------------------------------
 
+    def _refuse(self, code: str, text: str, frame_id: int | None, retry_ms: int | None = None) -> None:
+        if frame_id is not None and self.state != "new":
+            self.acks.refuse(frame_id)
+        self._send(frames.err(code, text, frame_id=frame_id, retry_ms=retry_ms))
+
+    def _unreadable(self, error: Rejected, frame_id: int | None, now: int) -> None:
+        """A message in which there may be an `ev` whose id cannot be told."""
+        if self._record is None:
+            # Before the hello none counts.
+            self._bad_frame(error, frame_id, now)
+            return
+        self._refuse(error.code, error.message, frame_id)
+        self._record.unreadable += 1
+        self._end(4104 if self._record.unreadable < self._world.limits.unreadable_frames_max else 4007)
+
     def _bad_frame(self, error: Rejected, frame_id: int | None, now: int) -> None:
-        self._send(frames.err(error.code, error.message, frame_id=frame_id))
+        self._refuse(error.code, error.message, frame_id)
         self._bad.append(now)
         while self._bad[0] <= now - MINUTE_MS:
             self._bad.popleft()

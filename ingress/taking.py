@@ -13,8 +13,9 @@ from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, Event, K
 from ingress import commerce, loose, scan
 from ingress.instants import milliseconds, occurred, told_at
 from ingress.rejection import Rejected, Rejection, rejection
+from ingress.sizes import Sizes
 from ingress.speaker import Speaker
-from ingress.wire import NONE, Id, Instant, Wire, rejected
+from ingress.wire import NONE, Id, Instant, Wire, rejected, told_apart
 
 KINDS: Final[frozenset[str]] = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
@@ -58,13 +59,15 @@ class Taking:
         "events",
         "kind",
         "lateness_ms",
+        "mended",
         "messages",
         "name",
         "names",
+        "plain",
         "received",
         "refusals",
         "sent",
-        "shallow",
+        "sizes",
         "speaker",
         "unproven",
     )
@@ -79,7 +82,8 @@ class Taking:
         speaker: Speaker,
         kind: str | None,
         checked: bool,
-        shallow: bool,
+        plain: bool,
+        sizes: Sizes,
     ) -> None:
         self.names = names
         self.name = name
@@ -90,7 +94,11 @@ class Taking:
         self.kind = kind
         self.checked = checked
         """Nothing in the whole of it is `suspicious`."""
-        self.shallow = shallow
+        self.plain = plain
+        """The whole of it is: no message is past a limit."""
+        self.sizes = sizes
+        self.mended = False
+        """The message that is being taken holds U+FFFD where it held half a character."""
         self.context = b""
         self.events: list[Event] = []
         self.refusals: list[Rejection] = []
@@ -100,13 +108,14 @@ class Taking:
     def batch(self) -> Batch:
         return Batch(self.events, self.refusals, self.messages, self.unproven)
 
-    def share(self, sent: Instant, context: msgspec.Raw) -> None:
+    def share(self, sent: Instant, context: msgspec.Raw, messages: int) -> None:
         """What the envelope says of all its messages. Raises Rejected."""
         moment = told_at(sent, "sentAt")
         if moment is not None:
             self.sent = moment
         self.context = _object(context, "context", b"")
         if self.context:
+            self.sizes.share(self.context, messages)
             scan.examine(self.context, "context", depth=2)
 
     # --- messages in their several forms --------------------------------------------------------------------------
@@ -127,26 +136,31 @@ class Taking:
                 self.refusals.append(rejection(index, error))
         return True
 
-    def raws(self, raws: Sequence[msgspec.Raw]) -> None:
+    def raws(self, raws: Sequence[msgspec.Raw | bytes]) -> None:
+        """Each message by itself, as it came."""
         for index, raw in enumerate(raws):
             try:
-                self.raw(bytes(raw), index)
+                self.raw(scan.utf8(bytes(raw)), index)
             except Rejected as error:
                 self.refusals.append(rejection(index, error))
 
     def raw(self, data: bytes, index: int = 0) -> None:
         """One message as it came. Raises Rejected."""
+        whole = data if self.checked else scan.well_formed(data)
+        self.mended = whole is not data
         try:
-            wire = _decode_wire(data)
+            wire = _decode_wire(whole)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             if isinstance(error, msgspec.ValidationError):
-                self.loose(data, index, rejected(error))
+                self.loose(whole, index, rejected(error))
                 return
             raise rejected(error) from None
-        self.typed(wire, data, index)
+        self.typed(wire, whole, index)
 
     def typed(self, wire: Wire, data: bytes, index: int = 0) -> None:
         """The same, decoded from `data`. Raises Rejected."""
+        if self.mended:
+            told_apart(wire)
         is_segment = wire.type in KINDS or (wire.type is None and self.kind is not None)
         if is_segment and not (self._names_nobody(wire) and loose.names_somebody(data)):
             self.take(wire, index)
@@ -159,6 +173,8 @@ class Taking:
 
     def loose(self, data: bytes, index: int, because: Rejected | None) -> None:
         """A message in another shape, or (`because`) one whose types are wrong. Raises Rejected."""
+        # In this shape whatever has no meaning is a property.
+        self.sizes.weigh(len(data), "")
         message = scan.decode(data)
         if not isinstance(message, dict):
             raise because or Rejected("type_error", "a message must be a JSON object")
@@ -170,6 +186,8 @@ class Taking:
             wire = _decode_wire(_encode(loose.segment(message, KINDS)))
         except msgspec.ValidationError as error:
             raise rejected(error) from None
+        if self.mended:
+            told_apart(wire)
         self.take(wire, index, checked=True)
 
     # --- one message ----------------------------------------------------------------------------------------------
@@ -177,7 +195,7 @@ class Taking:
     def take(self, wire: Wire, index: int, checked: bool = False) -> None:
         """One typed message. Raises Rejected."""
         if not (checked or self.checked):
-            _examine(wire)
+            _examine(wire, self.sizes)
         kind = wire.type or self.kind
         if kind == "track":
             told = wire.event
@@ -265,8 +283,10 @@ class Taking:
             context = _object(wire.context, "context", context)
             if self.context and context is not self.context:
                 context = _merged(self.context, context)
-        if not self.shallow:
-            # `scan.shallow`, written out: once for every event of a batch.
+        if not self.plain:
+            # `scan.plain`, written out: once for every event of a batch.
+            if len(body) + len(context) > self.sizes.plain_bytes_max:
+                self.sizes.look_into(body, context, "properties" if name else "traits")
             if body.count(b"{") + body.count(b"[") >= scan.DEPTH_MAX:
                 scan.examine(body, "properties" if name else "traits", depth=2)
             if context and context.count(b"{") + context.count(b"[") >= scan.DEPTH_MAX:
@@ -379,11 +399,12 @@ def _unified(name: str, body: bytes) -> bytes:
     return _encode(commerce.unify(name, _dict(body, "properties")))
 
 
-def _examine(wire: Wire) -> None:
+def _examine(wire: Wire, sizes: Sizes) -> None:
     """Look closely at the raw parts of a message of a suspicious frame. Raises Rejected."""
     for raw, field in ((wire.properties, "properties"), (wire.traits, "traits"), (wire.context, "context")):
         data = bytes(raw)
         if data and scan.suspicious(data):
+            sizes.weigh(len(data), field)
             scan.examine(data, field, depth=2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -9,6 +10,15 @@ import msgspec
 from ingress.rejection import Rejected
 
 NONE: Final = msgspec.Raw()
+
+_NAMING: Final[Mapping[str, str]] = {
+    "event": "event",
+    "user_id": "userId",
+    "anonymous_id": "anonymousId",
+    "message_id": "messageId",
+    "previous_id": "previousId",
+    "group_id": "groupId",
+}
 
 Id = str | int | float | None
 Instant = str | int | float | None
@@ -46,6 +56,15 @@ class RawEnvelope(msgspec.Struct, gc=False, kw_only=True, rename="camel"):
     batch: list[msgspec.Raw] | None = None
     sent_at: Instant = None
     context: msgspec.Raw = NONE
+
+
+def told_apart(wire: Wire) -> None:
+    """Refuse a message of which a name or an id was mended: two that differed in the half that is gone would be one,
+    and one user would have what another did. Raises Rejected."""
+    for attribute, field in _NAMING.items():
+        value = getattr(wire, attribute)
+        if isinstance(value, str) and "\ufffd" in value:
+            raise Rejected("bad_string", f"{field} holds half a character: a surrogate without its pair", field)
 
 
 def rejected(error: Exception) -> Rejected:

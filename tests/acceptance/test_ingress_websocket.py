@@ -121,18 +121,14 @@ async def test_a_client_that_says_nothing_is_closed() -> None:
 @pytest.mark.parametrize(
     ("frame", "code"),
     [
-        ("{", "invalid_json"),
+        ('{"t":"ev","id":1,"e":[{"a":"x}]}', "invalid_json"),
         ("null", "type_error"),
         ('{"t":"warp"}', "unknown_type"),
-        ("[" * 100_000, "too_deep"),
         ('{"t":"ev","id":1,"e":[{"type":"track","a":' + "9" * 200_000 + "}]}", None),
-        (b"\x00\x01", "binary_not_supported"),
     ],
     ids=lambda value: repr(value)[:30],
 )
-async def test_a_bad_frame_is_answered_and_the_connection_stays(
-    site: RealSite, frame: str | bytes, code: str | None
-) -> None:
+async def test_a_bad_frame_is_answered_and_the_connection_stays(site: RealSite, frame: str, code: str | None) -> None:
     page = await site.open_page()
     await page.say(frame)
     answer = await page.hear()
@@ -142,6 +138,23 @@ async def test_a_bad_frame_is_answered_and_the_connection_stays(
         assert (answer["t"], answer["code"]) == ("err", code)
     await page.say(ev(2))
     assert (await page.hear())["t"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [("{", "invalid_json"), ("[" * 100_000, "too_deep"), (b"\x00\x01", "binary_not_supported")],
+    ids=lambda value: repr(value)[:30],
+)
+async def test_what_cannot_be_read_is_told_and_the_client_comes_back_for_the_rest(
+    site: RealSite, frame: str | bytes, code: str
+) -> None:
+    page = await site.open_page()
+    await page.say(ev(1))
+    assert (await page.hear())["t"] == "ok"
+    await page.say(frame, ev(3))
+    assert (await page.hear())["code"] == code
+    assert await page.closed() == (4104, "unreadable")
+    await site.still_works()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import msgspec
@@ -11,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.event import Event
+from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
 from ingress.rejection import Rejected
 from ingress.speaker import Speaker
+from tests.unit.ingress.odd import odd
 
 NOW = 1_795_320_000_000  # 2026-11-22T04:00:00Z
 DAY = 86_400_000
@@ -260,7 +263,8 @@ def nested(depth: int) -> str:
     [
         ("", "invalid_json"),
         ("{", "invalid_json"),
-        ("[" * 100_000, "too_deep"),
+        ("[" * 50_000, "too_deep"),
+        ('{"a":' + "[" * 50_000, "too_deep"),
         ('{"type":"track","event":"x","userId":"u","properties":' + nested(16) + "}", "too_deep"),
         ('{"type":"track","event":"x","userId":"u","properties":' + nested(1_100) + "}", "too_deep"),
         ('{"type":"track","event":"x","userId":"u","properties":' + nested(500) + "}", "too_deep"),
@@ -274,10 +278,11 @@ def nested(depth: int) -> str:
         ('{"type":"track","event":"x","userId":"u","properties":{"a":9223372036854775808}}', "out_of_range"),
         ('{"type":"track","event":"x","userId":"u","properties":{"a":[[18446744073709551616]]}}', "out_of_range"),
         ('{"type":"track","event":"x","userId":"u","properties":{"a":' + "9" * 5_000 + "}}", "out_of_range"),
-        ('{"type":"track","event":"x","userId":"u","properties":{"a":' + "9" * 1_000_000 + "}}", "out_of_range"),
-        ('{"type":"track","event":"x","userId":"u","properties":{"a":"\\ud800"}}', "invalid_json"),
-        ('{"type":"track","event":"x","userId":"u","properties":{"a":"\\udc00 and more text"}}', "invalid_json"),
-        ('{"type":"track","event":"x","userId":"u\\ud800xxxxxxxxxxxx"}', "invalid_json"),
+        ('{"type":"track","event":"x","userId":"u","properties":{"a":' + "9" * 60_000 + "}}", "out_of_range"),
+        ('{"type":"track","event":"x","userId":"u\\ud800xxxxxxxxxxxx"}', "bad_string"),
+        ('{"type":"track","event":"x\\udc00","userId":"u"}', "bad_string"),
+        ('{"type":"track","event":"x","userId":"u","messageId":"\\ud83d"}', "bad_string"),
+        ('{"event":"x","client_id":"u\\ud83d"}', "bad_string"),
         ('{"type":"track","event":"x","userId":"u","properties":{"a\\u0000":1}}', "bad_string"),
         ('{"type":"track","event":"x","userId":"u","properties":{"a":1}} x', "invalid_json"),
         ("\ufeff{}", "invalid_json"),
@@ -353,6 +358,109 @@ def test_depth_cannot_hide_behind_brackets_in_texts() -> None:
     for raw in (message, f"[{message}]"):
         batch = Normalizer().batch(raw, received_at=NOW)
         assert [r.code for r in batch.rejected] == ["too_deep"]
+
+
+# --- half an emoji ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        ("caf\\ud83d", "caf\ufffd"),
+        ("\\uDE00!", "\ufffd!"),
+        ("\\ud83d\\ud83d\\ude00", "\ufffd😀"),
+        ("\\\\ud83d", "\\ud83d"),
+        ("\\\\\\ud83d\\n", "\\\ufffd\n"),
+        ("\\ud83d\\ude00", "😀"),
+        ("\\u00e9", "é"),
+    ],
+)
+def test_half_an_emoji_becomes_the_sign_for_what_cannot_be_read(raw: str, value: str) -> None:
+    properties = f'"properties":{{"{raw}":"{raw}"}}'
+    for ids in ('"type":"track","event":"x","userId":"u"', '"event":"x","user_id":"u"'):
+        message = f"{{{ids},{properties}}}"
+        assert json.loads(one(message).body) == {value: value}
+        for body in (message, f"[{message}]", f'{{"batch":[{message}],"context":{{"a":"{raw}"}}}}'):
+            (event,) = Normalizer().batch(body, received_at=NOW).events
+            assert json.loads(event.body) == {value: value}
+
+
+# --- how large ----------------------------------------------------------------------------------------------------
+
+SMALL = IngressLimits(message_bytes_max=1_000, value_bytes_max=100, properties_max=20)
+
+
+def sized(size: int) -> dict[str, str]:
+    """Properties of so many bytes as JSON, in texts of at most 80."""
+    made: dict[str, str] = {}
+    while size - len(msgspec.json.encode(made)) > 100:
+        made[f"p{len(made):02}"] = "x" * 80
+    made["last"] = ""
+    made["last"] = "x" * (size - len(msgspec.json.encode(made)))
+    assert len(msgspec.json.encode(made)) == size
+    return made
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: [m], lambda m: {"batch": [track(), m, track()]}])
+@pytest.mark.parametrize("make", [track, lambda **f: {"event": "x", "user_id": "u"} | f], ids=["segment", "loose"])
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({"properties": sized(900)}, None, ""),
+        ({"properties": sized(1_001)}, "too_large", "properties"),
+        ({"properties": sized(500), "context": sized(501)}, "too_large", "properties"),
+        ({"properties": {"a": "x" * 100}}, None, ""),
+        ({"properties": {"a": "x" * 101}}, "too_long", "properties.a"),
+        ({"properties": {"a": "é" * 50}}, None, ""),
+        ({"properties": {"a": "é" * 51}}, "too_long", "properties.a"),
+        ({"properties": {"a": [{"b": "x" * 101}]}}, "too_long", "properties.a.b"),
+        ({"context": {"page": {"url": "x" * 101}}}, "too_long", "context.page.url"),
+        ({"properties": {"k" * 101: 1}}, "too_long", "properties"),
+        ({"properties": {f"{i}": 1 for i in range(20)}}, None, ""),
+        ({"properties": {f"{i}": 1 for i in range(21)}}, "too_large", "properties"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_message_past_a_size_is_rejected_by_field(
+    wrap: Any, make: Any, fields: dict[str, Any], code: str | None, field: str
+) -> None:
+    batch = Normalizer(limits=SMALL).batch(msgspec.json.encode(wrap(make(**fields))), received_at=NOW)
+    assert [r.code for r in batch.rejected] == ([code] if code else [])
+    if code == "too_long":
+        assert batch.rejected[0].field == field
+    if code:
+        assert "at most" in batch.rejected[0].message or "longer than" in batch.rejected[0].message
+
+
+def test_traits_have_a_size_wherever_they_stand() -> None:
+    for message in (
+        {"type": "identify", "userId": "u", "traits": sized(1_001)},
+        {"type": "identify", "userId": "u", "context": {"traits": sized(990)}},
+        {"type": "group", "userId": "u", "groupId": "g", "traits": sized(1_000)},
+        {"user_id": "u", "traits": sized(1_001)},
+        {"user_id": "u", "event": "flat"} | sized(990),
+    ):
+        batch = Normalizer(limits=SMALL).batch(msgspec.json.encode(message), received_at=NOW)
+        assert [(r.index, r.code) for r in batch.rejected] == [(0, "too_large")], message
+
+
+def test_a_name_of_a_page_is_a_text_too() -> None:
+    page = {"type": "page", "userId": "u", "name": "x" * 101}
+    batch = Normalizer(limits=SMALL).batch(msgspec.json.encode(page), received_at=NOW)
+    assert [(r.code, r.field) for r in batch.rejected] == [("too_long", "properties.name")]
+
+
+def test_the_context_of_an_envelope_counts_for_each_of_its_messages() -> None:
+    body = {"batch": [track(properties=sized(300)), track(properties=sized(700))], "context": sized(400)}
+    batch = Normalizer(limits=SMALL).batch(msgspec.json.encode(body), received_at=NOW)
+    assert ([r.index for r in batch.rejected], batch.messages) == ([1], 1)
+
+
+def test_a_small_body_with_a_context_cannot_become_a_large_one() -> None:
+    limits = IngressLimits(inflated_bytes_max=50_000)
+    body = {"batch": [track()] * 100, "context": sized(501)}
+    with pytest.raises(Rejected, match="counts for each of 100 messages, 50,100 bytes"):
+        Normalizer(limits=limits).batch(msgspec.json.encode(body), received_at=NOW)
 
 
 # --- when ---------------------------------------------------------------------------------------------------------
@@ -494,6 +602,26 @@ def test_one_bad_message_does_not_spoil_its_batch(wrap: Any, bad: Any, code: str
     batch = Normalizer().batch(json.dumps(wrap(messages)), received_at=NOW)
     assert [event.message_id for event in batch.events if event.message_id in "ac"] == ["a", "c"]
     assert [(r.index, r.code) for r in batch.rejected] == ([(1, code)] if code else [])
+
+
+@settings(deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(0, 3), st.sampled_from([b"[%b]", b'{"batch":[%b]}']))
+def test_of_a_batch_with_any_bad_message_all_others_are_taken_and_it_is_named(
+    rng: random.Random, at: int, wrap: bytes
+) -> None:
+    messages = [msgspec.json.encode(track(messageId=f"good{number}")) for number in range(3)]
+    messages.insert(at, odd(rng, b"u1"))
+    batch = Normalizer().batch(wrap % b",".join(messages), received_at=NOW)
+    assert [event.message_id for event in batch.events if event.message_id.startswith("good")] == [
+        "good0",
+        "good1",
+        "good2",
+    ]
+    assert {row.index for row in batch.rejected} <= {at}
+    assert batch.messages + len(batch.rejected) == 4
+    for event in batch.events:
+        msgspec.msgpack.encode(msgspec.json.decode(event.body))
+        (event.body + event.context).decode()
 
 
 def test_the_envelope_context_lies_under_each_messages_own() -> None:

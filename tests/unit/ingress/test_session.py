@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingress.limits import IngressLimits
+from tests.unit.ingress.odd import odd
 from tests.unit.ingress.site import BINARY, NOW, SERVER, SHOP, WRITE, Page, Site, ev, proof, push, track
 
 
@@ -183,9 +186,6 @@ def test_the_order_of_answers_keeps_an_err_before_the_ok_that_covers_its_id() ->
 @pytest.mark.parametrize(
     ("frame", "code"),
     [
-        ("", "invalid_json"),
-        ("{", "invalid_json"),
-        ("hello", "invalid_json"),
         ("null", "type_error"),
         ("5", "type_error"),
         ('"text"', "type_error"),
@@ -204,11 +204,11 @@ def test_the_order_of_answers_keeps_an_err_before_the_ok_that_covers_its_id() ->
         ('{"t":"ack","offset":1}', "unknown_push"),
         ('{"t":"hello"}', "already_open"),
         ('{"t":"auth"}', "type_error"),
-        ("[" * 100_000, "too_deep"),
-        ('{"t":"ev","id":1,"e":[{"a":NaN}]}', "invalid_json"),
-        (BINARY, "binary_not_supported"),
+        ('{"t":"ev","id":1,"e":[{"a":1}]', "invalid_json"),
+        ('{"t":"ev","id":1,"e":[{"a":"x}]}', "invalid_json"),
+        ('{"t":"ev","id":"1","e":[{"a":"\\ud83d"}]}', "type_error"),
+        ('{"t":"ev","id":1,"e":[],"sentAt":[]}', "type_error"),
         ("\ufeff{}", "invalid_json"),
-        ('{"t":"ping"} x', "invalid_json"),
         ("[[]]", "type_error"),
     ],
     ids=lambda value: "binary" if value is BINARY else repr(value)[:40],
@@ -225,13 +225,126 @@ def test_a_bad_frame_is_answered_with_its_fault_and_survived(frame: object, code
 def test_twenty_bad_frames_in_a_minute_end_the_connection() -> None:
     page = opened()
     for _ in range(19):
-        page.say("{")
+        page.say("null")
     page.site.clock.now += 60_000
-    page.say("{")
+    page.say("null")
     assert page.close is None, "the first nineteen are forgotten"
     for _ in range(19):
-        page.say("{")
+        page.say("null")
     assert page.close == 1008
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "hello",
+        'x{"t":"ev","id":2,"e":[]}',
+        '{"t":"ev","e":[{"n":"x}],"id":2}',
+        '{"t":"ev","e":[{"n":1}',
+        '{"t":"ping"} {"t":"ev","id":2,"e":[]}',
+        '{"t":"ev","id":2,"e":[]} {"t":"ev","id":3,"e":[]}',
+        '[{"t":"ping"},{"t":"ev","id":2,"e":[{"n":"x}]}]',
+        '[[{"t":"ev","id":2,"e":[]}',
+        BINARY,
+    ],
+    ids=lambda value: "binary" if value is BINARY else repr(value)[:40],
+)
+def test_no_ok_passes_a_frame_that_could_not_be_answered(text: object) -> None:
+    page = opened()
+    page.say(ev(1))
+    assert [answer["t"] for answer in page.say(text)][-1] == "err"
+    assert page.close == 4104, "a code that means: come back, and send again what was not acknowledged"
+    assert page.say(ev(4)) == []
+    page.session.gone(NOW)
+    assert page.site.connect().hello(session="s_1")["acked"] == 1
+
+
+def test_a_session_that_cannot_be_read_again_and_again_is_told_to_stay_away() -> None:
+    site = Site()
+    closes = []
+    for number in range(3):
+        page = site.connect()
+        page.hello(session="s_1")
+        page.say(ev(2 * number + 1), '{"t":"ev","e":[')
+        closes.append(page.close)
+        page.session.gone(NOW)
+    assert closes == [4104, 4104, 4007]
+
+
+TORN = track(2, properties={"n": "HALF"})
+
+
+@pytest.mark.parametrize("half", ["caf\\ud83d", "\\udc00", "\\ud83d\\ud83d", "\\\\\\udbff\\\\"])
+def test_half_an_emoji_costs_no_message_of_its_frame(half: str) -> None:
+    page = opened()
+    frame = msgspec.json.encode(ev(1, track(1), TORN, track(3))).decode().replace("HALF", half)
+    for text in (
+        frame,
+        f'[{{"t":"ping"}},{frame.replace(chr(34) + "id" + chr(34) + ":1", chr(34) + "id" + chr(34) + ":2")}]',
+    ):
+        answers = page.say(text)
+        assert [(a["t"], a.get("n", 0) + a.get("dup", 0)) for a in answers if a["t"] != "pong"] == [("ok", 3)]
+    torn = page.site.engine.events[1]
+    assert msgspec.json.decode(torn.body)["n"] == json.loads(f'"{half}"').encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        ('{"a":' + "[" * 2_000 + "]" * 2_000 + "}", "too_deep"),
+        ("[" * 2_000 + "]" * 2_000, "too_deep"),
+        ('{"a":NaN}', "invalid_json"),
+        ('{"a":1,}', "invalid_json"),
+        ("tru", "invalid_json"),
+        ("", "invalid_json"),
+        ('{"type":"track","event":"x","userId":"u\\ud83d"}', "bad_string"),
+        ('{"event":"x\\ud83d","user_id":"u"}', "bad_string"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_a_message_that_no_decoder_takes_is_rejected_by_its_index(bad: str, code: str) -> None:
+    page = opened()
+    good = [msgspec.json.encode(track(number)).decode() for number in range(99)]
+    (ok,) = page.say('{"t":"ev","id":1,"e":[' + ",".join([*good[:42], bad, *good[42:]]) + "]}")
+    assert (ok["t"], ok["n"], [(r["i"], r["code"]) for r in ok["rejected"]]) == ("ok", 99, [(42, code)])
+    assert len(page.site.engine.events) == 99
+
+
+@settings(deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(0, 3))
+def test_of_a_frame_with_any_bad_message_all_others_are_stored_and_it_is_named(rng: random.Random, at: int) -> None:
+    page = opened()
+    messages = [msgspec.json.encode(track(number)) for number in range(3)]
+    messages.insert(at, odd(rng, b"u1"))
+    text = b'{"t":"ev","id":1,"e":[%b]}' % b",".join(messages)
+    (ok,) = page.say(text.decode(errors="replace"))
+    assert [e.message_id for e in page.site.engine.events if e.message_id in ("m0", "m1", "m2")] == ["m0", "m1", "m2"]
+    assert {row["i"] for row in ok.get("rejected", [])} <= {at}
+    assert ok["n"] + ok["dup"] + len(ok.get("rejected", [])) == 4
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"t":"ev","id":2,"e":[{"a":"x}]}',
+        '{"t":"ev","id":2,"e":5}',
+        '{"t":"ev","id":2,"e":[],"sentAt":"soon"}',
+        '{"t":"from_the_future","id":2}',
+        msgspec.json.encode({"t": "ev", "id": 2, "e": [{}] * 501}).decode(),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_a_session_is_not_resumed_behind_a_frame_that_was_refused(frame: str) -> None:
+    page = opened()
+    answers = page.say(ev(1), frame, ev(3))
+    assert [(a["t"], a["id"]) for a in answers] == [("err", 2), ("ok", 3)]
+    page.session.gone(NOW)
+    assert page.site.connect().hello(session="s_1")["acked"] == 1, "who missed the err is to hear it again"
 
 
 def test_an_unknown_type_is_no_offence() -> None:
