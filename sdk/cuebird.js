@@ -15,6 +15,9 @@ const uid = () => Array.from(g.crypto.getRandomValues(new Uint32Array(4)), (n) =
 const now = () => new Date().toISOString();
 const here = () => ({ url: g.location?.href, path: g.location?.pathname });
 
+// Nothing but half an emoji, which `slice` leaves, is escaped so; no server takes it.
+const json = (value) => JSON.stringify(value).replace(/\\(\\|ud[89a-f]..)/g, (s) => (s[2] ? "\ufffd" : s));
+
 // Storage may be denied altogether: then the client works without.
 const attempt = (fn) => {
   try {
@@ -228,7 +231,7 @@ export class Cuebird {
   }
 
   #say(frame) {
-    this.#ws?.send(JSON.stringify(frame));
+    this.#ws?.send(json(frame));
   }
 
   /** Stored or refused for good: ours no more. */
@@ -245,7 +248,7 @@ export class Cuebird {
   }
 
   #body(batch) {
-    return JSON.stringify({ writeKey: this.#o.writeKey, sentAt: now(), batch: batch.map((item) => item.m) });
+    return json({ writeKey: this.#o.writeKey, sentAt: now(), batch: batch.map((item) => item.m) });
   }
 
   async #post() {
@@ -257,7 +260,7 @@ export class Cuebird {
       const headers = { "Content-Type": "text/plain" }; // a simple request: no CORS preflight
       if (token) headers.Authorization = `Bearer ${token}`;
       const answer = await this.#o.fetch(`${this.#o.url}/v1/events`, { method: "POST", headers, body: this.#body(batch) });
-      if (answer.status === 429 || answer.status >= 500) throw (answer.headers.get("Retry-After") ?? 2) * 1000;
+      if (answer.status === 408 || answer.status === 429 || answer.status >= 500) throw (answer.headers.get("Retry-After") ?? 2) * 1000;
       const said = await answer.json();
       const bad = answer.ok ? said.rejected.map((r) => ({ ...r, item: batch[r.index] })) : batch.map((item) => ({ ...said, item }));
       this.#settle((item) => batch.includes(item), bad);
@@ -380,7 +383,7 @@ export class Cuebird {
     },
     err: (f) => {
       const theirs = this.#queue.filter((item) => item.f && item.f === f.id);
-      if (f.retry_ms === undefined) return this.#settle((item) => theirs.includes(item), theirs.map((item) => ({ ...f, item })));
+      if (f.retry_ms === undefined) return this.#settle((item) => theirs.includes(item), f.id ? theirs.map((item) => ({ ...f, item })) : [f]);
       for (const item of theirs) item.f = 0;
       this.#hold(f.retry_ms);
     },

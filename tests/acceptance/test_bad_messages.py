@@ -27,11 +27,6 @@ DEEP = b'{"type":"track","event":"Deep","userId":"%b","properties":{"n":' + b"["
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[App]:
     settings = Settings(server=Server(dev=True, port=0), store=StoreSettings(path=str(tmp_path / "cuebird.db")))
     async with open_app(settings, SITE) as opened:

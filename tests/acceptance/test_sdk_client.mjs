@@ -406,3 +406,58 @@ test("a listener that closes the client in the middle of a frame leaves it close
   await settled();
   assert.equal(sockets.length, 1);
 });
+
+test("half an emoji goes as the sign for what cannot be read, whole ones and backslashes as they are", async () => {
+  const { cb, last } = world();
+  const texts = [];
+  cb.connect();
+  await last().open();
+  const { send } = last();
+  last().send = (text) => (texts.push(text), send.call(last(), text));
+  cb.track("cut", { name: "caf😀".slice(0, 4), ["k😀".slice(2)]: "a\\ud83d\\\ud83d", whole: "😀" });
+  await settled();
+  const [{ properties }] = last().events()[0].e;
+  assert.deepEqual(properties, { name: "caf\ufffd", "\ufffd": "a\\ud83d\\\ufffd", whole: "😀" });
+  assert.doesNotMatch(texts[0].replaceAll("\\\\", ""), /\\ud/);
+});
+
+test("an err that names no frame lets go of nothing, and the page hears of it", async () => {
+  const { cb, last, told } = world();
+  cb.connect();
+  await last().open();
+  cb.track("a");
+  await settled();
+  await last().say({ t: "err", code: "invalid_json", message: "why" });
+  assert.equal(cb.pending, 1);
+  assert.deepEqual(told.filter(([name]) => name === "rejected").map(([, d]) => d), [{ message: undefined, code: "invalid_json", text: "why" }]);
+  await last().end(4104, "unreadable");
+  await fire(250);
+  await last().open({ acked: 0 });
+  assert.deepEqual(names(last().events()), [["a"]]);
+});
+
+test("a server that did not get the whole of it is sent it again", async () => {
+  const statuses = [408, 200];
+  const posts = [];
+  const fetch = async (url, init) => {
+    const status = (posts.push(init.body), statuses.shift());
+    return { ok: status === 200, status, headers: new Map(), json: async () => ({ success: true, accepted: 1, rejected: [] }) };
+  };
+  class Source {
+    addEventListener(name, listener) {
+      if (name === "open") this.open = listener;
+    }
+    close() {}
+  }
+  const sources = [];
+  const { cb } = world({ WebSocket: undefined, EventSource: class extends Source { constructor() { super(); sources.push(this); } }, fetch });
+  cb.connect();
+  await settled();
+  sources[0].open({ data: '{"epoch":"e1","offset":5,"recovered":false}' });
+  cb.track("a");
+  await settled();
+  assert.equal(cb.pending, 1);
+  await fire(2000);
+  assert.equal(cb.pending, 0);
+  assert.equal(posts.length, 2);
+});
