@@ -127,14 +127,15 @@ def several(data: bytes) -> tuple[Sequence[msgspec.Raw | bytes], Rejected | None
         return found, None if whole else rejected(error)
 
 
-def find_head(data: bytes) -> tuple[Head, bool]:
-    """What can be told of a frame that no decoder takes; False: it may hold an `ev` of another id than the head's."""
+def find_head(data: bytes, messages_max: int) -> tuple[Head, bool]:
+    """What can be told of a frame that no decoder takes; False: it may hold an `ev` of another id than the head's. Its
+    messages are told if they are no more than `messages_max`."""
     data = data.lstrip(BLANK)
     if data[:1] != b"{":
         return Head(), _is_json(data)
     told, whole = parts.members(data)
     head = Head(t=_told(_decode_type, told.get("t")), id=_told(_decode_nearly_id, told.get("id")))
-    messages, complete = parts.split(told.get("e", b""))
+    messages, complete = parts.split(told.get("e", b""), messages_max)
     try:
         _decode_id(told.get("id", b""))
         head.sent_at = _decode_instant(told.get("sentAt", b"null"))

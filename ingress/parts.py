@@ -14,11 +14,17 @@ import msgspec
 
 BRACKETS_MAX: Final = 250_000
 """Objects and arrays in what is split, those in texts counted: each costs a step here. Past it nothing is split."""
+MEMBERS_MAX: Final = 1_000
+"""Of an object that is split: a frame, an envelope."""
 
 _TEXT: Final = rb'"(?:[^"\\]++|\\.)*+"'
-_RUN: Final = re.compile(rb'(?:[^"\[\]{}]++|%b)*+([\[{]++|[\]}]++|"|\Z)' % _TEXT, re.DOTALL)
-"""The next brackets of one direction, and all that lies before them; a text without an end, or the end. It matches
-wherever it stands: a search that could fail would begin again at each byte."""
+_FLAT: Final = rb'[^"\[\]{}]++|%b' % _TEXT
+"""What holds no brackets but in texts."""
+_RUN: Final = re.compile(
+    rb'(?:%b|\[(?:%b)*+\]|\{(?:%b)*+\})*+([\[{]++|[\]}]++|"|\Z)' % (_FLAT, _FLAT, _FLAT), re.DOTALL
+)
+"""The next brackets of one direction, and all that lies before them: what holds no others is passed over at once. Else a
+text without an end, or the end: it matches wherever it stands, for a search that fails begins again at each byte."""
 _MARK: Final = re.compile(rb'(?:[^"\[\]{},]++|%b)*+([\[{,\]}])' % _TEXT, re.DOTALL)
 """The next bracket or comma, and all that lies before it."""
 _KEY: Final = re.compile(rb"\s*(%b)\s*:\s*" % _TEXT, re.DOTALL)
@@ -72,7 +78,7 @@ def split(data: bytes, parts_max: int | None = None) -> Parts:
 
 def members(data: bytes) -> Members:
     """Split the object that `data` begins with into its keys and their raw values."""
-    parts, whole = split(data)
+    parts, whole = split(data, MEMBERS_MAX)
     values: dict[str, bytes] = {}
     for part in parts:
         key = _KEY.match(part)
@@ -89,8 +95,8 @@ def members(data: bytes) -> Members:
 
 def _end(data: bytes, at: int) -> int:
     """Find where the value ends that is opened at `at`; -1 if a bracket is closed by another kind, or not at all."""
-    opened = bytearray()
-    for run in _RUN.finditer(data, at):
+    opened = bytearray(data[at : at + 1].translate(_CLOSING))
+    for run in _RUN.finditer(data, at + 1):
         brackets = run[1]
         if brackets in (b"", b'"'):
             break

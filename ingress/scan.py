@@ -26,10 +26,9 @@ _HUGE_EXPONENT = b"0e000"
 _BEFORE_NUMBER = b":,[ \t\r\n"
 _MINUS = ord("-")
 _INSIDE_ID = frozenset(bytes([byte]) for byte in b'abcdefghijklmnopqrstuvwxyz_"')
-_SURROGATE = re.compile(
-    rb"(?<!\\)((?:\\\\)*+)(?:(\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2})|\\u[dD][89a-fA-F][\da-fA-F]{2})"
-)
-"""A pair (2) or one by itself, and the escaped backslashes (1) before it."""
+_HIGH = rb"\\u[dD][89abAB][\da-fA-F]{2}"
+_LOW = rb"\\u[dD][c-fC-F][\da-fA-F]{2}"
+_LONE = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
 _decode = msgspec.json.Decoder().decode
 
 
@@ -65,10 +64,12 @@ def utf8(raw: bytes | str) -> bytes:
 def well_formed(data: bytes) -> bytes:
     """`data` with U+FFFD for every surrogate that is escaped by itself, as a browser's TextEncoder has it; `data`
     itself if there is none. They are what is left of an emoji that was cut in two, and no decoder takes them."""
-    if b"\\ud" not in data and b"\\uD" not in data:
+    # No JSON holds NUL: it stands for escaped backslashes meanwhile, after which `\\ud83d` would be no escape.
+    if (b"\\ud" not in data and b"\\uD" not in data) or b"\0" in data:
         return data
-    mended = _SURROGATE.sub(lambda found: found[1] + (found[2] or b"\\ufffd"), data)
-    return data if mended == data else mended
+    escapes = data.replace(rb"\\", b"\0\0")
+    mended = _LONE.sub(rb"\\ufffd", escapes)
+    return data if mended == escapes else mended.replace(b"\0\0", rb"\\")
 
 
 def _has_number(digits: bytes, sign: bytes) -> bool:

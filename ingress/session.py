@@ -202,7 +202,7 @@ class Session:
             head = frames.decode_head(self._data)
         except frames.DECODE_ERRORS as deeper:
             error = rejected(deeper)
-            head, alone = frames.find_head(self._data)
+            head, alone = frames.find_head(self._data, self._world.limits.batch_events_max)
             if not alone:
                 self._unreadable(error, head.id, now)
                 return

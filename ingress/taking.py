@@ -235,9 +235,15 @@ class Taking:
         body = self._vouched(body)
         actor = self._actor(wire)
         anonymous = identifier(wire.anonymous_id, "anonymousId") or self.speaker.anonymous
-        if anonymous and not actor.startswith(ANONYMOUS):
-            self._event("alias", "", actor, _encode({"from": ANONYMOUS + anonymous}), wire, index)
-        self._event("identify", "", actor, body, wire, index)
+        before = len(self.events)
+        try:
+            if anonymous and not actor.startswith(ANONYMOUS):
+                self._event("alias", "", actor, _encode({"from": ANONYMOUS + anonymous}), wire, index)
+            self._event("identify", "", actor, body, wire, index)
+        except Rejected:
+            # Nobody is joined by a message that is refused.
+            del self.events[before:]
+            raise
 
     def _alias(self, wire: Wire, index: int) -> None:
         previous = identifier(wire.previous_id, "previousId") or identifier(wire.anonymous_id, "anonymousId")

@@ -444,6 +444,12 @@ def test_traits_have_a_size_wherever_they_stand() -> None:
         assert [(r.index, r.code) for r in batch.rejected] == [(0, "too_large")], message
 
 
+def test_nobody_is_joined_by_a_message_that_is_refused() -> None:
+    message = {"type": "identify", "userId": "u", "anonymousId": "a", "traits": sized(1_001)}
+    batch = Normalizer(limits=SMALL).batch(msgspec.json.encode([track(), message]), received_at=NOW)
+    assert ([event.kind for event in batch.events], batch.messages) == (["track"], 1)
+
+
 def test_a_name_of_a_page_is_a_text_too() -> None:
     page = {"type": "page", "userId": "u", "name": "x" * 101}
     batch = Normalizer(limits=SMALL).batch(msgspec.json.encode(page), received_at=NOW)

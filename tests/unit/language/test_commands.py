@@ -368,6 +368,14 @@ def test_bad_lines_are_left_out_and_named(shop: Path) -> None:
     assert "1 message with neither userId nor anonymousId" in result.stdout
 
 
+def test_half_an_emoji_in_a_file_is_read_as_a_server_would_read_it(shop: Path) -> None:
+    torn = [message(user, "product_added", "2026-01-05T10:00:00Z", properties={"name": "caf\ud83d"}) for user in "ab"]
+    named = message("u\ud83d", "product_added", "2026-01-05T10:00:00Z")
+    result = cuebird("simulate", shop, "--events", "-", stdin=lines(*torn, named))
+    assert result.exit_code == 0
+    assert [line.split(":")[:2] for line in result.stderr.splitlines()] == [["line 3", " bad_string"]]
+
+
 def test_until_is_a_time_or_a_duration_after_the_last_event(shop: Path) -> None:
     def sent(until: str) -> int:
         events = lines(EVENTS[0], EVENTS[1])
