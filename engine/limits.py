@@ -9,7 +9,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     inflight_inputs_max: int = 20_000
     """Inputs taken and not yet on disk; past it a batch is refused as `overloaded` and is to be sent again."""
     critical_inputs_max: int = 5_000
-    """So many more for batches that hold a critical event (a purchase, feedback of our own messages)."""
+    """So many more for small batches that hold a critical event (a purchase, feedback of our own messages)."""
+    critical_batch_inputs_max: int = 20
+    """A larger batch gets none of that room, whatever it holds."""
     live_actors_max: int = 200_000
     """Actors kept as objects; past it those not used for longest are packed."""
     packed_bytes_max: int = 256_000_000

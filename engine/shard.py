@@ -172,7 +172,9 @@ class Shard:
         if self._committer.inflight + len(events) <= limits.inflight_inputs_max:
             return limits.inflight_inputs_max
         critical = self._critical
-        if any(event.name in critical or event.source == "engine" for event in events):
+        # Something in a large batch always is: then the room kept would be everybody's.
+        small = len(events) <= limits.critical_batch_inputs_max
+        if small and any(event.name in critical or event.source == "engine" for event in events):
             return limits.inflight_inputs_max + limits.critical_inputs_max
         return limits.inflight_inputs_max
 

@@ -109,6 +109,18 @@ async def test_past_the_bound_a_batch_is_refused_and_what_matters_most_still_goe
         assert town.engine.statistics().refused == 2
 
 
+async def test_the_room_kept_for_an_order_is_not_for_a_batch_that_holds_one_among_others() -> None:
+    limits = Limits(inflight_inputs_max=10, critical_inputs_max=50, critical_batch_inputs_max=3)
+    async with Town(limits=limits) as town:
+        town.disk.shut()
+        taken = [town.submit(event(f"u{number}")) for number in range(10)]
+        order = event("ann", "order_completed")
+        assert (await town.take(*[event("ann") for _ in range(3)], order)).refused == "overloaded"
+        taken.append(town.submit(event("ann"), event("ann"), order))
+        town.disk.let_through()
+        assert sum(receipt.accepted for receipt in await asyncio.wait_for(asyncio.gather(*taken), 5)) == 13
+
+
 async def test_a_batch_larger_than_the_bound_is_taken_when_nothing_else_is_in_flight() -> None:
     async with Town(limits=Limits(inflight_inputs_max=10)) as town:
         assert (await town.take(*[event("ann") for _ in range(30)])).accepted == 30
