@@ -198,6 +198,7 @@ async def open_app(
                 keys=settings.key_ring(),
                 normalizer=normalizer,
                 limits=settings.ingress,
+                in_flight=engine.in_flight,
                 ready=lambda: readiness(engine),
                 version=version("cuebird"),
                 registry=registry,

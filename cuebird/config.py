@@ -26,6 +26,15 @@ FILE: Final = "cuebird.toml"
 SECRET_BYTES_MIN: Final = 32
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 HIDDEN: Final = "(hidden)"
+OFF_AT_ZERO: Final = frozenset(
+    {
+        "ingress.key_events_per_second_max",
+        "ingress.server_key_events_per_second_max",
+        "ingress.address_events_per_second_max",
+        "ingress.address_bytes_per_second_max",
+    }
+)
+"""Limits of which 0 means none."""
 _SECRETS: Final = frozenset({"secret", "old_secrets", "password", "key", "value"})
 
 
@@ -117,6 +126,9 @@ def _out_of_range(settings: Settings, origins: Mapping[str, str]) -> Iterator[st
         if key.endswith("port"):
             if not (isinstance(value, int) and 0 <= value <= 65535):
                 yield f"{place}: `{key}` must be 0 to 65535, not {value}"
+        elif key in OFF_AT_ZERO and isinstance(value, int):
+            if value < 0:
+                yield f"{place}: `{key}` must be 0 (no limit) or more, not {value}"
         elif is_number and isinstance(value, int | float) and not value > 0:
             yield f"{place}: `{key}` must be more than 0, not {value}"
     for key, url in (

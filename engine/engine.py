@@ -277,6 +277,10 @@ class Engine:
         """See engine/submit.py."""
         self._shard.submit(events, done)
 
+    def in_flight(self) -> int:
+        """Inputs that were submitted and whose `done` is still to be called."""
+        return self._committer.inflight
+
     async def write(
         self, marks: Sequence[Mark] = (), links: Sequence[Link] = (), suppressions: Sequence[Suppression] = ()
     ) -> None:

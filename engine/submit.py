@@ -10,7 +10,9 @@ import msgspec
 
 from actors.event import Event
 
-RefusalCode = Literal["overloaded", "storage_full", "draining", "too_many_for_user"]
+RefusalCode = Literal[
+    "overloaded", "storage_full", "draining", "too_many_for_user", "too_many_for_key", "too_many_for_address"
+]
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):

@@ -19,10 +19,17 @@ _encode = msgspec.json.Encoder().encode
 REFUSALS: Final[Mapping[RefusalCode, int]] = {
     "overloaded": 429,
     "too_many_for_user": 429,
+    "too_many_for_key": 429,
+    "too_many_for_address": 429,
     "storage_full": 503,
     "draining": 503,
 }
-"""Why the engine took nothing -> HTTP status."""
+"""Why nothing was taken -> HTTP status."""
+
+HINTS: Final[Mapping[RefusalCode, str]] = {
+    "too_many_for_address": " (back ends are not limited if they show a server key; a proxy has to forward the address)"
+}
+"""What would mend it."""
 
 RETRY_SECONDS_MAX: Final = 300
 """SDKs cap what they obey."""
@@ -47,7 +54,7 @@ def accepted(taken: int, duplicates: int, rejected: Sequence[Rejection]) -> Resp
 def refused(receipt: Receipt, retry_ms: int) -> Response:
     assert receipt.refused is not None
     status = REFUSALS[receipt.refused]
-    text = f"nothing was stored: {receipt.refused}; send the same again later"
+    text = f"not stored: {receipt.refused}; send the same again later{HINTS.get(receipt.refused, '')}"
     return error_answer(status, receipt.refused, text, retry_ms=receipt.retry_ms or retry_ms)
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from engine.submit import Submit
+from ingress.admission import Admission
 from ingress.answers import on_failure, on_http_exception
 from ingress.health import Ready, health_routes
 from ingress.http import event_routes
@@ -21,6 +22,7 @@ from ingress.keys import KeyRing
 from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
 from ingress.metrics import Counts
+from ingress.rates import Rates
 from ingress.resume import Sessions
 from ingress.sse import EventStreamEndpoint
 from ingress.streams import Streams, following
@@ -45,6 +47,8 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     keys: KeyRing
     normalizer: Normalizer
     limits: IngressLimits = IngressLimits()
+    in_flight: Callable[[], int] = lambda: 0
+    """Inputs that `submit` has taken and not yet spoken on."""
     ready: Ready = always_ready
     version: str = "0"
     registry: CollectorRegistry | None = None
@@ -73,6 +77,8 @@ def build_app(deps: Deps, lifespan: Callable[[], AbstractAsyncContextManager[Non
     registry = deps.registry or CollectorRegistry()
     registry.register(counts)
     limits = deps.limits
+    admission = Admission(limits, deps.now_ms, deps.in_flight)
+    registry.register(admission)
     world = World(
         submit=following(deps.submit, deps.streams),
         streams=deps.streams,
@@ -81,6 +87,8 @@ def build_app(deps: Deps, lifespan: Callable[[], AbstractAsyncContextManager[Non
         normalizer=deps.normalizer,
         counts=counts,
         limits=limits,
+        admission=admission,
+        rates=Rates(limits),
     )
     doors = Doors(world, deps.now_ms)
 

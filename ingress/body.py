@@ -25,11 +25,17 @@ class BadBody(Exception):
         self.message = message
 
 
-async def read_body(request: Request, limits: IngressLimits) -> bytes:
-    """The body, inflated. Raises BadBody; reads no more than one chunk past the limit."""
+def told_bytes(request: Request, limits: IngressLimits) -> int:
+    """How long the body is going to be, 0 if that is not told. Raises BadBody."""
     told = request.headers.get("content-length", "")
-    if told.isdecimal() and int(told[:20]) > limits.body_bytes_max:
+    size = int(told[:20]) if told.isdecimal() else 0
+    if size > limits.body_bytes_max:
         raise _too_large(limits.body_bytes_max)
+    return size
+
+
+async def read_body(request: Request, limits: IngressLimits) -> bytes:
+    """The body as it comes. Raises BadBody; reads no more than one chunk past the limit."""
     chunks: list[bytes] = []
     size = 0
     try:
@@ -43,7 +49,18 @@ async def read_body(request: Request, limits: IngressLimits) -> bytes:
         raise BadBody(408, "timeout", f"the body did not arrive within {limits.body_wait_ms_max} ms") from None
     except ClientDisconnect:
         raise BadBody(400, "incomplete", "the body ended early") from None
-    raw = b"".join(chunks)
+    return b"".join(chunks)
+
+
+def weight(raw: bytes, limits: IngressLimits) -> int:
+    """How many bytes there will be to decode: what a zipped body says of itself (RFC 1952, ISIZE) is believed, for one that
+    lies does not inflate."""
+    size = int.from_bytes(raw[-4:], "little") if raw[:2] == GZIP else 0
+    return max(len(raw), min(size, limits.inflated_bytes_max))
+
+
+def inflated(raw: bytes, limits: IngressLimits) -> bytes:
+    """The body as it was before it was zipped, if it was. Raises BadBody."""
     return inflate(raw, limits.inflated_bytes_max) if raw[:2] == GZIP else raw
 
 

@@ -6,22 +6,25 @@ Always exactly 200 once the good messages are on disk, with the bad ones listed:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from actors.event import Event
 from engine.submit import Receipt
 from ingress.acks import counted
+from ingress.admission import Refused
 from ingress.answers import accepted, cors, error_answer, json_answer, refused
-from ingress.body import BadBody, read_body
+from ingress.body import BadBody, inflated, read_body, told_bytes, weight
 from ingress.credentials import speaker_of
 from ingress.keys import Denied
 from ingress.rejection import Rejected
 from ingress.taking import Batch
 from ingress.websocket import Doors
+from ingress.world import World
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -75,13 +78,26 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
     async def answer(request: Request) -> Response:
         world, now = doors.world, doors.now_ms()
         if doors.draining:
-            return refused(Receipt(refused="draining"), world.limits.retry_ms)
+            return _refusal(doors, Receipt(refused="draining"))
         try:
-            body = await read_body(request, world.limits)
+            _knock(world, request, now)
+            raw = await read_body(request, world.limits)
+            await world.admission.turn(weight(raw, world.limits))
+            body = inflated(raw, world.limits)
             speaker = speaker_of(world.keys, request.headers, request.query_params, body, now)
+            address = _address(request)
+            if (refusal := world.rates.refusal(speaker, address, now)) is not None:
+                raise Refused(refusal)
+            # Before it is decoded: what turns out to be nonsense has cost as much.
+            world.rates.count(speaker, address, 0, len(body), now)
             batch = world.normalizer.batch(
                 body, received_at=now, speaker=speaker, kind=kind, messages_max=world.limits.body_events_max
             )
+            world.rates.count(speaker, address, len(batch.events) + len(batch.rejected), 0, now)
+        except Refused as error:
+            answer = _refusal(doors, error.receipt)
+            await asyncio.sleep(world.admission.refusal_wait_ms() / 1000)
+            return answer
         except BadBody as bad:
             answer = error_answer(bad.status, bad.code, bad.message)
             answer.headers["Connection"] = "close"
@@ -90,41 +106,84 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
             return error_answer(denied.status, denied.code, denied.message)
         except Rejected as error:
             return error_answer(413 if error.code in ("too_long", "too_large") else 400, error.code, error.message)
-        return await submitted(doors, batch)
+        # A browser's goes as a whole: its user's rate lets a batch pass or not.
+        parts = speaker.source == "server"
+        return await submitted(doors, batch, world.limits.slice_inputs_max if parts else len(batch.events))
 
     return answer
 
 
-async def submitted(doors: Doors, batch: Batch) -> Response:
+def _knock(world: World, request: Request, now: int) -> None:
+    """Before the body is read: is there room for it, and may its sender speak? Raises BadBody, Denied, Refused."""
+    world.admission.look(told_bytes(request, world.limits))
+    refusal = world.rates.refusal_of_address(_address(request), now)
+    if refusal is not None:
+        try:
+            speaker = speaker_of(world.keys, request.headers, request.query_params, b"", now)
+        except Denied:
+            return  # its key may be in the body, and a server's
+        if not speaker.trusted:
+            raise Refused(refusal)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+async def submitted(doors: Doors, batch: Batch, slice_max: int) -> Response:
     """The answer to a batch, once it is on disk."""
     counts = doors.world.counts
     counts.received["http"] += batch.messages
     counts.unproven["http"] += batch.unproven
     for bad in batch.rejected:
         counts.rejected["http", bad.code] += 1
-    receipt = await _word(doors, batch) if batch.events else Receipt()
+    receipt = await _word(doors, batch.events, slice_max) if batch.events else Receipt()
     if receipt.refused is not None:
-        counts.refused["http", receipt.refused] += 1
-        return refused(receipt, doors.world.limits.retry_ms)
+        return _refusal(doors, receipt)
     taken, duplicates = counted(batch.messages, len(batch.events) - batch.messages, receipt)
     counts.duplicates["http"] += duplicates
     return accepted(taken, duplicates, batch.rejected)
 
 
-async def _word(doors: Doors, batch: Batch) -> Receipt:
+def _refusal(doors: Doors, receipt: Receipt) -> Response:
+    assert receipt.refused is not None
+    doors.world.counts.refused["http", receipt.refused] += 1
+    return refused(doors.world.admission.told(receipt), doors.world.limits.retry_ms)
+
+
+async def _word(doors: Doors, events: Sequence[Event], slice_max: int) -> Receipt:
+    """The engine's word on all of them, given to it in parts. Of one that is refused, and those after it, nothing was
+    stored; those before are known as duplicates when all come again."""
+    words: list[asyncio.Future[Receipt]] = []
+    doors.requests += 1
+    try:
+        for first in range(0, len(events), slice_max):
+            if first:
+                await doors.world.admission.next_turn()
+            words.append(_submit(doors, events[first : first + slice_max]))
+            if words[-1].done() and words[-1].result().refused is not None:
+                break
+        receipts = [await word for word in words]
+    finally:
+        doors.requests -= 1
+    refusal = next((receipt for receipt in receipts if receipt.refused is not None), None)
+    return refusal or Receipt(
+        accepted=sum(receipt.accepted for receipt in receipts),
+        duplicates=sum(receipt.duplicates for receipt in receipts),
+    )
+
+
+def _submit(doors: Doors, events: Sequence[Event]) -> asyncio.Future[Receipt]:
     word: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
 
     def done(receipt: Receipt) -> None:
         # The client may have gone meanwhile.
         if not word.done():
             word.set_result(receipt)
+        doors.world.admission.settled()
 
-    doors.requests += 1
-    try:
-        doors.world.submit(batch.events, done)
-        return await word
-    finally:
-        doors.requests -= 1
+    doors.world.submit(events, done)
+    return word
 
 
 async def _drop(request: Request) -> Response:

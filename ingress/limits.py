@@ -48,6 +48,33 @@ class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
     """One text among them at any depth, or one name, in UTF-8: `too_long`."""
     properties_max: int = 1_000
     """Properties or traits of one message, those within them not counted: `too_large`."""
+    small_bytes_max: int = 4_096
+    """A body below it (one event, an order) waits for no batch; gzip counts as what it becomes."""
+    bulk_inputs_max: int = 2_000
+    """Inputs in flight past which no larger body is decoded and no stream of batches is read: they wait."""
+    slice_inputs_max: int = 200
+    """A body of a server with more is given to the engine in parts, so that what is urgent comes in between."""
+    waiting_bytes_max: int = 1_048_576
+    """Larger bodies that wait to be decoded, together; past it `overloaded`, before they are read."""
+    overload_retry_ms_max: int = 60_000
+    """To so much grows what those who are refused are told to wait, while an overload lasts."""
+    refusals_per_second_max: int = 100
+    """So many requests are refused at once; past it they wait to hear it, which slows down who heeds no Retry-After."""
+    refusal_wait_ms_max: int = 2_000
+    """But no longer than this; also how long a connection that spoke too fast is not read from, at most."""
+    key_events_per_second_max: int = 10_000
+    """Of all who show one write key; a second's worth may come at once. Past it: `too_many_for_key`. 0: no limit."""
+    server_key_events_per_second_max: int = 0
+    """The same of a server key."""
+    address_events_per_second_max: int = 250
+    """Of all who come from one network address (IPv6: one /64) without a server key, sustained. Past it:
+    `too_many_for_address`. 0: no limit."""
+    address_burst_events_max: int = 2_500
+    """So many of them may come at once."""
+    address_bytes_per_second_max: int = 256_000
+    """The same, of what it sends, once inflated. 0: no limit."""
+    address_burst_bytes_max: int = 2_000_000
+    """So many of them may come at once."""
     header_wait_ms_max: int = 10_000
     """A connection that does not complete its request line and headers is cut."""
     body_wait_ms_max: int = 30_000

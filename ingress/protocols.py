@@ -138,6 +138,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn.send_text(text.encode())
         self.transport.write(b"".join(self.conn.data_to_send()))
 
+    def pause(self) -> None:
+        """Read nothing more from it, until `resume`."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
     def abort(self) -> None:
         """Cut it, without a word."""
         self.transport.abort()

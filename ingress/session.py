@@ -22,6 +22,7 @@ import msgspec
 from engine.submit import Receipt
 from ingress import frames, scan
 from ingress.acks import Acks, Pending
+from ingress.admission import OVERLOADED
 from ingress.feedback import Feedback
 from ingress.frames import CLOSES, TYPES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
 from ingress.instants import told_at
@@ -38,6 +39,7 @@ from ingress.world import World
 State = Literal["new", "open", "draining"]
 
 MINUTE_MS: Final = 60_000
+NOTHING: Final = Batch([], [], 0)
 OUT_OF_PLACE: Final[Mapping[State, tuple[str, str]]] = {
     "new": ("hello_expected", "the first frame must be a hello"),
     "open": ("already_open", "there was a hello already"),
@@ -49,16 +51,27 @@ class Session:
     """`wake` is called when there is output and nobody is in `receive`. `token`: what the handshake carried."""
 
     def __init__(
-        self, world: World, now: int, *, token: str = "", origin: str | None = None, wake: Callable[[], None]
+        self,
+        world: World,
+        now: int,
+        *,
+        token: str = "",
+        origin: str | None = None,
+        address: str = "",
+        wake: Callable[[], None],
     ) -> None:
         self.state: State = "new"
         self.close: tuple[int, str] | None = None
         """(code, reason) once this side has ended the connection; what is outgoing still goes first."""
         self.speaker = Speaker(source="client", trusted=False)
         self.acks = Acks(world.limits.credit_events)
+        self.rest_ms = 0
+        """How long it should not be read from, because it spoke too fast; whoever reads sets it back."""
         self._world = world
         self._token = token
         self._origin = origin
+        self._address = address
+        self._counted = False
         self._wake = wake
         self._opened = now
         self._heard = now
@@ -98,16 +111,22 @@ class Session:
 
     def committed(self, pending: Pending, receipt: Receipt) -> None:
         """The engine's word on an `ev` frame."""
+        if receipt.refused is not None:
+            self._world.counts.refused["ws", receipt.refused] += 1
+            receipt = self._world.admission.told(receipt)
         self.acks.settle(pending, receipt, self._world.limits.retry_ms)
         if self._record is not None:
             self._record.acked = max(self._record.acked, self.acks.acked)
         if self.acks.said_bytes + self._out_bytes > self._world.limits.send_queue_bytes_max:
             self._end(4101)
-        if receipt.refused is not None:
-            self._world.counts.refused["ws", receipt.refused] += 1
-        elif receipt.duplicates:
+        if receipt.duplicates:
             self._world.counts.duplicates["ws"] += receipt.duplicates
+        self._world.admission.settled()
         self._wake()
+
+    def unheard(self, now: int) -> None:
+        """It was not read from until now: that is no silence of its own."""
+        self._heard = now
 
     def push(self, item: Item) -> None:
         """A push for whom this page belongs to."""
@@ -147,7 +166,7 @@ class Session:
 
     def refuse(self, close: int, message: str) -> None:
         """This connection is not wanted: say why, and end it."""
-        retry_ms = self._world.limits.retry_ms if 4100 <= close < 4200 else None
+        retry_ms = self._world.admission.told(OVERLOADED).retry_ms if 4100 <= close < 4200 else None
         self._send(frames.err(CLOSES[close], message, retry_ms=retry_ms))
         self._end(close)
 
@@ -235,6 +254,7 @@ class Session:
             self._send(frames.err(error.code, error.message))
             return
         self.speaker = msgspec.structs.replace(speaker, user=user, anonymous=anonymous)
+        self._counted = world.rates.concern(speaker)
         self.state = "open"
         owner = f"{speaker.key}\n{self.speaker.actor()}"
         self._record = world.sessions.open(hello.session, owner, self._replaced, now)
@@ -266,7 +286,7 @@ class Session:
             self.push(item)
 
     def _ev(self, ev: Ev, now: int) -> None:
-        if not self._admit(ev.id, len(ev.e)):
+        if not self._admit(ev.id, len(ev.e), now):
             return
         try:
             sent = told_at(ev.sent_at, "sentAt")
@@ -279,10 +299,10 @@ class Session:
         if batch is None:
             self._by_parts(ev.id, frames.decode_head(self._data), now)
         else:
-            self._submit(ev.id, batch)
+            self._submit(ev.id, batch, now)
 
     def _ev_by_parts(self, frame_id: int, head: frames.Head, now: int) -> None:
-        if self._admit(frame_id, len(head.e or ())):
+        if self._admit(frame_id, len(head.e or ()), now):
             self._by_parts(frame_id, head, now)
 
     def _by_parts(self, frame_id: int, head: frames.Head, now: int) -> None:
@@ -296,9 +316,9 @@ class Session:
         batch = self._world.normalizer.raws(
             raws, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, plain=self._plain
         )
-        self._submit(frame_id, batch)
+        self._submit(frame_id, batch, now)
 
-    def _admit(self, frame_id: int, messages: int) -> bool:
+    def _admit(self, frame_id: int, messages: int, now: int) -> bool:
         limits = self._world.limits
         if frame_id <= self._last_id:
             self._refuse("bad_id", f"ids must grow: the last was {self._last_id}", frame_id)
@@ -310,11 +330,23 @@ class Session:
             self._end(4102)
         else:
             self._last_id = frame_id
-            return True
+            return not self._counted or self._in_time(frame_id, now)
         return False
 
-    def _submit(self, frame_id: int, batch: Batch) -> None:
+    def _in_time(self, frame_id: int, now: int) -> bool:
+        """Whether its key and its address may speak now; if not, the frame is answered."""
+        refusal = self._world.rates.refusal(self.speaker, self._address, now)
+        if refusal is None:
+            return True
+        self.rest_ms = refusal.retry_ms
+        self.committed(self.acks.begin(frame_id, NOTHING), refusal)
+        return False
+
+    def _submit(self, frame_id: int, batch: Batch, now: int) -> None:
         counts = self._world.counts
+        if self._counted:
+            messages = len(batch.events) + len(batch.rejected)
+            self._world.rates.count(self.speaker, self._address, messages, len(self._data), now)
         counts.received["ws"] += batch.messages
         counts.unproven["ws"] += batch.unproven
         for bad in batch.rejected:

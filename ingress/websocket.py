@@ -12,7 +12,7 @@ import binascii
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -23,6 +23,9 @@ from ingress.world import World
 ABORT = "cuebird.abort"
 """Key in the ASGI scope, put there by our protocol classes: cuts the connection without a word."""
 
+
+BATCH_EVENTS_MIN: Final = 50
+"""Events in flight from which on a connection is one that sends batches, and may be made to wait."""
 
 LINE = "cuebird.line"
 """Key in the ASGI scope of a WebSocket: its protocol object (`ingress.protocols.WebSocketProtocol`)."""
@@ -47,6 +50,10 @@ class Line(Protocol):
 
     def may_say(self) -> bool: ...
     def say(self, text: str) -> None: ...
+    def pause(self) -> None:
+        """Read nothing more from it."""
+
+    def resume(self) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -86,10 +93,13 @@ class Doors:
     def tick(self) -> None:
         now = self.now_ms()
         for connection in list(self.connections):
+            if connection.paused:
+                connection.session.unheard(now)
             connection.session.tick(now)
             connection.wake()
             connection.cut_if_stuck(now, self.world.limits.close_wait_ms_max)
         self.world.sessions.forget(now)
+        self.world.admission.settled()
 
     async def watch(self) -> None:
         """Ticks until it is cancelled."""
@@ -119,14 +129,18 @@ class Connection:
     """One socket and its session. It listens to the line; the task that the server gave us only waits for the end."""
 
     def __init__(
-        self, session_of: Callable[[Callable[[], None]], Session], line: Line, now_ms: Callable[[], int]
+        self, session_of: Callable[[Callable[[], None]], Session], line: Line, now_ms: Callable[[], int], world: World
     ) -> None:
         self.session = session_of(self.wake)
+        self._limits = world.limits
+        self._admission = world.admission
         self._line = line
         self._now_ms = now_ms
         self._loop = asyncio.get_running_loop()
         self._flush_is_due = False
         self._cut_at: int | None = None
+        self.paused = False
+        """It is not read from: it waits for its turn, or spoke too fast."""
         self.closing = asyncio.Event()
 
     def heard(self, data: bytes) -> None:
@@ -144,10 +158,33 @@ class Connection:
     def flush(self) -> None:
         self._flush_is_due = False
         session = self.session
+        if session.rest_ms or session.acks.in_flight >= BATCH_EVENTS_MIN:
+            self._pause()
         if self._line.may_say() and (said := session.outgoing()):
             self._line.say(said[0] if len(said) == 1 else f"[{','.join(said)}]")
         if session.close is not None:
             self.closing.set()
+
+    def _pause(self) -> None:
+        """Let it wait, in its own buffers: as long as it spoke too fast, or until the engine has room for batches."""
+        limits, admission = self._limits, self._admission
+        rest_ms, self.session.rest_ms = min(self.session.rest_ms, limits.refusal_wait_ms_max), 0
+        if self.paused or not (rest_ms or admission.full):
+            return
+        self.paused = True
+        self._line.pause()
+        if rest_ms:
+            self._loop.call_later(rest_ms / 1000, self._resume)
+        else:
+            admission.wait(self._resume)
+
+    def _resume(self) -> bool:
+        self.paused = False
+        if self._line.listener is not self:
+            return False
+        self.session.unheard(self._now_ms())
+        self._line.resume()
+        return True
 
     async def hang_up(self, send: Send) -> None:
         """Send the close frame once this side has ended the session."""
@@ -179,17 +216,17 @@ class WebSocketEndpoint:
         if message["type"] != "websocket.connect":
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        address = (scope.get("client") or ("", 0))[0]
         offered: list[str] = scope.get("subprotocols", [])
         chosen, known = choose(offered)
         await send({"type": "websocket.accept", "subprotocol": chosen})
 
         def session_of(wake: Callable[[], None]) -> Session:
             origin, token = headers.get(b"origin"), token_of(headers, offered)
-            return Session(world, doors.now_ms(), token=token, origin=origin, wake=wake)
+            return Session(world, doors.now_ms(), token=token, origin=origin, address=address, wake=wake)
 
         line: Line = scope[LINE]
-        connection = Connection(session_of, line, doors.now_ms)
-        address = (scope.get("client") or ("", 0))[0]
+        connection = Connection(session_of, line, doors.now_ms, world)
         too_many = doors.enter(address)
         try:
             if too_many:

@@ -32,7 +32,8 @@ async def test_clients_are_asked_to_go_and_what_was_taken_is_acknowledged() -> N
         ready = await site.http.get("/readyz")
         assert (ready.status_code, ready.json()["not_draining"]) == (503, False)
         late = await site.http.post("/v1/events", json=track(3), headers=bearer())
-        assert (late.status_code, late.json()["code"], late.headers["Retry-After"]) == (503, "draining", "2")
+        assert (late.status_code, late.json()["code"]) == (503, "draining")
+        assert 2 <= int(late.headers["Retry-After"]) <= 5
         await page.say(ev(2))
         assert (await page.hear())["code"] == "draining"
         site.engine.commit()

@@ -292,7 +292,7 @@ async def test_a_connection_too_many_is_told_to_come_back_later() -> None:
     async with running(limits=IngressLimits(connections_max=1, tick_ms=20)) as site:
         first = await site.open_page()
         second = await site.page()
-        assert (await second.hear())["retry_ms"] == 2_000
+        assert 2_000 <= (await second.hear())["retry_ms"] <= 4_500
         assert await second.closed() == (4100, "overloaded")
         await first.say({"t": "ping"})
         assert (await first.hear())["t"] == "pong"

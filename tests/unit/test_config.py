@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cuebird.cli import main
-from cuebird.config import ConfigError, flat, load, require_servable, shown
+from cuebird.config import OFF_AT_ZERO, ConfigError, flat, load, require_servable, shown
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -141,7 +141,18 @@ def test_every_limit_has_its_unit_and_is_more_than_nothing(tmp_path: Path) -> No
         if key.startswith(("engine.", "ingress.")):
             assert key.endswith(units), key
             assert isinstance(value, int)
-            assert value > 0, key
+            assert value > 0 or key in OFF_AT_ZERO, key
+
+
+def test_a_rate_may_be_off_and_not_below_that(tmp_path: Path) -> None:
+    for key in OFF_AT_ZERO:
+        name = key.removeprefix("ingress.")
+        folder = tmp_path / name
+        folder.mkdir()
+        ((_, value),) = [pair for pair in flat(load(site(folder, f"[ingress]\n{name} = 0")).settings) if pair[0] == key]
+        assert value == 0
+        wrong = problems(folder, f"[ingress]\n{name} = -1")
+        assert wrong == [f"cuebird.toml:2: `{key}` must be 0 (no limit) or more, not -1"]
 
 
 # --- may a server start ---

@@ -7,10 +7,12 @@ from typing import Any
 import jwt
 import msgspec
 
+from ingress.admission import Admission
 from ingress.keys import KeyRing, ProofKey, ServerKey, WriteKey, digest
 from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
 from ingress.metrics import Counts
+from ingress.rates import Rates
 from ingress.resume import Sessions
 from ingress.session import Session
 from ingress.streams import Push, Streams, following
@@ -55,6 +57,7 @@ class Site:
         self.engine = MemoryEngine(hold=hold)
         self.streams = Streams("e7", self.clock.now_ms, pushes_max=5)
         names = (f"s_{i}" for i in range(1, 1_000))
+        limits = limits or IngressLimits()
         self.world = World(
             submit=following(self.engine.submit, self.streams),
             streams=self.streams,
@@ -62,7 +65,9 @@ class Site:
             keys=keys,
             normalizer=Normalizer(),
             counts=Counts(),
-            limits=limits or IngressLimits(),
+            limits=limits,
+            admission=Admission(limits, self.clock.now_ms, chance=lambda: 0.5),
+            rates=Rates(limits),
         )
 
     def connect(self, *, token: str = "", origin: str | None = SHOP) -> Page:

@@ -160,7 +160,7 @@ def test_a_refusal_says_when_to_try_again_and_is_never_covered_by_an_ok() -> Non
     page.say(ev(1))
     page.site.engine.refuse = "overloaded"
     (answer,) = page.say(ev(2))
-    assert (answer["code"], answer["id"], answer["retry_ms"]) == ("overloaded", 2, 1_500)
+    assert (answer["code"], answer["id"], answer["retry_ms"]) == ("overloaded", 2, 3_000)
     page.site.engine.refuse = None
     assert page.say(ev(3))[0]["id"] == 3
     page.session.gone(NOW)
