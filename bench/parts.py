@@ -1,4 +1,4 @@
-"""(d) to (h): memory, starts, timers, simulations, turns. Each gives its figures as they come."""
+"""(d) to (j): memory, starts, timers, simulations, turns, overload. Each gives its figures as they come."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 
 from bench import databases, lateness, memory, opening, turns
 from bench.comparing import server
+from bench.overload import overload, visitor
 from bench.setting import Bench
 from bench.simulating import simulation
 from bench.table import Figure
@@ -147,4 +148,6 @@ PARTS: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "f": timers,
     "g": simulation,
     "h": campaigns,
+    "i": overload,
+    "j": visitor,
 }

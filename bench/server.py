@@ -1,4 +1,4 @@
-"""A server to be measured, in a process of its own: `python -m bench.server bare|cuebird SITE [--profile FILE]`.
+"""A server to be measured, in a process of its own: `python -m bench.server bare|cuebird|public SITE [--profile FILE]`.
 
 Says `{"port": …}` once it serves. With `--profile` it writes where its time went, from SIGUSR1 to its end.
 """
@@ -22,10 +22,10 @@ from cuebird.config import load
 from cuebird.dashboard import dashboard_routes
 
 
-async def _serve_cuebird(site: Path) -> None:
-    """As `cuebird serve SITE --dev` does."""
-    settings = load(site, {}, {"server.dev": True, "server.port": 0}).settings
-    async with open_app(settings, site, more_routes=dashboard_routes(dev=True)) as app:
+async def _serve_cuebird(site: Path, dev: bool) -> None:
+    """As `cuebird serve SITE --dev` does, or without `--dev`."""
+    settings = load(site, {}, {"server.dev": dev, "server.port": 0}).settings
+    async with open_app(settings, site, more_routes=dashboard_routes(dev=dev)) as app:
         _say(int(app.url.rpartition(":")[2]))
         await app.ended
 
@@ -44,7 +44,7 @@ async def _serve(what: str, site: Path, profile: Path | None) -> None:
     sampler = Sampler() if profile else None
     if sampler:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, sampler.start)
-    await (_serve_bare(site) if what == "bare" else _serve_cuebird(site))
+    await (_serve_bare(site) if what == "bare" else _serve_cuebird(site, dev=what == "cuebird"))
     if sampler and profile:
         sampler.stop()
         profile.write_bytes(sampler.report())
@@ -52,7 +52,7 @@ async def _serve(what: str, site: Path, profile: Path | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("bare", "cuebird"))
+    parser.add_argument("what", choices=("bare", "cuebird", "public"))
     parser.add_argument("site", type=Path)
     parser.add_argument("--profile", type=Path)
     told = parser.parse_args()

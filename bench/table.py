@@ -12,7 +12,7 @@ from rich.table import Table
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     part: str
-    """`a` to `h`, as in bench/README.md."""
+    """`a` to `j`, as in bench/README.md."""
     what: str
     disk: str = ""
     measured: str
