@@ -10,6 +10,7 @@ import msgspec
 
 from actors import history
 from actors.compiled_patterns import EventPattern, Match
+from actors.digests import digest, knows, with_digest
 from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
 from actors.memory import remember
@@ -17,14 +18,14 @@ from actors.migration import MIGRATED, migrate
 from actors.patterns import Found, at_hand, passed, told
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
-from actors.recent import digest, knows, with_digest
+from actors.recent import NEWEST_BYTES_MAX, kept, knew
 from actors.run import consider, hear, meet, ring
 from actors.sending import decide
 from actors.shared import shared, shared_parts
 from actors.state import ENDED, Actor, Run
 from actors.steps import earliest, end
 from actors.timers import Timer, has_restless_run, is_awaited, may_move_timers, next_timer, set_due
-from actors.turn import NOTHING, UNTRACKED, Turn
+from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
 from actors.work import Work
 
 __all__ = ["Actor", "fire", "new_actor", "pack", "renew", "standing", "take", "unpack"]
@@ -66,19 +67,27 @@ def unpack(data: bytes) -> Actor:
 def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     """One input, stamped `at` (never before an earlier one), and all that comes of it.
 
-    None: its message id is among the actor's last 128; nothing has changed. UNTRACKED: nothing has changed either, the
-    user does not consent to tracking. NOTHING: it was noted, and concerned no campaign.
+    None: its message id is known, so it was taken before; nothing has changed. TOO_OLD: nothing has changed either, it is
+    from a time whose ids are forgotten. UNTRACKED: nor has it, the user does not consent to tracking. NOTHING: it was
+    noted, and concerned no campaign.
     """
     found = digest(event.message_id)
-    ids = actor.ids
+    ids, older = actor.ids, actor.older_ids
     if knows(ids, found):
         return None
+    if older is not None:
+        if knew(older, found):
+            return None
+        if older.forgotten and 0 < event.occurred <= older.forgotten:
+            return TOO_OLD
     policy = program.policy
     if (not actor.tracked or policy.tracking_opt_in) and _untracked(actor, event, program):
         return UNTRACKED
     before = fire(actor, at - 1, program) if 0 < actor.due < at else NOTHING
     actor.turn += 1
-    actor.ids = with_digest(ids, found)
+    actor.ids = ids = with_digest(ids, found)
+    if len(ids) >= NEWEST_BYTES_MAX or (older is not None and older.oldest < at - policy.deduplicate):
+        actor.ids, actor.older_ids = kept(ids, older, at, policy.deduplicate)
     occurred = event.occurred
     if not 0 < occurred <= at:
         occurred = at

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from actors import history
+from actors import digests, history, recent
 from actors.actor import campaign_of, fire, one_turn, settle
 from actors.entry import note_entry
 from actors.event import Event
 from actors.patterns import merge_partials, recall
 from actors.program import Program
-from actors.recent import digest, joined, knows, with_digest
 from actors.state import ENDED, Actor
 from actors.steps import earliest, end
-from actors.turn import NOTHING, Turn
+from actors.turn import NOTHING, TOO_OLD, Turn
 from actors.work import Work
 
 
 def join(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn | None:
     """The anonymous `source` turns out to be `into` (design §4.10): memory, runs and timers move there, in one turn.
 
-    The older run per campaign and key wins. `source` is left empty, with `moved_to` set. None: a duplicate.
+    The older run per campaign and key wins. `source` is left empty, with `moved_to` set. None, TOO_OLD: as `take`.
     """
-    found = digest(event.message_id)
-    if knows(into.ids, found):
+    found, older = digests.digest(event.message_id), into.older_ids
+    if digests.knows(into.ids, found) or (older is not None and recent.knew(older, found)):
         return None
+    if older is not None and 0 < event.occurred <= older.forgotten:
+        return TOO_OLD
     before = fire(source, at - 1, program) if 0 < source.due < at else NOTHING
     if 0 < into.due < at:
         before = one_turn(before, fire(into, at - 1, program))
     into.turn = max(into.turn, source.turn) + 1
     work = Work(into, program, at, into.turn)
     _merge(work, source)
-    into.ids = with_digest(into.ids, found)
+    window = program.policy.deduplicate
+    ids = digests.with_digest(digests.both(source.ids, into.ids), found)
+    into.ids, into.older_ids = recent.kept(ids, recent.joined(source.older_ids, into.older_ids, window), at, window)
     work.look_at(event, at, into.turn)
     history.notice(into, event, at, event.source == "client")
     settle(work)
     source.moved_to = into.user
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
+    source.ids, source.older_ids = b"", None
     source.partials, source.segments, source.watch = None, (), 0
     source.due = 0
     return one_turn(before, work.done())
@@ -42,7 +46,6 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 
 def _merge(work: Work, source: Actor) -> None:
     into = work.actor
-    into.ids = joined(source.ids, into.ids)
     history.merge_person(into, source)
     into.first_seen = earliest(into.first_seen, source.first_seen)
     if source.last_seen > into.last_seen:

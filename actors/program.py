@@ -235,6 +235,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     holds_capped: bool = True
     """Whether what a cap refuses waits for the next free slot, or is skipped."""
     default_campaign: str | None = None
+    deduplicate: int = 7 * 86_400_000
+    """For how long an event is known again by its message id, in ms."""
 
     @property
     def longest(self) -> int:

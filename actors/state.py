@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.recent import OlderIds
+
 ENDED: Final = -1
 """`Run.pc` of a run that has ended and is only kept while its goal may still be reached."""
 
@@ -72,7 +74,7 @@ class Actor(msgspec.Struct, array_like=True):
     zone: str = ""
     """IANA time zone that the user's device last told."""
     ids: bytes = b""
-    """Hashes of the message ids of its newest events, as `recent.py` keeps them."""
+    """Hashes of the message ids of its newest events, as `digests.py` keeps them."""
     traits: dict[str, Any] = {}
     memory: dict[int, Any] = {}
     """What the memory plan asks for, by the key of its slot (`memory.py`)."""
@@ -98,3 +100,5 @@ class Actor(msgspec.Struct, array_like=True):
     """experiment or split -> variant: changing weights keeps who was assigned."""
     last_entered: int = 0
     """`at` of the last entry into any campaign."""
+    older_ids: OlderIds | None = None
+    """Those before them, of who has done more than they hold (`recent.py`)."""

@@ -93,3 +93,7 @@ NOTHING = Turn()
 
 UNTRACKED = Turn()
 """The user does not want to be tracked: the event is to be counted and forgotten. It changed nothing; no journal row."""
+
+TOO_OLD = Turn()
+"""The event is from a time of which the actor has forgotten what it was told: it may have been taken before, so it is not
+taken. It changed nothing; no journal row."""

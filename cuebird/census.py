@@ -25,6 +25,7 @@ class Census:
         """People with an e-mail address."""
         self.untracked = 0
         self.duplicates = 0
+        self.too_old = 0
 
     def see(self, event: Event) -> None:
         """An event that was none told before."""
@@ -58,3 +59,4 @@ class Census:
         self.reachable += other.reachable
         self.untracked += other.untracked
         self.duplicates += other.duplicates
+        self.too_old += other.too_old

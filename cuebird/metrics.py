@@ -38,8 +38,15 @@ class Metrics(Collector):
 
 
 def _turns(now: Statistics) -> Iterator[Metric]:
-    taken = {"taken": now.events, "duplicate": now.duplicates, "untracked": now.untracked, "refused": now.refused}
-    yield family("cuebird_inputs", "What became of events", ["how"], taken | {"fault": now.faults})
+    became = {
+        "taken": now.events,
+        "duplicate": now.duplicates,
+        "too_old": now.too_old,
+        "untracked": now.untracked,
+        "refused": now.refused,
+        "fault": now.faults,
+    }
+    yield family("cuebird_inputs", "What became of events", ["how"], became)
     yield _total("decisions", "Rows of the ledger", now.decisions)
     yield _total("sends", "Messages decided", now.sends)
     yield _total("timers_fired", "Users whose timers fired", now.fired)

@@ -40,7 +40,7 @@ def census(program: Program, inputs: Sequence[Arrival], until: int, parts: int |
                 counted.tally.count(decided)
             counted.meet(player.population.actors.values())
         counted.tally.refuse(player.refusals)
-        counted.untracked, counted.duplicates = player.untracked, player.duplicates
+        counted.untracked, counted.duplicates, counted.too_old = player.untracked, player.duplicates, player.too_old
         yield counted
 
     whole = Census()

@@ -36,8 +36,8 @@ class Batch:
 
     def __init__(self) -> None:
         self.commit = Commit()
-        self.dones: list[tuple[Done, int, int, int]] = []
-        """(done, inputs in flight, accepted, duplicates)"""
+        self.dones: list[tuple[Done, int, Receipt]] = []
+        """(done, inputs in flight, our word if all is well)"""
         self.fired: list[tuple[int, str]] = []
         """(due, user) of the timers that fired."""
         self.waiters: list[asyncio.Future[None]] = []
@@ -203,9 +203,9 @@ class Committer:
 
     def _let_go(self, batch: Batch) -> None:
         self._settle(batch)
-        for done, inputs, accepted, duplicates in batch.dones:
+        for done, inputs, receipt in batch.dones:
             self.inflight -= inputs
-            _tell(done, Receipt(accepted=accepted, duplicates=duplicates))
+            _tell(done, receipt)
         for waiter in batch.waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -235,7 +235,7 @@ class Committer:
 
     def _refuse(self, batch: Batch, error: StorageFull) -> None:
         receipt = Receipt(refused="storage_full", retry_ms=self._retry_ms)
-        for done, inputs, _, _ in batch.dones:
+        for done, inputs, _ in batch.dones:
             self.inflight -= inputs
             _tell(done, receipt)
         for waiter in batch.waiters:

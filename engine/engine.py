@@ -320,6 +320,7 @@ class Engine:
         return Statistics(
             events=shard.events,
             duplicates=shard.duplicates,
+            too_old=shard.too_old,
             untracked=shard.untracked,
             refused=shard.refused,
             faults=shard.unusual.faults,

@@ -13,7 +13,7 @@ import msgspec
 from actors.actor import fire
 from actors.event import Event
 from actors.program import Program
-from actors.turn import NOTHING, UNTRACKED, Decision
+from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Decision
 from engine.population import Population, previous_name
 
 
@@ -77,11 +77,12 @@ class Player:
         """(campaign, reason) -> entries refused."""
         self.untracked = 0
         self.duplicates = 0
+        self.too_old = 0
         self.population = Population()
         """Of the person who was played last."""
 
     def play(self, arrivals: Sequence[Arrival]) -> Iterator[tuple[Arrival | None, tuple[Decision, ...]]]:
-        """Each input that is no duplicate with the rows that came of it and of the time before it; at the end None, with
+        """Each input that is neither a duplicate nor too old with the rows that came of it and of the time before it; at the end None, with
         the rows of the time after the last."""
         population = self.population = Population()
         program = self._program
@@ -89,6 +90,9 @@ class Player:
             turn = population.take(one.event, one.at, program)[1]
             if turn is None:
                 self.duplicates += 1
+                continue
+            if turn is TOO_OLD:
+                self.too_old += 1
                 continue
             if turn is UNTRACKED:
                 self.untracked += 1

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from actors.actor import fire, renew, take
 from actors.event import Event
 from actors.program import Program
-from actors.turn import NOTHING, UNTRACKED, Turn
+from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
 from engine.alarms import Alarms
 from engine.clock import Clock
 from engine.committer import Batch, Committer
@@ -56,6 +56,7 @@ class Shard:
         self.draining = False
         self.events = 0
         self.duplicates = 0
+        self.too_old = 0
         self.untracked = 0
         self.refused = 0
         self.decisions = 0
@@ -98,7 +99,7 @@ class Shard:
         began = self.began
         pending: Pending | None = None
         seq = start = self.seq
-        duplicates = 0
+        duplicates = too_old = 0
         for event in events:
             user = event.user
             actor = live.get(user)
@@ -124,6 +125,9 @@ class Shard:
             elif turn is UNTRACKED:
                 self.untracked += 1
                 continue
+            elif turn is TOO_OLD:
+                too_old += 1
+                continue
             else:
                 self.gather(turn, batch)
             if actor.position < began:
@@ -139,11 +143,13 @@ class Shard:
         if pending is None:
             self.events += seq - start
             self.duplicates += duplicates
-            batch.dones.append((done, len(events), seq - start, duplicates))
+            self.too_old += too_old
+            batch.dones.append((done, len(events), Receipt(seq - start, duplicates, too_old)))
             committer.wake()
         else:
             pending.accepted += seq - start - pending.accepted
             pending.duplicates += duplicates
+            pending.too_old += too_old
             self.unusual.submitted(pending)
 
     def stamp(self) -> int:

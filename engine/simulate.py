@@ -7,7 +7,7 @@ import msgspec
 from actors.actor import Actor, fire
 from actors.event import Event
 from actors.program import Program
-from actors.turn import NOTHING, UNTRACKED, Decision, Send, Turn
+from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Decision, Send, Turn
 from engine.alarms import Alarms
 from engine.population import Population
 
@@ -31,12 +31,12 @@ class Simulator:
         return self._population.actors
 
     def take(self, event: Event, at: int) -> bool:
-        """Lets time run to just before `at`, then takes the event. False: it was a duplicate. `at` never goes back."""
+        """Lets time run to just before `at`, then takes the event. False: it was a duplicate, or too old. `at` never goes back."""
         assert at >= self.now, f"inputs come in order: {at} after {self.now}"
         self._ring_until(at - 1)
         self.now = at
         actor, turn = self._population.take(event, at, self.program)
-        if turn is None:
+        if turn is None or turn is TOO_OLD:
             return False
         self._keep(actor, turn)
         return True

@@ -36,6 +36,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     """Taken: each is a row of the journal."""
     duplicates: int
+    too_old: int
+    """Not taken: of a time of which their user's message ids are forgotten."""
     untracked: int
     """Counted and forgotten, for want of consent."""
     refused: int

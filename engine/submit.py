@@ -16,10 +16,13 @@ RefusalCode = Literal[
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """Our word on one batch. Without `refused`: every event of the batch is on disk, or was before (`duplicates`)."""
+    """Our word on one batch. Without `refused`: every event of the batch is on disk, or was before (`duplicates`), or will
+    never be (`too_old`)."""
 
     accepted: int = 0
     duplicates: int = 0
+    too_old: int = 0
+    """Events of a time of which their user's message ids are forgotten: nobody can know whether they were taken before."""
     refused: RefusalCode | None = None
     """Nothing of the batch was stored; send it again after `retry_ms`."""
     retry_ms: int = 0

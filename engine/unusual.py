@@ -11,7 +11,7 @@ import msgspec
 from actors.actor import Actor, renew, take
 from actors.event import ANONYMOUS, Event
 from actors.joining import join
-from actors.turn import NOTHING, UNTRACKED, Turn
+from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
 from engine.alarms import Alarms
 from engine.committer import Committer
 from engine.loading import Loading
@@ -30,13 +30,24 @@ _source_of = msgspec.json.Decoder(dict[str, object]).decode
 class Pending:
     """A batch of inputs of which some wait for their actors. Its `done` is gathered when the last has been taken."""
 
-    __slots__ = ("accepted", "done", "duplicates", "inputs", "losses", "storage_full", "submitted", "waiting")
+    __slots__ = (
+        "accepted",
+        "done",
+        "duplicates",
+        "inputs",
+        "losses",
+        "storage_full",
+        "submitted",
+        "too_old",
+        "waiting",
+    )
 
     def __init__(self, done: Callable[[Receipt], None], inputs: int) -> None:
         self.done = done
         self.inputs = inputs
         self.accepted = 0
         self.duplicates = 0
+        self.too_old = 0
         self.waiting = 0
         self.storage_full = False
         self.losses = 0
@@ -125,7 +136,9 @@ class Unusual:
             return
         self._shard.events += pending.accepted
         self._shard.duplicates += pending.duplicates
-        committer.gathering.dones.append((pending.done, pending.inputs, pending.accepted, pending.duplicates))
+        self._shard.too_old += pending.too_old
+        receipt = Receipt(pending.accepted, pending.duplicates, pending.too_old)
+        committer.gathering.dones.append((pending.done, pending.inputs, receipt))
         committer.wake()
 
     # --- turns ----------------------------------------------------------------------------------------------------
@@ -141,6 +154,9 @@ class Unusual:
             return False
         if turn is None:
             pending.duplicates += 1
+            return False
+        if turn is TOO_OLD:
+            pending.too_old += 1
             return False
         if turn is UNTRACKED:
             shard.untracked += 1

@@ -27,10 +27,11 @@ class Pending(msgspec.Struct, gc=False):
     receipt: Receipt | None = None
 
 
-def counted(messages: int, extra: int, receipt: Receipt) -> tuple[int, int]:
-    """(taken, duplicates) in messages, as the sender counts, of a receipt that counts events."""
-    duplicates = min(messages, max(0, receipt.duplicates - extra))
-    return messages - duplicates, duplicates
+def counted(messages: int, extra: int, receipt: Receipt) -> tuple[int, int, int]:
+    """(taken, duplicates, too old) in messages, as the sender counts, of a receipt that counts events."""
+    too_old = receipt.too_old and min(messages, max(1, receipt.too_old - extra))
+    duplicates = min(messages - too_old, max(0, receipt.duplicates - extra))
+    return messages - duplicates - too_old, duplicates, too_old
 
 
 class Acks:
@@ -51,6 +52,7 @@ class Acks:
         self._id = 0
         self._taken = 0
         self._duplicates = 0
+        self._too_old = 0
 
     def begin(self, frame_id: int, batch: Batch) -> Pending:
         pending = Pending(frame_id, batch.messages, len(batch.events) - batch.messages, batch.rejected)
@@ -87,12 +89,13 @@ class Acks:
     def _pass(self, pending: Pending, receipt: Receipt) -> None:
         if receipt.refused is not None:
             return
-        taken, duplicates = counted(pending.messages, pending.extra, receipt)
+        taken, duplicates, too_old = counted(pending.messages, pending.extra, receipt)
         self._id = pending.id
         if pending.id < self._refused_from:
             self.acked = pending.id
         self._taken += taken
         self._duplicates += duplicates
+        self._too_old += too_old
         if pending.rejected:
             # Its indexes are of this frame, so it is not joined with what follows.
             self._say_ok(pending.rejected)
@@ -100,8 +103,8 @@ class Acks:
     def _say_ok(self, rejected: Sequence[Rejection] = ()) -> None:
         if self._id:
             credit = self._credit_max - self.in_flight
-            self._say(frames.ok(self._id, self._taken, self._duplicates, credit, rejected))
-            self._id = self._taken = self._duplicates = 0
+            self._say(frames.ok(self._id, self._taken, self._duplicates, credit, rejected, self._too_old))
+            self._id = self._taken = self._duplicates = self._too_old = 0
 
     def _say(self, text: str) -> None:
         self._said.append(text)

@@ -47,8 +47,10 @@ def error_answer(status: int, code: str, message: str, *, retry_ms: int | None =
     return json_answer({"success": False, "code": code, "message": message} | more, status, headers)
 
 
-def accepted(taken: int, duplicates: int, rejected: Sequence[Rejection]) -> Response:
-    return json_answer({"success": True, "accepted": taken, "duplicates": duplicates, "rejected": rejected})
+def accepted(taken: int, duplicates: int, too_old: int, rejected: Sequence[Rejection]) -> Response:
+    """`too_old` is only said if there are any: most senders will never meet one."""
+    counts = {"accepted": taken, "duplicates": duplicates} | ({"too_old": too_old} if too_old else {})
+    return json_answer({"success": True, **counts, "rejected": rejected})
 
 
 def refused(receipt: Receipt, retry_ms: int) -> Response:

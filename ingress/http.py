@@ -140,9 +140,10 @@ async def submitted(doors: Doors, batch: Batch, slice_max: int) -> Response:
     receipt = await _word(doors, batch.events, slice_max) if batch.events else Receipt()
     if receipt.refused is not None:
         return _refusal(doors, receipt)
-    taken, duplicates = counted(batch.messages, len(batch.events) - batch.messages, receipt)
+    taken, duplicates, too_old = counted(batch.messages, len(batch.events) - batch.messages, receipt)
     counts.duplicates["http"] += duplicates
-    return accepted(taken, duplicates, batch.rejected)
+    counts.too_old["http"] += too_old
+    return accepted(taken, duplicates, too_old, batch.rejected)
 
 
 def _refusal(doors: Doors, receipt: Receipt) -> Response:
@@ -170,6 +171,7 @@ async def _word(doors: Doors, events: Sequence[Event], slice_max: int) -> Receip
     return refusal or Receipt(
         accepted=sum(receipt.accepted for receipt in receipts),
         duplicates=sum(receipt.duplicates for receipt in receipts),
+        too_old=sum(receipt.too_old for receipt in receipts),
     )
 
 

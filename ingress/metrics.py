@@ -18,6 +18,7 @@ class Counts(Collector):
         self.rejected: Counter[tuple[str, str]] = Counter()
         """(source, reason)"""
         self.duplicates: Counter[str] = Counter()
+        self.too_old: Counter[str] = Counter()
         self.unproven: Counter[str] = Counter()
         self.refused: Counter[tuple[str, str]] = Counter()
         """(source, why the engine took nothing)"""
@@ -31,6 +32,7 @@ class Counts(Collector):
         yield family("cuebird_events_received", "Messages taken", ["source"], self.received)
         yield family("cuebird_events_rejected", "Messages at fault", ["source", "reason"], self.rejected)
         yield family("cuebird_events_duplicate", "Messages that had come before", ["source"], self.duplicates)
+        yield family("cuebird_events_too_old", "Messages too old to know whether they came", ["source"], self.too_old)
         yield family("cuebird_events_unproven", "Messages that named a user without proof", ["source"], self.unproven)
         yield family("cuebird_events_refused", "Batches the engine did not take", ["source", "reason"], self.refused)
         yield family("cuebird_frames", "WebSocket frames", ["dir"], {"in": self.frames_in, "out": self.frames_out})

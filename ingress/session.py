@@ -119,8 +119,9 @@ class Session:
             self._record.acked = max(self._record.acked, self.acks.acked)
         if self.acks.said_bytes + self._out_bytes > self._world.limits.send_queue_bytes_max:
             self._end(4101)
-        if receipt.duplicates:
+        if receipt.duplicates or receipt.too_old:
             self._world.counts.duplicates["ws"] += receipt.duplicates
+            self._world.counts.too_old["ws"] += receipt.too_old
         self._world.admission.settled()
         self._wake()
 

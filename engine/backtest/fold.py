@@ -11,7 +11,7 @@ from actors.actor import Actor, fire, new_actor, pack, renew, take, unpack
 from actors.event import ANONYMOUS, Event
 from actors.joining import join
 from actors.program import Program
-from actors.turn import Decision, Turn
+from actors.turn import TOO_OLD, Decision, Turn
 from engine.generations import Generations
 
 LIVE_MAX: Final = 50_000
@@ -57,12 +57,12 @@ class Fold:
         name = _aliased(event)
         if name and name not in self._moved and name != user:
             turn = join(actor, self._actor(name), event, at, self._program)
-            if turn is not None:
+            if turn is not None and turn is not TOO_OLD:
                 self._moved[name] = user
                 self._live.pop(name)
         else:
             turn = take(actor, event, at, self._program)
-        if turn is None:
+        if turn is None or turn is TOO_OLD:
             return
         if actor.position < self._began:
             renew(actor, self._program, at)

@@ -368,6 +368,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     lateness: float = 86_400.0
     """How long before its arrival an event may have happened, in seconds."""
+    deduplicate: float = 7 * 86_400.0
+    """For how long an event that is sent again is known, in seconds."""
     caps: tuple[Cap, ...] = ()
     cooldown: float = 0.0
     """Seconds after a send in which nothing more of its topic goes out."""

@@ -36,4 +36,5 @@ def compile_policy(policy: ast.Policy) -> compiled.Policy:
         ),
         holds_capped=policy.on_cap == "hold",
         default_campaign=policy.default_campaign,
+        deduplicate=round(policy.deduplicate * 1000),
     )

@@ -46,13 +46,15 @@ def read_policy(value: Value | None, context: Context) -> Policy:
             found.time_zone.value, f"there is no time zone `{found.time_zone.text}`: write one as Europe/Berlin"
         )
     fatigue = _fatigue(found.fatigue, context)
+    lateness = found.lateness.seconds if found.lateness else defaults.lateness
     rules = ast.Policy(
         marketing_consent=found.consent.marketing,
         tracking_consent=found.consent.tracking,
         unverified_email=found.unverified_email,
         expires=found.expires.seconds if found.expires else defaults.expires,
         time_zone=found.time_zone.text if found.time_zone else defaults.time_zone,
-        lateness=found.lateness.seconds if found.lateness else defaults.lateness,
+        lateness=lateness,
+        deduplicate=_deduplicate(found, lateness, value, context),
         caps=_caps(found.caps, value.values.get("caps"), context),
         cooldown=found.cooldown.topic.seconds if found.cooldown else 0.0,
         fatigue_after=fatigue.after_ignored if fatigue else 0,
@@ -62,6 +64,18 @@ def read_policy(value: Value | None, context: Context) -> Policy:
         default_campaign=found.default_campaign.text if found.default_campaign else None,
     )
     return Policy(rules, found.default_campaign)
+
+
+def _deduplicate(found: PolicyFile, lateness: float, policy: Mapping, context: Context) -> float:
+    """An event that may still come must still be known if it has come before."""
+    if found.deduplicate is None:
+        return max(ast.Policy().deduplicate, lateness)
+    if found.deduplicate.seconds < lateness:
+        context.report.at(
+            policy.values["deduplicate"],
+            "`deduplicate` is at least `lateness`, or what comes late could be taken twice",
+        )
+    return found.deduplicate.seconds
 
 
 def _caps(caps: list[CapFile], value: Value | None, context: Context) -> tuple[ast.Cap, ...]:

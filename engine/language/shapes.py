@@ -197,6 +197,10 @@ class PolicyFile(msgspec.Struct):
     expires: Annotated[Duration | None, Meta(description="A send older than this is not worth sending (24h).")] = None
     time_zone: Annotated[Placed | None, Meta(description="For users whose zone is not known (UTC).")] = None
     lateness: Annotated[Duration | None, Meta(description="How late an event may come (24h).")] = None
+    deduplicate: Annotated[
+        Duration | None,
+        Meta(description="How long an event that is sent again is known (7d, or `lateness` if longer)."),
+    ] = None
     caps: Annotated[list[CapFile], Meta(description="All of them hold.")] = []
     cooldown: CooldownFile | None = None
     fatigue: FatigueFile | None = None

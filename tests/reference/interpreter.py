@@ -21,7 +21,9 @@ from tests.reference.patterns import deadlines, looks_beyond_the_event, millisec
 from tests.reference.runs import Person, Run
 from tests.reference.turns import Row, Turn, patterns_of
 
-IDS = 128
+IDS = 65_536
+"""Message ids by which a user's events are known again. For how long does not matter here: what is sent again after that
+has a time that no way in takes."""
 UNMATCHED_MS = 30 * 86_400_000
 TURNS_MAX = 20_000
 

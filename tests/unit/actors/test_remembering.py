@@ -64,15 +64,14 @@ def test_sums_over_a_window_know_the_newest_256_events_and_those_since_ever_all(
     assert holds(story, "10m")
 
 
-@pytest.mark.parametrize(("between", "duplicate"), [(127, True), (128, False)])
-def test_an_event_is_taken_once_among_the_last_128(between: int, duplicate: bool) -> None:
-    story = answers(f"count(a, ever) = {1 if duplicate else 2}")
+def test_an_event_is_taken_once_whatever_comes_between() -> None:
+    story = answers("count(a, ever) = 1")
     story.tell("0s", "a")
-    for _ in range(between):
+    for _ in range(1_000):
         story.tell("1s", "page_viewed")
     story._told = 0  # the next has the first one's message id
     story.tell("2s", "a")
-    story._told = 1000
+    story._told = 5000
     assert holds(story, "3s")
 
 

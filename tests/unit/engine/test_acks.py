@@ -7,9 +7,11 @@ import asyncio
 import msgspec
 import pytest
 
+from actors import recent
 from engine.limits import Limits
 from engine.submit import Receipt
 from persistence.interface import Link, Mark, Suppression
+from persistence.memory import MemoryStore
 from tests.unit.engine.town import MINUTE, START, Town, event
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +60,29 @@ async def test_sending_it_again_is_acked_as_a_duplicate_and_changes_nothing() ->
         assert await town.take(event("ann", "product_added", "m1")) == Receipt(duplicates=1)
         assert await town.state("ann") == before
         assert len(await town.journal()) == 1
+
+
+async def test_an_event_of_which_the_user_has_forgotten_whether_it_came_is_told_as_too_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recent, "IDS_MAX", 256)
+    monkeypatch.setattr(recent, "CHUNK_MAX", 64)
+    async with Town(MemoryStore(), limits=Limits(live_actors_max=1, snapshot_every_ms=3_600_000)) as town:
+        first = msgspec.structs.replace(event("ann", "product_added", "m1"), occurred=START)
+        late = msgspec.structs.replace(event("ann", "order_completed", "late"), occurred=START)
+        assert await town.take(first) == Receipt(accepted=1)
+        await town.pass_time(MINUTE)
+        views = [event("ann", message_id=f"v{number}") for number in range(600)]
+        assert await town.take(*views) == Receipt(accepted=600)
+        before = await town.state("ann")
+        assert await town.take(first, late, views[-1]) == Receipt(duplicates=1, too_old=2)
+        assert await town.take(event("bob")) == Receipt(accepted=1), "ann is packed"
+        assert await town.take(first, event("bob")) == Receipt(accepted=1, too_old=1)
+        assert await town.state("ann") == before
+        await town.restart()
+        assert await town.take(first, event("ann", message_id="fresh")) == Receipt(accepted=1, too_old=1)
+        assert town.engine.statistics().too_old == 1
+        assert len(await town.journal()) == 604
 
 
 async def test_the_ack_of_a_duplicate_waits_for_the_commit_of_the_first() -> None:

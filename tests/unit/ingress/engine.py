@@ -18,6 +18,8 @@ class MemoryEngine:
     def reset(self) -> None:
         self.refuse: RefusalCode | None = None
         self.events: list[Event] = []
+        self.forgotten: set[str] = set()
+        """Message ids of which it cannot say whether it has seen them."""
         self._seen: set[tuple[str, str]] = set()
         self._waiting: list[tuple[Receipt, Callable[[Receipt], None]]] = []
 
@@ -27,12 +29,13 @@ class MemoryEngine:
             done(Receipt(refused=self.refuse, retry_ms=1_500))
             return
         fresh = []
-        for event in events:
+        known = [event for event in events if event.message_id not in self.forgotten]
+        for event in known:
             if (event.user, event.message_id) not in self._seen:
                 self._seen.add((event.user, event.message_id))
                 fresh.append(event)
         self.events += fresh
-        receipt = Receipt(accepted=len(fresh), duplicates=len(events) - len(fresh))
+        receipt = Receipt(len(fresh), len(known) - len(fresh), len(events) - len(known))
         if self.hold:
             self._waiting.append((receipt, done))
         else:

@@ -100,6 +100,19 @@ def test_a_repeated_event_is_acknowledged_as_a_duplicate() -> None:
     assert page.say(ev(2, track(1))) == [{"t": "ok", "id": 2, "n": 0, "dup": 1, "credit": 1000}]
 
 
+def test_an_event_of_which_nobody_knows_whether_it_came_before_is_told_as_too_old() -> None:
+    site = Site()
+    page = opened(site)
+    site.engine.forgotten = {"m1", "i1", "i1:alias"}
+    who = {"type": "identify", "userId": "ann", "anonymousId": "a1", "messageId": "i1"}
+    (answer,) = page.say(ev(1, track(1), track(2), track(2)))
+    assert (answer["id"], answer["n"], answer["dup"], answer["too_old"]) == (1, 1, 1, 1)
+    assert site.world.counts.too_old["ws"] == 1
+    (answer,) = page.say(ev(2, who, track(3)))
+    assert (answer["n"], answer["dup"], answer["too_old"]) == (1, 0, 1), "an identify is two events and one message"
+    assert "too_old" not in page.say(ev(3, track(4)))[0]
+
+
 @pytest.mark.parametrize(
     ("messages", "n", "rejected"),
     [

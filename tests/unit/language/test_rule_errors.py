@@ -28,12 +28,21 @@ from tests.unit.language.test_site_errors import DURATIONS, GOOD, of_campaign, p
         ("quiet_hours: {from: '22:00', to: '22:00'}", ["1:14: quiet hours that end when they begin are all day or never"]),
         ("quiet_hours: {from: '22:00', to: '08:00', then: wait}", ["1:49: `then` is `hold` or `skip`, not the text `wait`"]),
         ("on_cap: hodl", ["1:9: `on_cap` is `hold` or `skip`, not the text `hodl`; did you mean `hold`?"]),
+        ("deduplicate: 12h", ["1:14: `deduplicate` is at least `lateness`, or what comes late could be taken twice"]),
         ("default_campaign: d", ["1:19: there is no campaign `d`"]),
         ("unknown: resend", ["1:1: the policy for unknown outcomes: not in this version of Cuebird"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_policy(text: str, told: list[str]) -> None:
     assert problems({"campaigns/c.yaml": GOOD, "policy.yaml": text}) == [f"policy.yaml:{line}" for line in told]
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [("", 7), ("lateness: 48h", 7), ("lateness: 10d", 10), ("deduplicate: 30d", 30), ("deduplicate: 24h", 1)],
+)
+def test_an_event_is_known_for_a_week_and_for_as_long_as_it_may_be_late(text: str, days: int) -> None:
+    assert site({"campaigns/c.yaml": GOOD, "policy.yaml": text}).site.policy.deduplicate == days * 86_400
 
 
 def of_experiment(variants: str, steps: str = "[{wait: {for: $idle}}, {exit: done}]") -> list[str]:
