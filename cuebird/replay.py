@@ -59,9 +59,9 @@ class _Line(Wire, gc=False, kw_only=True, rename="camel"):
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
-def read_replay(file: IO[bytes], aliases: Mapping[str, str], lateness_ms: int) -> Replay:
+def read_replay(file: IO[bytes], aliases: Mapping[str, str]) -> Replay:
     """Reads to the end. Raises Unreadable if the file breaks off; a bad line is left out and noted."""
-    normalizer = Normalizer(aliases, lateness_ms)
+    normalizer = Normalizer(aliases)
     arrivals: list[Arrival] = []
     bad: list[BadLine] = []
     nobody = disorder = latest = number = 0

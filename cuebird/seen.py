@@ -14,12 +14,12 @@ from persistence.reader import reading
 _SQLITE: Final = b"SQLite format 3\x00"
 
 
-def seen_events(path: Path, aliases: Mapping[str, str], lateness_ms: int) -> frozenset[str]:
+def seen_events(path: Path, aliases: Mapping[str, str]) -> frozenset[str]:
     """Canonical names by the site's aliases. Raises OSError, replay.Unreadable or StoreError."""
     with path.open("rb") as file:
         if file.read(len(_SQLITE)) != _SQLITE:
             file.seek(0)
-            replay = read_replay(file, aliases, lateness_ms)
+            replay = read_replay(file, aliases)
             return frozenset(one.event.name for one in replay.arrivals if one.event.name)
     return asyncio.run(_journal(path, aliases))
 

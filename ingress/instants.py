@@ -48,18 +48,15 @@ def _iso(text: str) -> int:
     return (moment - _EPOCH + _HALF) // _MILLISECOND
 
 
-def occurred(received: int, told: int, sent: int | None, lateness_ms: int) -> int:
+def occurred(received: int, told: int, sent: int | None) -> int:
     """Segment's formula: received − (sent − told), which cancels a clock that is wrong by a constant.
 
-    Never after `received`, never more than `lateness_ms` before it, and never 0, which means "not told".
+    Never after `received`, and never 0, which means "not told".
     """
     moment = told if sent is None else received - (sent - told)
     # Comparisons, not max and min: once for every event.
     if moment > received:
-        return received if received > 0 else 1
-    earliest = received - lateness_ms
-    if moment < earliest:
-        moment = earliest
+        moment = received
     return moment if moment > 0 else 1
 
 

@@ -39,7 +39,8 @@ _DECODE_ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
 class Normalizer:
     """Makes events of messages for one site. Keeps no state but a cache of names, so it may serve all connections.
 
-    `aliases`: folded name -> canonical name, the defaults of actors/names.py included.
+    `aliases`: folded name -> canonical name, the defaults of actors/names.py included. `lateness_ms`: what happened longer
+    before it comes is rejected as `too_old`; not so by `message` and `typed`, which read what has been recorded.
     """
 
     def __init__(
@@ -68,15 +69,10 @@ class Normalizer:
         sent_at: int | None = None,
         speaker: Speaker | None = None,
     ) -> list[Event]:
-        """The events of one message as JSON (two of an identify with both ids). Raises Rejected."""
+        """The events of one message as JSON (two of an identify with both ids), however long ago. Raises Rejected."""
         data = scan.utf8(raw)
-        taking = self._taking(
-            received_at,
-            sent_at,
-            speaker or Speaker(source=source),
-            not scan.suspicious(data),
-            scan.plain(data, self.sizes.plain_bytes_max),
-        )
+        checked = not scan.suspicious(data)
+        taking = self._recorded(received_at, sent_at, speaker or Speaker(source=source), checked, data)
         taking.raw(data)
         return taking.events
 
@@ -86,7 +82,7 @@ class Normalizer:
         data = scan.utf8(raw)
         checked = not scan.suspicious(data)
         whole = data if checked else scan.well_formed(data)
-        taking = self._taking(received_at, None, SERVER, checked, scan.plain(data, self.sizes.plain_bytes_max))
+        taking = self._recorded(received_at, None, SERVER, checked, data)
         taking.mended = whole is not data
         taking.typed(wire, whole)
         return taking.events
@@ -171,18 +167,12 @@ class Normalizer:
     def _taking(
         self, received: int, sent: int | None, speaker: Speaker, checked: bool, plain: bool, kind: str | None = None
     ) -> Taking:
-        return Taking(
-            self._names,
-            self.name,
-            self.lateness_ms,
-            received,
-            sent,
-            speaker,
-            kind,
-            checked,
-            plain,
-            self.sizes,
-        )
+        earliest = received - self.lateness_ms
+        return Taking(self._names, self.name, earliest, received, sent, speaker, kind, checked, plain, self.sizes)
+
+    def _recorded(self, received: int, sent: int | None, speaker: Speaker, checked: bool, data: bytes) -> Taking:
+        plain = scan.plain(data, self.sizes.plain_bytes_max)
+        return Taking(self._names, self.name, 0, received, sent, speaker, None, checked, plain, self.sizes)
 
 
 def _take_array(taking: Taking, data: bytes, messages_max: int) -> None:

@@ -21,6 +21,7 @@ Code = Literal[
     "unknown_type",
     "invalid_user_id",
     "invalid_timestamp",
+    "too_old",
     "reserved_event",
     "unproven",
 ]

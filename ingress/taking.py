@@ -20,6 +20,7 @@ from ingress.wire import NONE, Id, Instant, Wire, rejected, told_apart
 KINDS: Final[frozenset[str]] = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
 ID_CHARACTERS_MAX: Final = 256
+HOUR_MS: Final = 3_600_000
 REPEAT_MS: Final = 60_000
 """Two equal messages without an id and without a time are one if they come within the same span of this length."""
 
@@ -56,9 +57,9 @@ class Taking:
     __slots__ = (
         "checked",
         "context",
+        "earliest",
         "events",
         "kind",
-        "lateness_ms",
         "mended",
         "messages",
         "name",
@@ -76,7 +77,7 @@ class Taking:
         self,
         names: dict[str, str],
         name: Callable[[str], str],
-        lateness_ms: int,
+        earliest: int,
         received: int,
         sent: int | None,
         speaker: Speaker,
@@ -87,7 +88,8 @@ class Taking:
     ) -> None:
         self.names = names
         self.name = name
-        self.lateness_ms = lateness_ms
+        self.earliest = earliest
+        """What happened before is too old to be taken."""
         self.received = received
         self.sent = sent
         self.speaker = speaker
@@ -304,7 +306,9 @@ class Taking:
             moment = 0
         else:
             sent = self.sent if wire.sent_at is None or wire.sent_at == "" else milliseconds(wire.sent_at, "sentAt")
-            moment = occurred(self.received, milliseconds(told, "timestamp"), sent, self.lateness_ms)
+            moment = occurred(self.received, milliseconds(told, "timestamp"), sent)
+            if moment < self.earliest:
+                raise self._too_old(moment)
         message_id = wire.message_id
         if not isinstance(message_id, str) or len(message_id) > ID_CHARACTERS_MAX or not message_id.isprintable():
             message_id = identifier(message_id, "messageId")
@@ -325,6 +329,15 @@ class Taking:
                 context=context,
                 source=self.speaker.source,
             )
+        )
+
+    def _too_old(self, moment: int) -> Rejected:
+        late, most = (self.received - moment) / HOUR_MS, (self.received - self.earliest) / HOUR_MS
+        return Rejected(
+            "too_old",
+            f"it happened {late:,.1f} hours before it came, and at most {most:,.1f} hours are taken: is the timestamp right? "
+            "`lateness` in policy.yaml allows more",
+            "timestamp",
         )
 
     def _vouched(self, traits: bytes) -> bytes:

@@ -85,7 +85,7 @@ def _settings(site: Path) -> tuple[str, ...]:
 
 def _unseen(checked: Checked, program: Program, path: Path) -> list[Problem]:
     try:
-        seen = seen_events(path, program.aliases, program.policy.lateness)
+        seen = seen_events(path, program.aliases)
     except (OSError, Unreadable, StoreError) as error:
         raise click.ClickException(f"{path}: {error}") from None
     return advise_seen(checked.site, checked.places, seen)

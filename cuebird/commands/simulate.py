@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from actors.program import Program
+from actors.recent import IDS_MAX
 from cuebird.census import Census
 from cuebird.playing import census, rows
 from cuebird.replay import BadLine, Replay, Unreadable, read_replay
@@ -64,9 +65,9 @@ def command(site: Path, file: str, until: str | None, as_json: bool) -> None:
 def _read(file: str, program: Program) -> Replay:
     try:
         if file == "-":
-            return read_replay(sys.stdin.buffer, program.aliases, program.policy.lateness)
+            return read_replay(sys.stdin.buffer, program.aliases)
         with Path(file).open("rb") as opened:
-            return read_replay(opened, program.aliases, program.policy.lateness)
+            return read_replay(opened, program.aliases)
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
     except Unreadable as error:
@@ -102,6 +103,8 @@ def _messages(count: int) -> str:
 def _about(replay: Replay, found: Census) -> Iterator[str]:
     if found.duplicates:
         yield f"{_messages(found.duplicates)} told before"
+    if found.too_old:
+        yield f"{_messages(found.too_old)} from before the {IDS_MAX:,} newest of their user: told before, perhaps, and not taken"
     if replay.bad:
         codes = ", ".join(f"{code} {count}" for code, count in Counter(one.code for one in replay.bad).most_common())
         yield f"{len(replay.bad):,} of {replay.lines:,} lines could not be read ({codes})"

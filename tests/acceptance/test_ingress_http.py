@@ -49,7 +49,7 @@ def basic(key: str) -> dict[str, str]:
     "body",
     [
         {"user_id": "12345", "product_id": "98765", "event": "add_to_cart"},
-        {"event": "product_view", "userId": "12345", "productId": "12345", "timestamp": 1767600000000},
+        {"event": "product_view", "userId": "12345", "productId": "12345", "timestamp": now_ms()},
         [{"event": "product_view", "userId": "12345"}],
         {"batch": [{"type": "track", "event": "Product Viewed", "userId": "12345"}]},
     ],

@@ -166,6 +166,7 @@ async def test_what_cannot_be_read_is_told_and_the_client_comes_back_for_the_res
         (track(userId="u\u0000"), "bad_string"),
         (track(userId=True), "type_error"),
         (track(timestamp="NaN"), "invalid_timestamp"),
+        (track(timestamp="1970-01-01T00:00:00Z"), "too_old"),
     ],
 )
 async def test_a_bad_message_is_listed_beside_the_good_ones(
@@ -177,13 +178,11 @@ async def test_a_bad_message_is_listed_beside_the_good_ones(
     assert (answer["n"], [(r["i"], r["code"]) for r in answer["rejected"]]) == (2, [(1, code)])
 
 
-@pytest.mark.parametrize(("year", "late"), [("1970", True), ("2099", False)])
-async def test_a_time_that_cannot_be_is_brought_within_reason(site: RealSite, year: str, late: bool) -> None:
+async def test_a_time_that_is_still_to_come_is_brought_within_reason(site: RealSite) -> None:
     page = await site.open_page()
-    await page.say(ev(1, track(1, timestamp=f"{year}-01-01T00:00:00Z")))
+    await page.say(ev(1, track(1, timestamp="2099-01-01T00:00:00Z")))
     assert (await page.hear())["n"] == 1
-    age = site.doors.now_ms() - site.engine.events[0].occurred
-    assert age >= 86_400_000 if late else 0 <= age < 5_000
+    assert 0 <= site.doors.now_ms() - site.engine.events[0].occurred < 5_000
 
 
 async def test_a_frame_of_ten_megabytes_is_not_read(site: RealSite) -> None:

@@ -29,7 +29,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Arrival]:
     file = tmp_path_factory.mktemp("month") / "events.jsonl"
     month.write(USERS, file)
     with file.open("rb") as opened:
-        replay = read_replay(opened, {}, month.DAY_MS)
+        replay = read_replay(opened, {})
     assert not replay.bad
     return replay.arrivals
 

@@ -489,16 +489,42 @@ def test_a_small_body_with_a_context_cannot_become_a_large_one() -> None:
         ({"timestamp": NOW + 3_600_000 - 5_000, "sentAt": NOW + 3_600_000}, NOW - 5_000),
         ({"timestamp": NOW + 60_000}, NOW),
         ({"timestamp": "2099-01-01T00:00:00Z"}, NOW),
-        ({"timestamp": "1970-01-01T00:00:00Z"}, NOW - DAY),
-        ({"timestamp": 0}, NOW - DAY),
-        ({"timestamp": -1e300}, NOW - DAY),
+        ({"timestamp": NOW - DAY}, NOW - DAY),
         ({"timestamp": 1e300}, NOW),
         ({"timestamp": "9999-12-31T23:59:59-12:00"}, NOW),
-        ({"timestamp": "0001-01-01T00:00:00+12:00"}, NOW - DAY),
     ],
 )
 def test_when_it_happened_is_told_by_the_client_within_reason(times: dict[str, Any], occurred: int) -> None:
     assert one(track(**times)).occurred == occurred
+    (event,) = Normalizer().batch(json.dumps(track(**times)), received_at=NOW).events
+    assert event.occurred == occurred
+
+
+@pytest.mark.parametrize(
+    ("times", "late"),
+    [
+        ({"timestamp": NOW - DAY - 1}, "24.0"),
+        ({"timestamp": NOW - DAY - 1 + 500, "sentAt": NOW + 500}, "24.0"),
+        ({"timestamp": "1970-01-01T00:00:00Z"}, "498,700.0"),
+        ({"timestamp": 0}, "498,700.0"),
+        ({"timestamp": -1e300}, "498,700.0"),
+        ({"timestamp": "0001-01-01T00:00:00+12:00"}, "498,700.0"),
+    ],
+)
+def test_what_happened_too_long_ago_is_rejected_alone(times: dict[str, Any], late: str) -> None:
+    known = {"type": "identify", "userId": "u1", "anonymousId": "a1", "messageId": "i1"}
+    batch = Normalizer().batch(json.dumps([track(), track(**times), known | times, track()]), received_at=NOW)
+    assert (len(batch.events), batch.messages) == (2, 2)
+    assert [(bad.index, bad.code, bad.field) for bad in batch.rejected] == [
+        (1, "too_old", "timestamp"),
+        (2, "too_old", "timestamp"),
+    ]
+    assert f"{late} hours before it came, and at most 24.0 hours are taken" in batch.rejected[0].message
+
+
+def test_what_was_recorded_is_read_however_long_ago_it_happened() -> None:
+    assert one(track(timestamp=NOW - 100 * DAY)).occurred == NOW - 100 * DAY
+    assert one(track(timestamp="1969-01-01T00:00:00Z")).occurred == 1
 
 
 def test_the_envelope_tells_when_it_was_sent() -> None:
