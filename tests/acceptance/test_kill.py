@@ -35,6 +35,8 @@ from tests.acceptance.kill.teller import Message, Teller
 
 KILLS: Final = int(os.environ.get("CUEBIRD_KILLS", "50"))
 CLIENTS: Final = 6
+SPREES: Final = 2
+"""So many of them also tell what one user does in frames of 500, the newest again after each kill."""
 ALIVE_S: Final = (0.05, 0.6)
 """For how long after it is ready a server may live."""
 YOUNG_SHARE: Final = 1 / 8
@@ -54,11 +56,14 @@ class World:
         self.rng = random.Random(seed)
         self.database = database
         self.settings = {"STORE__PATH": str(database), "SMTP__PORT": str(office.port)}
-        self.tellers = [self._teller(Shoppers(f"c{n}", f"{seed}/{n}")) for n in range(CLIENTS)]
+        self.tellers = [self._teller(Shoppers(f"c{n}", f"{seed}/{n}"), n < SPREES) for n in range(CLIENTS)]
         self.is_open = True
 
-    def _teller(self, shoppers: Shoppers) -> Teller:
-        return Teller(lambda: shoppers() if self.is_open else None)
+    def _teller(self, shoppers: Shoppers, has_sprees: bool) -> Teller:
+        return Teller(
+            lambda: shoppers() if self.is_open else None,
+            lambda: shoppers.spree() if self.is_open and has_sprees else [],
+        )
 
     @property
     def acked(self) -> list[Message]:
@@ -147,6 +152,7 @@ def summary(evidence: Evidence, world: World) -> str:
     decisions = Counter(row.decision for row in evidence.ledger)
     return (
         f"{len(evidence.acked)} events acknowledged ({sum(t.duplicates for t in world.tellers)} told twice), "
+        f"{sum(t.known_again for t in world.tellers)} known again, "
         f"{len(evidence.journal)} in the journal, {dict(decisions)}, {len(evidence.letters)} letters, "
         f"{dict(states)}, {doubted} sent again from doubt"
     )
@@ -156,6 +162,7 @@ def assert_that_it_was_a_trial(evidence: Evidence, world: World) -> None:
     """Had nothing ever been cut short, the checks would have shown nothing."""
     assert len(evidence.acked) > 1_000
     assert sum(teller.duplicates for teller in world.tellers) > 0, "no kill fell between a commit and its ack"
+    assert sum(teller.known_again for teller in world.tellers) > 10_000, "hardly any frame was told again"
     assert any(row.state == "unknown" for row in evidence.outbox), "no kill fell between a dot and its answer"
     assert any(row.reply.startswith(DOUBTED) for row in evidence.outbox), "no mail in doubt was sent again"
     ways = {row.decision for row in evidence.ledger} | {row.reason for row in evidence.ledger}

@@ -12,6 +12,8 @@ KEYS = {"order_completed": ("receipt", "order_id"), "product_added": ("cart", "c
 """Entry event of tests/sites/kill -> (campaign, the property that is the key of its run); each message has a key of its own."""
 
 USERS = 40
+SPREE = 500
+"""What one user does in one frame: as much as a frame may hold."""
 
 CHANCES = {"page_viewed": 300, "product_viewed": 4, "product_added": 4, "cart_cleared": 1, "checkout_started": 3, "payment_info_entered": 2, "order_completed": 4, "visitor": 2}  # fmt: skip
 """What a shopper does next, by weight: few things that begin runs, so that their mails do not pile up."""
@@ -36,6 +38,15 @@ class Shoppers:
         message = self._coming.popleft() if self._coming else self._next()
         self._number += 1
         return {"messageId": f"{self._name}-{self._number}", **message}
+
+    def spree(self) -> list[Message]:
+        """Somebody says who that is, orders, and looks at everything there is."""
+        self._number += 1
+        name = f"{self._name}-spree-{self._number}"
+        user = {"userId": name}
+        first = [self._known(name), _track(user, "order_completed", order_id=f"order-{name}")]
+        rest = [_track(user, "page_viewed", path=f"/{number}") for number in range(SPREE - len(first))]
+        return [{"messageId": f"{name}-{number}", **message} for number, message in enumerate([*first, *rest])]
 
     def _next(self) -> Message:
         rng, name = self._rng, f"{self._name}-{self._number}"

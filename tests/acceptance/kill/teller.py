@@ -14,18 +14,28 @@ from websockets.exceptions import WebSocketException
 Message = dict[str, Any]
 """A Segment message with a `messageId` of its own."""
 
-WINDOW = 60
-"""Messages that may wait for their ok: fewer than the 128 ids by which the engine knows a user's messages again."""
+CREDIT = 1_000
+"""Messages that may wait for their ok at once: what the server's welcome grants."""
 
-FRAME_MAX = 10
+FRAME_MAX = 500
 FRESH_MAX = 3
 """Messages in a frame, of those told again and of those told first."""
 
+SPREE_EVERY = 5
+"""In every so manieth connection there is a new spree."""
+
 
 class Teller:
-    """`more` is asked for the next message whenever there is room for one; None: nothing for now."""
+    """`more` is asked for the next message whenever there is room for one; None: nothing for now. `spree`: for a frame full
+    of messages of one user, of which the newest is told again in each connection, acknowledged or not."""
 
-    def __init__(self, more: Callable[[], Message | None], *, pace_s: float = 0.004) -> None:
+    def __init__(
+        self,
+        more: Callable[[], Message | None],
+        spree: Callable[[], list[Message]] = list,
+        *,
+        pace_s: float = 0.004,
+    ) -> None:
         self.unacked: dict[str, Message] = {}
         """In the order in which they were told."""
         self.acked: dict[str, Message] = {}
@@ -35,7 +45,13 @@ class Teller:
         """Frames of the last connection that are no ok."""
         self.closed: int | None = None
         """The close code of the last connection."""
+        self.known_again = 0
+        """Messages that had been acknowledged, and were again when they were told again."""
         self._more = more
+        self._spree = spree
+        self._newest: list[Message] = []
+        """The spree that is told again."""
+        self._connections = 0
         self._pace_s = pace_s
         self._frames: dict[int, list[str]] = {}
         self._last_frame = 0
@@ -58,19 +74,35 @@ class Teller:
                     await asyncio.gather(telling, return_exceptions=True)
 
     async def _tell(self, socket: ClientConnection) -> None:
-        again = list(self.unacked.values())
-        for start in range(0, len(again), FRAME_MAX):
-            await self._send(socket, again[start : start + FRAME_MAX])
+        again = {message["messageId"]: message for message in self._newest} | self.unacked
+        await self._send_all(socket, list(again.values()))
+        if self._connections % SPREE_EVERY == 0 and (spree := self._spree()):
+            self._newest = spree
+            await self._send_all(socket, spree)
+        self._connections += 1
         while True:
             fresh: list[Message] = []
-            while len(self.unacked) < WINDOW and len(fresh) < FRESH_MAX and (message := self._more()) is not None:
-                self.unacked[message["messageId"]] = message
+            while len(fresh) < FRESH_MAX and self._in_flight() < CREDIT and (message := self._more()) is not None:
                 fresh.append(message)
             if fresh:
                 await self._send(socket, fresh)
             await asyncio.sleep(self._pace_s)  # how fast these shoppers are; nothing is waited for
 
+    async def _send_all(self, socket: ClientConnection, messages: list[Message]) -> None:
+        """In frames as large as may be, as soon as there is credit."""
+        for start in range(0, len(messages), FRAME_MAX):
+            frame = messages[start : start + FRAME_MAX]
+            while self._in_flight() + len(frame) > CREDIT:
+                await asyncio.sleep(self._pace_s)
+            await self._send(socket, frame)
+
+    def _in_flight(self) -> int:
+        return sum(map(len, self._frames.values()))
+
     async def _send(self, socket: ClientConnection, messages: list[Message]) -> None:
+        for message in messages:
+            if message["messageId"] not in self.acked:
+                self.unacked[message["messageId"]] = message
         self._last_frame += 1
         self._frames[self._last_frame] = [message["messageId"] for message in messages]
         await socket.send(msgspec.json.encode({"t": "ev", "id": self._last_frame, "e": messages}).decode())
@@ -78,9 +110,14 @@ class Teller:
     def _hear(self, frame: Message) -> None:
         if frame["t"] == "ok":
             assert not frame.get("rejected"), f"a message of ours was rejected: {frame}"
-            self.duplicates += frame["dup"]
-            for number in [number for number in self._frames if number <= frame["id"]]:
-                for message_id in self._frames.pop(number):
+            told = [number for number in self._frames if number <= frame["id"]]
+            ids = [message_id for number in told for message_id in self._frames.pop(number)]
+            again = sum(message_id in self.acked for message_id in ids)
+            assert frame["dup"] >= again, f"of {again} messages that were acknowledged before some are new: {frame}"
+            self.known_again += again
+            self.duplicates += frame["dup"] - again
+            for message_id in ids:
+                if message_id in self.unacked:
                     self.acked[message_id] = self.unacked.pop(message_id)
             return
         self.heard.append(frame)
