@@ -103,7 +103,7 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     _tell(work, event, occurred)
     if work.decisions or work.asking or not event.name or may_move_timers(actor, event.name, occurred, program):
         settle(work)
-    elif not work.refusals:
+    elif not (work.refusals or work.reached):
         return before
     return one_turn(before, work.done())
 
@@ -130,6 +130,7 @@ def one_turn(before: Turn, after: Turn) -> Turn:
         decisions=before.decisions + after.decisions,
         sends=before.sends + after.sends,
         refusals=before.refusals + after.refusals,
+        reached=before.reached + after.reached,
     )
 
 
@@ -148,8 +149,8 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
     else:
         history.notice(actor, event, occurred, event.source == "client" if not name else event.source != "engine")
         if not name:
-            if event.kind == "identify":
-                history.identify(actor, event)
+            if event.kind == "identify" and not history.identify(actor, event):
+                work.reach("traits")
             return
     if interest is not None:
         remember(work, interest.slots)
@@ -286,8 +287,7 @@ def _regroup(work: Work) -> bool:
         changed = (pattern.segment, pattern.entered) in work.changes
         if changed and campaign.id not in entered and is_for(campaign, actor):
             entered.add(campaign.id)
-            body = work.event.body if work.event is not None else b"{}"
-            enter(work, campaign, Found(body, work.occurred, work.ordinal))
+            enter(work, campaign, Found(work.body or b"{}", work.occurred, work.ordinal))
     work.changes = frozenset()  # what waits from now on must not take this change for one that comes later
     return True
 

@@ -24,15 +24,17 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})", re.ASCII)
 
 
-@lru_cache(maxsize=256)
 def valid_address(text: str) -> str | None:
     """The address as we write it (domain in lower case and ASCII, no space around it), or None if we will not mail it.
 
     None for: no dot in the domain, an IP literal or number, an international local part (we do not speak SMTPUTF8),
     a display name, a quoted part, a comment, anything with a control character, and whatever is too long.
     """
-    if len(text) > 4 * ADDRESS_CHARACTERS_MAX:
-        return None
+    return _valid_address(text) if len(text) <= 4 * ADDRESS_CHARACTERS_MAX else None
+
+
+@lru_cache(maxsize=256)
+def _valid_address(text: str) -> str | None:
     local, at, domain = text.strip(" ").rpartition("@")
     if not at or len(local) > LOCAL_CHARACTERS_MAX or not _LOCAL.fullmatch(local):
         return None

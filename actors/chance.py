@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Final
 
 from actors.program import Variant
 from actors.state import Actor
+
+ASSIGNED_MAX: Final = 256
+"""Experiments and splits of one user whose variant is remembered; past it the one assigned longest ago is again a hash."""
 
 
 def share(subject: str, user: str) -> float:
@@ -29,5 +33,10 @@ def assign(actor: Actor, experiment: str, variants: tuple[Variant, ...]) -> str:
     if known is not None and any(variant.name == known for variant in variants):
         return known
     chosen = choose(experiment, actor.user, variants)
-    actor.assigned = {**(actor.assigned or {}), experiment: chosen}
+    actor.assigned = last_assigned({**(actor.assigned or {}), experiment: chosen})
     return chosen
+
+
+def last_assigned(assigned: dict[str, str]) -> dict[str, str]:
+    """As many as are kept, those assigned last."""
+    return dict(list(assigned.items())[-ASSIGNED_MAX:])

@@ -6,12 +6,24 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.kept import BODY_BYTES_MAX, NAME_BYTES_MAX, SHORT_NAME_CHARACTERS, kept, kept_name
 from actors.scope import Evaluate, Scope
 from actors.shared import shared
 from actors.values import added, number
 
 BAG_KEYS_MAX: Final = 100
 """Keys in a bag; past it the one added longest ago is dropped."""
+
+SMALL_BYTES_MAX: Final = 640
+"""Properties that only their number bounds."""
+
+BODIES_BYTES_MAX: Final = 65_536
+"""Of all larger ones that one collection keeps; past it what was added longest ago is dropped."""
+
+_SURELY_FIT: Final = BODIES_BYTES_MAX // BODY_BYTES_MAX
+
+_NAME_BYTES: Final = 3 + NAME_BYTES_MAX
+"""Of a name, packed."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -37,7 +49,7 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_max(self) -> int:
-        return BAG_KEYS_MAX * 210
+        return 3 + 3 * 9 + BAG_KEYS_MAX * (_NAME_BYTES + 3 * 9 + 3 + SMALL_BYTES_MAX) + BODIES_BYTES_MAX
 
     def put(self, state: Any, scope: Scope) -> Any:
         occurred = scope.occurred
@@ -57,6 +69,8 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
             place = _removed(state, name, quantity, occurred)
         if place and state[place + 1] <= 0:
             del state[place : place + _WIDTH]
+        elif place and len(state[place + 3]) > SMALL_BYTES_MAX and _fit(state):
+            scope.reach("collection_bytes")
         if len(state) == _FIRST and state[_VALUE] is None and not state[_CLEARED]:
             return None
         return tuple(state)
@@ -76,6 +90,7 @@ class Bag(msgspec.Struct, frozen=True, kw_only=True):
                     merged[known + 2 : known + 5] = more[place + 2 : place + 5]
             elif len(merged) <= _WIDTH * BAG_KEYS_MAX:
                 merged += more[place : place + _WIDTH]
+        _fit(merged)
         return tuple(merged)
 
     def joined(self, other: Any) -> Bag:
@@ -90,12 +105,16 @@ _EMPTY: Final = (None, 0, 0)
 
 def _added(bag: list[Any], name: str, more: int | float, scope: Scope) -> int:
     """Where the key is in the bag after so many more of it were put there."""
-    changed = [number(scope.properties.get("price")), shared(scope.body), scope.occurred]
+    body = scope.body
+    if len(body) > BODY_BYTES_MAX:
+        body = kept(body, BODY_BYTES_MAX)
+    changed = [number(scope.properties.get("price")), shared(body), scope.occurred]
     place = _find(bag, name)
     if not place:
         bag += [shared(name), more, *changed]
         if len(bag) > _FIRST + _WIDTH * BAG_KEYS_MAX:
             del bag[_FIRST : _FIRST + _WIDTH]
+            scope.reach("bag_keys")
         return len(bag) - _WIDTH
     bag[place + 1] = added(bag[place + 1], more)
     if scope.occurred >= bag[place + 4]:
@@ -124,10 +143,25 @@ def _cleared(bag: list[Any], occurred: int) -> list[Any]:
     return bag
 
 
+def _fit(bag: list[Any]) -> bool:
+    """Drop the keys added longest ago until the properties fit; whether there were such."""
+    if len(bag) <= _FIRST + _WIDTH * _SURELY_FIT:
+        return False
+    sizes = [len(body) if len(body) > SMALL_BYTES_MAX else 0 for body in bag[_FIRST + 3 :: _WIDTH]]
+    total, first = sum(sizes), _FIRST
+    for size in sizes:
+        if total <= BODIES_BYTES_MAX:
+            break
+        total -= size
+        first += _WIDTH
+    del bag[_FIRST:first]
+    return first > _FIRST
+
+
 def _text(value: object) -> str:
     if isinstance(value, str):
-        return value
-    return "" if value is None else str(value)
+        return value if len(value) <= SHORT_NAME_CHARACTERS else kept_name(value)
+    return "" if value is None else kept_name(str(value))
 
 
 def _find(bag: list[Any], name: str) -> int:
@@ -170,11 +204,14 @@ class LastOf(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_max(self) -> int:
-        return self.keep * 200
+        return 5 + self.keep * (9 + _NAME_BYTES + 3) + min(self.keep * BODY_BYTES_MAX, BODIES_BYTES_MAX)
 
     def put(self, state: Any, scope: Scope) -> Any:
         name = _text(scope.properties.get(self.distinct)) if self.distinct else None
-        return self._inserted(list(state or ()), scope.occurred, name, scope.body)
+        body = scope.body
+        if len(body) > BODY_BYTES_MAX:
+            body = kept(body, BODY_BYTES_MAX)
+        return self._inserted(list(state or ()), scope.occurred, name, body)
 
     def _inserted(self, state: list[Any], occurred: int, name: str | None, body: bytes) -> tuple[Any, ...]:
         if name is not None and name in state:  # the only text in a state is a name
@@ -186,7 +223,16 @@ class LastOf(msgspec.Struct, frozen=True, kw_only=True):
         while place < len(state) and state[place] > occurred:
             place += 3
         state[place:place] = (occurred, name if name is None else shared(name), shared(body))
-        return tuple(state[: 3 * self.keep])
+        state = state[: 3 * self.keep]
+        if len(state) > 3 * _SURELY_FIT:
+            self._fit(state)
+        return tuple(state)
+
+    def _fit(self, state: list[Any]) -> None:
+        total = sum(map(len, state[2::3]))
+        while total > BODIES_BYTES_MAX:
+            total -= len(state[-1])
+            del state[-3:]
 
     def merged(self, ours: Any, theirs: Any) -> Any:
         merged = ours
@@ -220,7 +266,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_max(self) -> int:
-        return 2 * self.keep * 40
+        return 5 + 2 * self.keep * (_NAME_BYTES + 1 + 2 * 9)
 
     def put(self, state: Any, scope: Scope) -> Any:
         value = scope.properties.get(self.of)

@@ -8,11 +8,12 @@ import msgspec
 
 from actors.chance import assign, share
 from actors.ids import identity
+from actors.kept import kept, kept_name
 from actors.patterns import Found
 from actors.program import Campaign
 from actors.run import over_already
 from actors.shared import shared
-from actors.state import ENDED, RUNS_MAX, Actor, Run
+from actors.state import ENDED, ENTRIES_BYTES_MAX, ENTRY_BYTES_MIN, RUNS_MAX, Actor, Run
 from actors.steps import advance
 from actors.work import Work
 
@@ -37,6 +38,11 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
         return
     if campaign.re_entry != "always":
         note_entry(work.actor, entry_name(campaign.id, key), work.now)
+    entry = found.body
+    if len(entry) > ENTRY_BYTES_MIN:
+        entry = kept_entry(work.actor.runs, entry)
+        if entry is not found.body:
+            work.reach("entry_bytes")
     run = Run(
         id=identity(campaign.id, campaign.version, work.actor.user, work.ordinal, key, size=8),
         campaign=campaign.id,
@@ -45,7 +51,7 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
         occurred=found.occurred,
         ordinal=found.ordinal,
         key=key,
-        entry=shared(found.body),
+        entry=shared(entry),
         goal=_goal_until(campaign, found.occurred),
     )
     work.actor.runs.append(run)
@@ -56,6 +62,14 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
     if run.occurred < work.now and over_already(work, run, campaign):
         return
     advance(work, run, campaign)
+
+
+def kept_entry(runs: list[Run], body: bytes) -> bytes:
+    """As much of an entry event's properties as there is room for beside those of the other runs; a little always."""
+    if len(body) <= ENTRY_BYTES_MIN:
+        return body
+    room = ENTRIES_BYTES_MAX - sum(len(run.entry) for run in runs)
+    return kept(body, max(room, ENTRY_BYTES_MIN))
 
 
 def _assign_run(work: Work, run: Run, campaign: Campaign) -> None:
@@ -99,7 +113,7 @@ def note_entry(actor: Actor, name: str, at: int) -> None:
 
 
 def _key(value: object) -> str:
-    return "" if value is None else value if isinstance(value, str) else _encode(value).decode()
+    return "" if value is None else kept_name(value if isinstance(value, str) else _encode(value).decode())
 
 
 def _goal_until(campaign: Campaign, occurred: int) -> int:

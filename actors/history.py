@@ -8,11 +8,17 @@ import msgspec
 
 from actors.address import valid_address
 from actors.event import ENGAGED, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event
+from actors.kept import NAME_BYTES_MAX
 from actors.scope import SESSION_MS
 from actors.state import Actor
+from actors.traits import learn, merged
+from actors.zone import NAME_CHARACTERS_MAX
 
-TRAITS_MAX: Final = 256
-"""Traits of one user; a new one past it is not taken (those that are known can still change)."""
+SUPPRESSED_MAX: Final = 32
+"""Addresses of one user that may not be mailed; past it the oldest is left to the store, which never forgets one."""
+
+UNSUBSCRIBED_MAX: Final = 64
+"""Topics that a user does not want; who leaves one more, or one with a longer name than is kept, wants no marketing."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -56,37 +62,29 @@ def notice(actor: Actor, event: Event, occurred: int, active: bool) -> None:
     if event.context and b'"timezone"' in event.context:
         told = _decode_context(event.context).timezone
         if isinstance(told, str) and told != actor.zone:
-            actor.zone = told[:64]
+            actor.zone = told[:NAME_CHARACTERS_MAX]
 
 
-def identify(actor: Actor, event: Event) -> None:
-    """Traits: new values replace old ones, null forgets; `consent` is taken part by part."""
-    traits = actor.traits
-    for name, value in _decode(event.body).items():
-        if value is None:
-            traits.pop(name, None)
-        elif name == "consent" and isinstance(value, dict) and isinstance(traits.get("consent"), dict):
-            traits["consent"] = {**traits["consent"], **value}
-        elif name in traits or len(traits) < TRAITS_MAX:
-            traits[name] = value
+def identify(actor: Actor, event: Event) -> bool:
+    """Take the traits; returns whether there was room for all of them."""
+    whole = learn(actor.traits, _decode(event.body), len(event.body))
     if event.source == "client":
         actor.signed_in = True
     share_consent(actor)
     note_tracking(actor)
+    return whole
 
 
-def merge_person(into: Actor, source: Actor) -> None:
-    """Who the user is, of one who was known as two: what the known half says counts, but a no of either half stays a no; an
-    address that may not be mailed and a topic that is not wanted stay so."""
-    ours, theirs = into.traits.get("consent"), source.traits.get("consent")
-    into.traits = {**source.traits, **into.traits}
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        refused = {part: False for part in ("marketing", "tracking") if False in (ours.get(part), theirs.get(part))}
-        into.traits["consent"] = {**theirs, **ours, **refused}
-    into.suppressed = tuple(dict.fromkeys(into.suppressed + source.suppressed))
-    into.unsubscribed = tuple(dict.fromkeys(into.unsubscribed + source.unsubscribed))
+def merge_person(into: Actor, source: Actor) -> bool:
+    """Who the user is, of one who was known as two; an address that may not be mailed and a topic that is not wanted stay
+    so. Returns whether there was room for all traits."""
+    into.traits, whole = merged(into.traits, source.traits)
+    into.suppressed = tuple(dict.fromkeys(source.suppressed + into.suppressed))[-SUPPRESSED_MAX:]
+    for topic in source.unsubscribed:
+        _unsubscribe(into, topic)
     share_consent(into)
     note_tracking(into)
+    return whole
 
 
 _CONSENTS: Final[dict[bytes, dict[str, Any]]] = {}
@@ -97,7 +95,9 @@ def share_consent(actor: Actor) -> None:
     """Most people say one of a few things: one object for all who say the same, in the same words. It is replaced, never
     changed."""
     consent = actor.traits.get("consent")
-    if isinstance(consent, dict) and len(_CONSENTS) < _CONSENTS_MAX:
+    if isinstance(consent, dict):
+        if len(_CONSENTS) >= _CONSENTS_MAX:
+            _CONSENTS.clear()
         actor.traits["consent"] = _CONSENTS.setdefault(msgspec.json.encode(consent), consent)
 
 
@@ -125,16 +125,17 @@ def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
 
 def _suppress(actor: Actor, properties: dict[str, Any]) -> None:
     address = properties.get("address") or actor.traits.get("email")
-    if isinstance(address, str):
-        address = valid_address(address) or address  # as it is written when a send asks
-        if address not in actor.suppressed:
-            actor.suppressed += (address,)
+    found = valid_address(address) if isinstance(address, str) else None  # as it is written when a send asks
+    if found is not None and found not in actor.suppressed:
+        actor.suppressed = (*actor.suppressed, found)[-SUPPRESSED_MAX:]
 
 
 def _unsubscribe(actor: Actor, topic: object) -> None:
-    if isinstance(topic, str) and topic:
-        if topic not in actor.unsubscribed:
-            actor.unsubscribed += (topic,)
+    if isinstance(topic, str) and topic in actor.unsubscribed:
+        return
+    room = len(actor.unsubscribed) < UNSUBSCRIBED_MAX
+    if isinstance(topic, str) and topic and room and len(topic.encode()) <= NAME_BYTES_MAX:
+        actor.unsubscribed += (topic,)
     else:
         actor.traits["consent"] = {**_consent(actor), "marketing": False}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from actors import digests, history, recent
 from actors.actor import campaign_of, fire, one_turn, settle
-from actors.entry import note_entry
+from actors.chance import last_assigned
+from actors.entry import kept_entry, note_entry
 from actors.event import Event
+from actors.frequency import SENT_MAX
 from actors.patterns import merge_partials, recall
 from actors.program import Program
-from actors.state import ENDED, Actor
+from actors.state import ENDED, RUNS_MAX, WATCHED_MAX, Actor
 from actors.steps import earliest, end
 from actors.turn import NOTHING, TOO_OLD, Turn
 from actors.work import Work
@@ -46,7 +48,8 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 
 def _merge(work: Work, source: Actor) -> None:
     into = work.actor
-    history.merge_person(into, source)
+    if not history.merge_person(into, source):
+        work.reach("traits")
     into.first_seen = earliest(into.first_seen, source.first_seen)
     if source.last_seen > into.last_seen:
         into.session_start, into.session_events = source.session_start, source.session_events
@@ -58,8 +61,8 @@ def _merge(work: Work, source: Actor) -> None:
         if merged is not None:
             into.memory[slot.key] = merged
     if source.assigned:
-        into.assigned = {**source.assigned, **(into.assigned or {})}
-    into.sent = tuple(sorted([*into.sent, *source.sent]))
+        into.assigned = last_assigned({**source.assigned, **(into.assigned or {})})
+    into.sent = tuple(sorted([*into.sent, *source.sent]))[-SENT_MAX:]
     into.last_entered = max(into.last_entered, source.last_entered)
     merge_partials(into, source)
     both = source.entries + into.entries
@@ -74,7 +77,8 @@ def _merge(work: Work, source: Actor) -> None:
 
 
 def _merge_runs(work: Work, source: Actor) -> None:
-    """Of two active runs with one campaign and key, the younger ends with reason `joined`."""
+    """Of two active runs with one campaign and key, the younger ends with reason `joined`; so does what is more than
+    RUNS_MAX, the youngest first."""
     into = work.actor
     into.runs = sorted(into.runs + source.runs, key=lambda run: (run.entered, run.ordinal))
     seen: set[tuple[str, str]] = set()
@@ -86,3 +90,12 @@ def _merge_runs(work: Work, source: Actor) -> None:
         if key in seen:
             end(work, run, campaign, "joined")
         seen.add(key)
+    active = [run for run in into.runs if run.pc != ENDED]
+    for run in active[RUNS_MAX:]:
+        work.reach("runs")
+        end(work, run, campaign_of(work, run), "joined")
+    watched = [run for run in into.runs if run.pc == ENDED]
+    gone = {id(run) for run in watched[:-WATCHED_MAX]}
+    into.runs = [run for run in into.runs if id(run) not in gone]
+    for place, run in enumerate(into.runs):
+        run.entry = kept_entry(into.runs[:place], run.entry)

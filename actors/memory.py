@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from actors.kept import VALUE_BYTES_MAX, kept_value, weight
 from actors.scope import Evaluate, Scope
 from actors.values import added, number
 
@@ -21,6 +22,16 @@ LOG_KEEP: Final = 256
 
 COUNT_KEEP_MAX: Final = 4096
 """Rows kept of a log for a count that is compared with a number: one more than it, but no more than these."""
+
+SHORT_BYTES_MAX: Final = 72
+"""Of a value in a log (`weight`) that only its row's number bounds."""
+
+LONG_BYTES_MAX: Final = 16_384
+"""Of all longer values in one log; past it the oldest rows are forgotten."""
+
+_LONG_KINDS: Final[frozenset[type]] = frozenset({str, list, dict})
+_SURELY_SHORT: Final = SHORT_BYTES_MAX // 4 - 2
+"""Characters of a text."""
 
 
 class Slot(Protocol):
@@ -36,7 +47,7 @@ class Slot(Protocol):
     def where(self) -> Evaluate | None: ...
     @property
     def bytes_max(self) -> int:
-        """About how large its state can get."""
+        """The most that its state takes, packed."""
 
     def put(self, state: Any, scope: Scope) -> Any:
         """The state after the event at hand; `state` is None at first and may be changed in place."""
@@ -64,6 +75,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     keep: int = LOG_KEEP
     horizon: int = 0
     """Milliseconds after which a row can be forgotten; 0: never."""
+    long_bytes: int = LONG_BYTES_MAX
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -71,13 +83,21 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_max(self) -> int:
-        return self.keep * (20 + 24 * len(self.properties))
+        each = len(self.properties) * (VALUE_BYTES_MAX + 8)
+        row = 2 * 9 + len(self.properties) * SHORT_BYTES_MAX
+        return 5 + self.keep * row + min(max(self.long_bytes, each), self.keep * each)
 
     def put(self, state: Any, scope: Scope) -> Any:
         occurred = scope.occurred
         row: list[Any] = [occurred, scope.ordinal]
+        has_long = False
         for name in self.properties:
-            row.append(scope.properties.get(name))
+            value: Any = scope.properties.get(name)
+            kind = type(value)
+            if kind in _LONG_KINDS and not (kind is str and len(value) <= _SURELY_SHORT):
+                value = kept_value(value)
+                has_long = has_long or weight(value) > SHORT_BYTES_MAX
+            row.append(value)
         if state is None:
             return row
         width = len(row)
@@ -93,16 +113,36 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
                 first += width
             if first:
                 del state[:first]
+        if has_long and self._lighten(state, width):
+            scope.reach("log_bytes")
         return state
+
+    def _lighten(self, state: list[Any], width: int) -> bool:
+        """Forget the oldest rows until the long values fit; whether there were such."""
+        total = sum(map(_long_bytes, state))
+        first = 0
+        while total > self.long_bytes and first < len(state) - width:
+            total -= sum(map(_long_bytes, state[first : first + width]))
+            first += width
+        del state[:first]
+        return first > 0
 
     def merged(self, ours: Any, theirs: Any) -> Any:
         width = 2 + len(self.properties)
         rows = sorted(rows_after(ours, width, *BEGINNING) + rows_after(theirs, width, *BEGINNING), key=_place)
-        return [value for row in rows[-self.keep :] for value in row] or None
+        merged = [value for row in rows[-self.keep :] for value in row]
+        self._lighten(merged, width)
+        return merged or None
 
     def joined(self, other: Any) -> Log:
         horizon = 0 if not (self.horizon and other.horizon) else max(self.horizon, other.horizon)
         return msgspec.structs.replace(self, keep=max(self.keep, other.keep), horizon=horizon)
+
+
+def _long_bytes(value: Any) -> int:
+    """Of a value that is more than short."""
+    found = weight(value) if value.__class__ in _LONG_KINDS else 0
+    return found if found > SHORT_BYTES_MAX else 0
 
 
 def _place(row: Any) -> tuple[int, int]:
@@ -139,7 +179,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_max(self) -> int:
-        return 45
+        return 46
 
     def put(self, state: Any, scope: Scope) -> Any:
         state = state or [0, 0, 0, None, None]
@@ -181,10 +221,10 @@ class First(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_max(self) -> int:
-        return 60
+        return 1 + 2 * 9 + VALUE_BYTES_MAX + 8
 
     def put(self, state: Any, scope: Scope) -> Any:
-        row = [scope.occurred, scope.ordinal, scope.properties.get(self.of)]
+        row = [scope.occurred, scope.ordinal, kept_value(scope.properties.get(self.of))]
         return row if state is None or row[0] < state[0] else state
 
     def merged(self, ours: Any, theirs: Any) -> Any:

@@ -14,6 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from actors.compiled_patterns import Absence, AllOf, EventPattern, Match, Sequence, Silence, Timed, Unmatched
+from actors.kept import BODY_BYTES_MAX
+from actors.kept import kept as kept_body
 from actors.memory import rows_after
 from actors.shared import shared
 from actors.state import Actor, Run
@@ -70,7 +72,7 @@ def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> 
 def at_hand(work: Work) -> Found:
     """The event at hand, as a match that it completes."""
     assert work.event is not None
-    return Found(work.event.body, work.occurred, work.ordinal)
+    return Found(work.body, work.occurred, work.ordinal)
 
 
 # --- a then b then c: partials `[[occurred, ordinal], …]`, one place for each step taken, oldest partial first -----------
@@ -213,8 +215,8 @@ def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None)
         if len(chain) < len(pattern.steps):
             kept.append([0, chain, b"{}"])
         elif not _answered(work.actor, pattern, place):
-            assert work.event is not None
-            kept.append([max(place[0] + pattern.within, work.now), chain, shared(work.event.body)])
+            body = shared(kept_body(work.body, BODY_BYTES_MAX)) if run is None else b"{}"  # of a run nobody asks
+            kept.append([max(place[0] + pattern.within, work.now), chain, body])
     _store(holder, pattern.key, kept)
 
 

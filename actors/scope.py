@@ -54,6 +54,9 @@ class Scope:
         self.body = body
         self._properties = self._at_hand = None
 
+    def reach(self, limit: str) -> None:
+        """A limit was reached and something is not kept, or only a part of it: a turn counts it (`work.py`)."""
+
     @property
     def properties(self) -> dict[str, Any]:
         """Of the event at hand, decoded when first asked for; empty if there is none."""

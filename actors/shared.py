@@ -5,6 +5,7 @@ Only memory is at stake, never meaning: values are immutable and equal ones may 
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import Any, Final, TypeVar
 
 Shareable = TypeVar("Shareable", bound=str | bytes | int)
@@ -12,18 +13,42 @@ Shareable = TypeVar("Shareable", bound=str | bytes | int)
 SHARED_MAX: Final = 65_536
 """Values held; past it the table starts anew (actors keep what they have)."""
 
-_SHARED: dict[Any, Any] = {}
+SHARED_BYTES_MAX: Final = 16_000_000
+"""Of all of them; past it likewise."""
+
+SHARED_VALUE_BYTES_MAX: Final = 2_048
+"""A larger value is nobody's but its user's, or what somebody sends to fill the table."""
+
+
+class _Table:
+    __slots__ = ("bytes", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[Any, Any] = {}
+        self.bytes = 0
+
+    def hold(self, value: Shareable) -> Shareable:
+        size = getsizeof(value)
+        if size > SHARED_VALUE_BYTES_MAX:
+            return value
+        self.bytes += size
+        if len(self.values) >= SHARED_MAX or self.bytes > SHARED_BYTES_MAX:
+            self.values.clear()
+            self.bytes = size
+        self.values[value] = value
+        return value
+
+
+_table = _Table()
+_find = _table.values.get
 
 
 def shared(value: Shareable) -> Shareable:
     """An equal value, the same object as before if it was seen lately."""
-    found = _SHARED.get(value)
+    found = _find(value)
     if found is not None:
         return found  # type: ignore[no-any-return]
-    if len(_SHARED) >= SHARED_MAX:
-        _SHARED.clear()
-    _SHARED[value] = value
-    return value
+    return _table.hold(value)
 
 
 def shared_parts(state: Any) -> Any:

@@ -11,11 +11,19 @@ from actors.recent import OlderIds
 ENDED: Final = -1
 """`Run.pc` of a run that has ended and is only kept while its goal may still be reached."""
 
+USER_BYTES_MAX: Final = 1_040
+"""Of a user's name: more than the ways in let through."""
+
 RUNS_MAX: Final = 64
 """Active runs of one user; an entry beyond it is refused as `concurrency`."""
 
 WATCHED_MAX: Final = 32
 """Ended runs of one user whose goal is still watched; the oldest is forgotten past it."""
+
+ENTRIES_BYTES_MAX: Final = 65_536
+"""Properties of the entry events of one user's runs; past it a further run keeps as much of its own as ENTRY_BYTES_MIN."""
+
+ENTRY_BYTES_MIN: Final = 1_024
 
 
 class Run(msgspec.Struct, array_like=True):

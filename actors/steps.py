@@ -36,6 +36,7 @@ from actors.program import (
 from actors.scope import Evaluate
 from actors.shared import shared
 from actors.state import ENDED, WATCHED_MAX, Run
+from actors.traits import learn
 from actors.values import number
 from actors.work import EMIT_DEPTH_MAX, Work
 
@@ -213,8 +214,8 @@ def _jump_unless(work: Work, run: Run, campaign: Campaign, instruction: JumpUnle
 
 def _set(work: Work, run: Run, campaign: Campaign, instruction: SetTraits) -> bool:
     values = {name: value(work) for name, value in instruction.traits}
-    if not campaign.shadow:
-        work.actor.traits.update(values)
+    if not campaign.shadow and not learn(work.actor.traits, values):
+        work.reach("traits")
     # What a shadow wrote or told would make other campaigns send.
     reason = "shadow" if campaign.shadow else None
     work.write(campaign, run, "set", step=instruction.step, reason=reason, detail=values)

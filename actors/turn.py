@@ -87,6 +87,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sends: tuple[Send, ...] = ()
     refusals: tuple[tuple[str, str], ...] = ()
     """(campaign, reason) of each entry refused, to be counted; rows `not_entered` are made only if the program asks."""
+    reached: tuple[str, ...] = ()
+    """Limits at which something was not kept, or only a part of it, to be counted."""
 
 
 NOTHING = Turn()

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.event import Event
+from actors.kept import EVENT_BYTES_MAX, kept
 from actors.program import Campaign, Program
 from actors.scope import Scope
 from actors.state import Actor, Run
@@ -33,6 +34,8 @@ class Work(Scope):
     emits = 0
     asking: Sequence[Run] = ()
     """Runs that have come to a send: decided when all have moved, by priority."""
+    reached: tuple[str, ...] = ()
+    """Limits at which something was not kept."""
     changes: frozenset[tuple[str, bool]] = frozenset()
     """Segments that were just entered (True) or left."""
 
@@ -47,12 +50,24 @@ class Work(Scope):
         self.name = event.name
         self.occurred = occurred
         self.ordinal = ordinal
-        self.take_up(event.body)
+        body = event.body
+        if len(body) > EVENT_BYTES_MAX:
+            self.reach("event_bytes")
+            body = kept(body, EVENT_BYTES_MAX)
+        self.take_up(body)
+
+    def reach(self, limit: str) -> None:
+        self.reached = (*self.reached, limit)
 
     def done(self) -> Turn:
-        if not (self.decisions or self.refusals):
+        if not (self.decisions or self.refusals or self.reached):
             return NOTHING
-        return Turn(decisions=tuple(self.decisions), sends=tuple(self.sends), refusals=tuple(self.refusals))
+        return Turn(
+            decisions=tuple(self.decisions),
+            sends=tuple(self.sends),
+            refusals=tuple(self.refusals),
+            reached=self.reached,
+        )
 
     def write(
         self,

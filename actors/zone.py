@@ -14,9 +14,17 @@ QUARTER_MS: Final = HOUR_MS // 4
 played of years in which a zone did not (St John's until 2011, Gaza, Casey) may be as much as a quarter out on such a day."""
 
 
-@lru_cache(maxsize=1024)
+NAME_CHARACTERS_MAX: Final = 64
+"""Of a zone. The longest there is has 32; the names that are asked for are remembered, and anybody may ask."""
+
+
 def zone(name: str) -> tzinfo | None:
     """The zone of that name; None if there is none (`GMT+0000`, as some SDKs say)."""
+    return _zone(name) if len(name) <= NAME_CHARACTERS_MAX else None
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -21,6 +21,7 @@ from engine.language.load import Checked
 from engine.language.problems import Problem, SiteErrors
 from engine.language.scenarios import load_scenarios
 from engine.language.schema import KINDS, schema
+from engine.language.weigh import actor_bytes_max
 from persistence.interface import StoreError
 
 
@@ -98,16 +99,14 @@ def _write(busiest: Busiest, path: Path) -> None:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _memory(program: Program) -> int:
-    return sum(slot.bytes_max for slot in program.slots)
-
-
 def _as_json(checked: Checked, program: Program, scenarios: int) -> dict[str, object]:
+    memory = actor_bytes_max(program)
     return {
         "ok": True,
         "campaigns": {campaign.id: campaign.status for campaign in checked.site.campaigns},
         "scenarios": scenarios,
-        "remembered_bytes_max": _memory(program),
+        "remembered_bytes_max": sum(memory.values()),
+        "remembered_bytes": memory,
         "program": program.hash,
     }
 
@@ -122,7 +121,9 @@ def _summary(checked: Checked, program: Program, scenarios: int) -> str:
         else "no templates (sends are not rendered)",
         _counted(scenarios, "scenario"),
     ]
-    remembered = f"At most {_memory(program):,} bytes are remembered of a user's events."
+    memory = actor_bytes_max(program)
+    named = ", ".join(f"{part} {size:,}" for part, size in sorted(memory.items(), key=lambda one: -one[1]))
+    remembered = f"At most {sum(memory.values()):,} bytes are remembered of a user, whatever is sent: {named}."
     return f"{site.path}: fine. {', '.join(parts)}.\n{remembered}"
 
 

@@ -22,6 +22,16 @@ LATE = (1, 30_000, *EDGES[:9], 7 * 3_600_000)
 EMAIL = "ann@example.test"
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
 
+LONG: tuple[dict[str, Any], ...] = (
+    {},
+    {"k": "x" * 300},
+    {"k": "x" * 300 + "y"},
+    {"text": "é" * 3_000},
+    {"lines": [{"sku": f"s{number}", "text": "t" * 50} for number in range(100)]},
+    {"lines": [{"sku": f"s{number}", "text": "t" * 50} for number in range(400)], "more": {"text": "t" * 17_000}},
+)
+"""Properties that are longer than what is kept: of a name, of a remembered event, of any event."""
+
 Input = tuple[Event, int]
 
 
@@ -88,6 +98,8 @@ def _events(draw: st.DrawFn, user: str, message_id: str, features: Features) -> 
                 properties["n"] = number
             if (key := draw(st.sampled_from((None, "x", "y")))) is not None:
                 properties["k"] = key
+            if "long" in features:
+                properties |= draw(st.sampled_from(LONG))
             return _event(user, draw(st.sampled_from(EVENTS)), properties, message_id)
 
 

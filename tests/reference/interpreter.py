@@ -17,6 +17,7 @@ from engine.language import ast
 from tests.reference.expressions import Moment, is_true
 from tests.reference.history import OF_THE_ACCOUNT, Became, Happening, History
 from tests.reference.instants import next_change
+from tests.reference.kept import as_much_as_fits
 from tests.reference.patterns import deadlines, looks_beyond_the_event, milliseconds
 from tests.reference.runs import Person, Run
 from tests.reference.turns import Row, Turn, patterns_of
@@ -24,6 +25,7 @@ from tests.reference.turns import Row, Turn, patterns_of
 IDS = 65_536
 """Message ids by which a user's events are known again. For how long does not matter here: what is sent again after that
 has a time that no way in takes."""
+EVENT_BYTES = 16_384
 UNMATCHED_MS = 30 * 86_400_000
 TURNS_MAX = 20_000
 
@@ -47,6 +49,8 @@ class Interpreter:
         self.now = at
         person = self.person(event.user)
         properties = msgspec.json.decode(event.body)
+        if event.name:
+            properties = as_much_as_fits(properties, EVENT_BYTES)
         if event.kind == "alias" and properties["from"] not in {*self.names, person.history.user}:
             return self.join(person, self.person(properties["from"]), event)
         if event.message_id in person.ids[-IDS:]:
@@ -92,7 +96,8 @@ class Interpreter:
 
         def tell(name: str, properties: dict[str, Any]) -> None:
             self.taken += 1
-            turn.tell(Happening(name, "track", "engine", self.now, self.now, self.taken, properties))
+            told = as_much_as_fits(properties, EVENT_BYTES)
+            turn.tell(Happening(name, "track", "engine", self.now, self.now, self.taken, told))
 
         return tell
 

@@ -56,5 +56,8 @@ KINDS: Final[dict[str, Features]] = {
     "identity and time": frozenset({"identity", "absence", "when", "windows", "score"}),
     "late and policy": frozenset({"late", "policy", "until", "ends"}),
     "unmatched": frozenset({"unmatched", "entry rules", "if", "users"}),
+    "long": frozenset(
+        {"long", "remembered", "when", "if", "where", "until", "ends", "entry rules", "identity", "absence"}
+    ),
     "everything": EVERYTHING,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.language import ast
 from tests.reference.history import Happening, History
+from tests.reference.kept import as_much_as_fits, short_name, within_bytes
 from tests.reference.values import Value, number
 
 
@@ -20,7 +21,7 @@ def collection(kind: ast.Collection, history: History, now: int) -> dict[str, Va
                 same = [other for other in newest if distinct and _text(other, distinct) == _text(one, distinct)]
                 if not same:
                     newest.append(one)
-            return {"": [one.properties for one in newest[:keep]]}
+            return {"": within_bytes([_kept(one.properties) for one in newest[:keep]])}
         case ast.Tally(event=event, property=property_, half_life=half_life, keep=keep):
             return {"": tally(history.events(event), property_, now, half_life)[:keep]}
         case ast.SumOf(event=event, property=property_):
@@ -49,7 +50,7 @@ def _bag(bag: ast.Bag, history: History) -> dict[str, Value]:
         newest = key not in items or one.occurred >= changed[key]
         if one.name == bag.event:
             total = (items[key]["quantity"] if key in items else 0) + (1 if quantity is None else quantity)
-            items[key] = {**(one.properties if newest else items[key]), "quantity": total}
+            items[key] = {**(_kept(one.properties) if newest else items[key]), "quantity": total}
         elif key in items and newest:
             items[key]["quantity"] = 0 if quantity is None else items[key]["quantity"] - quantity
         if newest:
@@ -67,7 +68,11 @@ def _bag(bag: ast.Bag, history: History) -> dict[str, Value]:
 
 def _text(one: Happening, property_: str) -> str:
     value = one.properties.get(property_)
-    return "" if value is None else str(value)
+    return "" if value is None else short_name(str(value))
+
+
+def _kept(properties: dict[str, Any]) -> dict[str, Any]:
+    return as_much_as_fits(properties, 4_096)
 
 
 def left_of(weight: float, age_ms: int, half_life_s: float | None) -> float:

@@ -9,6 +9,7 @@ import msgspec
 from engine.language import ast
 from tests.reference.expressions import Moment, is_member, is_true
 from tests.reference.history import Happening
+from tests.reference.kept import short_name
 from tests.reference.patterns import completed, simple_parts
 from tests.reference.runs import Run, share
 from tests.reference.steps import Row, Walk, text_of, topic_of
@@ -275,4 +276,4 @@ def _all_steps(steps: list[ast.AnyStep]) -> list[ast.AnyStep]:
 
 
 def _key(value: Value) -> str:
-    return "" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return "" if value is None else short_name(value if isinstance(value, str) else msgspec.json.encode(value).decode())

@@ -50,6 +50,10 @@ def cuebird(*arguments: object, stdin: bytes | None = None) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin, catch_exceptions=False)
 
 
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
 # --- check --------------------------------------------------------------------------------------------------------
 
 
@@ -58,7 +62,11 @@ def test_a_site_that_is_fine_is_called_so(shop: Path) -> None:
     assert result.exit_code == 0
     first, second, *busiest = result.output.splitlines()
     assert first == f"{shop}: fine. 1 campaign, 0 segments, no templates (sends are not rendered), 2 scenarios."
-    assert second == "At most 372 bytes are remembered of a user's events."
+    total, _, parts = second.removeprefix("At most ").partition(" bytes are remembered of a user, whatever is sent: ")
+    sizes = {part.rpartition(" ")[0]: _number(part.rpartition(" ")[2]) for part in parts.rstrip(".").split(", ")}
+    assert _number(total) == sum(sizes.values())
+    assert next(iter(sizes)) == "runs"
+    assert {"traits", "events", "message ids"} < sizes.keys()
     assert busiest == [
         "The most that was found for one user in a day: 1 message.",
         "  from reminder",
