@@ -52,15 +52,18 @@ def _turns(now: Statistics) -> Iterator[Metric]:
     yield _total("timers_fired", "Users whose timers fired", now.fired)
     refused = {(campaign, reason): n for campaign, reasons in now.refusals.items() for reason, n in reasons.items()}
     yield family("cuebird_entries_refused", "Entries not made", ["campaign", "reason"], refused)
+    yield family("cuebird_limits_reached", "Something of a user not kept, or only a part", ["limit"], now.reached)
     yield _seconds("timer_lateness_seconds", "From due to on disk", now.lateness_ms_p50, now.lateness_ms_p99)
 
 
 def _memory(now: Statistics) -> Iterator[Metric]:
     yield _gauge("actors", "Actors in memory", "kind", {"live": now.live_actors, "packed": now.packed_actors})
     yield _level("actors_packed_bytes", "Their size", now.packed_bytes)
+    yield _level("actors_heavy_bytes", "Size of the large ones among the live", now.live_heavy_bytes)
     yield _level("actors_dirty", "Changed since their last snapshot", now.dirty_actors)
     yield _level("timers", "Users with a timer", now.timers)
     yield _level("inputs_in_flight", "Taken, and not on disk yet", now.inflight)
+    yield _level("inputs_in_flight_bytes", "Their size", now.inflight_bytes)
     yield _total("actor_loads", "Look-ups of actors on disk, each for many at once", now.loads)
 
 

@@ -32,12 +32,14 @@ PROBE_S_MAX = 5.0
 class Batch:
     """What gathers for one transaction, and who waits for it."""
 
-    __slots__ = ("commit", "dones", "fired", "waiters")
+    __slots__ = ("bytes", "commit", "dones", "fired", "waiters")
 
     def __init__(self) -> None:
         self.commit = Commit()
         self.dones: list[tuple[Done, int, Receipt]] = []
         """(done, inputs in flight, our word if all is well)"""
+        self.bytes = 0
+        """Of the inputs of `dones`."""
         self.fired: list[tuple[int, str]] = []
         """(due, user) of the timers that fired."""
         self.waiters: list[asyncio.Future[None]] = []
@@ -91,6 +93,8 @@ class Committer:
         self.gathering = Batch()
         self.inflight = 0
         """Inputs submitted whose `done` is still to be called."""
+        self.inflight_bytes = 0
+        """Of their properties and contexts."""
         self.full = False
         self.failed = asyncio.Event()
         self.failure: StoreError | None = None
@@ -203,6 +207,7 @@ class Committer:
 
     def _let_go(self, batch: Batch) -> None:
         self._settle(batch)
+        self.inflight_bytes -= batch.bytes
         for done, inputs, receipt in batch.dones:
             self.inflight -= inputs
             _tell(done, receipt)
@@ -235,6 +240,7 @@ class Committer:
 
     def _refuse(self, batch: Batch, error: StorageFull) -> None:
         receipt = Receipt(refused="storage_full", retry_ms=self._retry_ms)
+        self.inflight_bytes -= batch.bytes
         for done, inputs, _ in batch.dones:
             self.inflight -= inputs
             _tell(done, receipt)

@@ -328,13 +328,16 @@ class Engine:
             sends=shard.sends,
             fired=shard.fired,
             refusals={campaign: dict(reasons) for campaign, reasons in shard.refusals.items()},
+            reached=dict(shard.reached),
             live_actors=len(residence.live),
+            live_heavy_bytes=residence.heavy_bytes,
             packed_actors=len(residence.packed),
             packed_bytes=residence.packed_bytes,
             dirty_actors=len(residence.snapshots),
             loads=self._loading.loads,
             timers=len(self._alarms),
             inflight=committer.inflight,
+            inflight_bytes=committer.inflight_bytes,
             commits=committer.commits,
             commit_ms_p50=commit_p50,
             commit_ms_p99=commit_p99,
@@ -353,7 +356,10 @@ class Engine:
     def _prepare(self, batch: Batch) -> None:
         if self._snapshots_ride:
             self._snapshots_ride = False
-            self._residence.snapshots.ride(batch.commit, self.limits.snapshots_per_commit_max)
+            limits = self.limits
+            self._residence.snapshots.ride(
+                batch.commit, limits.snapshots_per_commit_max, limits.snapshot_bytes_per_commit_max
+            )
         self._residence.trim(batch.commit)
 
     def _settle(self, batch: Batch) -> None:

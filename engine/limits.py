@@ -12,8 +12,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """So many more for small batches that hold a critical event (a purchase, feedback of our own messages)."""
     critical_batch_inputs_max: int = 20
     """A larger batch gets none of that room, whatever it holds."""
+    inflight_bytes_max: int = 16_000_000
+    """Of properties and contexts of inputs not yet on disk; past it a batch is refused as `overloaded`."""
+    critical_bytes_max: int = 4_000_000
+    """So many more for small batches that hold a critical event."""
     live_actors_max: int = 200_000
     """Actors kept as objects; past it those not used for longest are packed."""
+    live_heavy_bytes_max: int = 128_000_000
+    """Of live actors that take more than 8 kB each when packed; past it those written longest ago are packed."""
     packed_bytes_max: int = 256_000_000
     """Actors kept as bytes; past it those packed for longest are left on disk alone."""
     user_events_per_second_max: int = 500
@@ -22,6 +28,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Changed actors are written anew this often, or as often as their number allows."""
     snapshots_per_commit_max: int = 64
     """Snapshots that ride in one commit; the rest wait for the next."""
+    snapshot_bytes_per_commit_max: int = 4_000_000
+    """Of those snapshots; past it the rest wait likewise."""
     timers_per_slice_max: int = 512
     """Users whose timers fire before inputs get their turn again."""
     refused_retry_ms: int = 1_000

@@ -63,6 +63,7 @@ class Shard:
         self.sends = 0
         self.fired = 0
         self.refusals: dict[str, dict[str, int]] = {}
+        self.reached: dict[str, int] = {}
         self._clock = clock
         self._limits = limits
         self._critical = critical
@@ -82,7 +83,10 @@ class Shard:
         if committer.failure is not None:
             return
         now = self._clock.now_ms()
-        refusal = self._refusal(events, now)
+        size = 0
+        for event in events:
+            size += len(event.body) + len(event.context)
+        refusal = self._refusal(events, size, now)
         if refusal is not None:
             self.refused += len(events)
             done(refusal)
@@ -105,7 +109,7 @@ class Shard:
             actor = live.get(user)
             if actor is None or event.kind == "alias":
                 if pending is None:
-                    pending = Pending(done, len(events))
+                    pending = Pending(done, len(events), size)
                 self.seq = seq
                 self.unusual.take(event, at, pending)
                 seq = self.seq
@@ -140,11 +144,13 @@ class Shard:
                 alarm(user, actor.due)
         self.seq = seq
         committer.inflight += len(events)
+        committer.inflight_bytes += size
         if pending is None:
             self.events += seq - start
             self.duplicates += duplicates
             self.too_old += too_old
             batch.dones.append((done, len(events), Receipt(seq - start, duplicates, too_old)))
+            batch.bytes += size
             committer.wake()
         else:
             pending.accepted += seq - start - pending.accepted
@@ -157,7 +163,7 @@ class Shard:
         self.floor = max(self.floor, self._clock.now_ms())
         return self.floor
 
-    def _refusal(self, events: Sequence[Event], now: int) -> Receipt | None:
+    def _refusal(self, events: Sequence[Event], size: int, now: int) -> Receipt | None:
         committer = self._committer
         code: RefusalCode
         wait = self._limits.refused_retry_ms
@@ -165,7 +171,7 @@ class Shard:
             code = "draining"
         elif committer.full:
             code = "storage_full"
-        elif committer.inflight and committer.inflight + len(events) > self._room_for(events):
+        elif committer.inflight and not self._has_room(events, size):
             code = "overloaded"
         elif wait_ms := self._rate.wait_ms(events, now):
             code, wait = "too_many_for_user", wait_ms
@@ -173,16 +179,17 @@ class Shard:
             return None
         return Receipt(refused=code, retry_ms=wait)
 
-    def _room_for(self, events: Sequence[Event]) -> int:
-        limits = self._limits
-        if self._committer.inflight + len(events) <= limits.inflight_inputs_max:
-            return limits.inflight_inputs_max
-        critical = self._critical
+    def _has_room(self, events: Sequence[Event], size: int) -> bool:
+        limits, critical = self._limits, self._critical
+        inputs = self._committer.inflight + len(events) - limits.inflight_inputs_max
+        in_bytes = self._committer.inflight_bytes + size - limits.inflight_bytes_max
+        if inputs <= 0 and in_bytes <= 0:
+            return True
+        if inputs > limits.critical_inputs_max or in_bytes > limits.critical_bytes_max:
+            return False
         # Something in a large batch always is: then the room kept would be everybody's.
         small = len(events) <= limits.critical_batch_inputs_max
-        if small and any(event.name in critical or event.source == "engine" for event in events):
-            return limits.inflight_inputs_max + limits.critical_inputs_max
-        return limits.inflight_inputs_max
+        return small and any(event.name in critical or event.source == "engine" for event in events)
 
     # --- another program ------------------------------------------------------------------------------------------
 
@@ -212,6 +219,8 @@ class Shard:
         for campaign, reason in turn.refusals:
             counts = self.refusals.setdefault(campaign, {})
             counts[reason] = counts.get(reason, 0) + 1
+        for limit in turn.reached:
+            self.reached[limit] = self.reached.get(limit, 0) + 1
 
     # --- timers ---------------------------------------------------------------------------------------------------
 

@@ -18,9 +18,15 @@ from persistence.interface import Commit, Snapshot
 
 
 class Snapshots:
-    def __init__(self, find: Callable[[str], Actor | None], absence: Absence) -> None:
+    def __init__(
+        self, find: Callable[[str], Actor | None], absence: Absence, weigh: Callable[[Actor, int], None]
+    ) -> None:
         self._find = find
         self._absence = absence
+        self._weigh = weigh
+        self._places: dict[str, int] = {}
+        """Where in the snapshots of `_commit` each user's is."""
+        self._commit: Commit | None = None
         self.changed: set[str] = set()
         """Changed since the round began. Who changes an actor adds its name."""
         self._round: set[str] = set()
@@ -51,28 +57,39 @@ class Snapshots:
             self._round_seq = seq
 
     def write(self, actor: Actor, commit: Commit) -> bytes:
-        """The actor as it is now, into a commit that holds all its turns. Returns its bytes."""
+        """The actor as it is now, into a commit that holds all its turns, in the place of an older one. Returns its bytes."""
         user = actor.user
         state = pack(actor)
-        commit.snapshots.append(Snapshot(user, actor.position, actor.due or None, state))
+        self._weigh(actor, len(state))
+        snapshot = Snapshot(user, actor.position, actor.due or None, state)
+        if self._commit is not commit:
+            self._commit, self._places = commit, {}
+        place = self._places.setdefault(user, len(commit.snapshots))
+        if place < len(commit.snapshots):
+            commit.snapshots[place] = snapshot
+        else:
+            commit.snapshots.append(snapshot)
+            self._unsettled[user] = self._unsettled.get(user, 0) + 1
         self.changed.discard(user)
         self._round.discard(user)
-        self._unsettled[user] = self._unsettled.get(user, 0) + 1
         self._absence.tell(user)
         return state
 
-    def ride(self, commit: Commit, limit: int) -> None:
-        """Put up to `limit` of the round into the commit about to be written."""
+    def ride(self, commit: Commit, limit: int, bytes_max: int) -> None:
+        """Put up to `limit` of the round into the commit about to be written, and about `bytes_max` bytes of them."""
         if self._round_seq is None:
             return
         away = []
+        size = sum(len(snapshot.state) for snapshot in commit.snapshots)
         for _ in range(min(limit, len(self._round))):
+            if size > bytes_max:
+                break
             user = self._round.pop()
             actor = self._find(user)
             if actor is None:
                 away.append(user)  # it is being read again from disk; the round waits for it
             else:
-                self.write(actor, commit)
+                size += len(self.write(actor, commit))
         self._round.update(away)
         if not self._round:
             commit.replayed_from = self._round_seq
@@ -80,6 +97,7 @@ class Snapshots:
 
     def settle(self, commit: Commit) -> None:
         """The commit is on disk."""
+        self._leave(commit)
         unsettled = self._unsettled
         for snapshot in commit.snapshots:
             left = unsettled.pop(snapshot.user, 1) - 1
@@ -92,6 +110,12 @@ class Snapshots:
         self._unsettled.clear()
         self._round = set()
         self._round_seq = None
+        self._leave(self._commit)
+
+    def _leave(self, commit: Commit | None) -> None:
+        """Nothing more rides in it; all that it holds need not be kept."""
+        if self._commit is commit:
+            self._commit, self._places = None, {}
 
     def forget(self, user: str) -> None:
         """The actor is no more, or is to be as it is on disk."""

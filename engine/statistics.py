@@ -50,7 +50,11 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Users whose timers fired."""
     refusals: dict[str, dict[str, int]]
     """Entries not made, by campaign and reason."""
+    reached: dict[str, int]
+    """How often an actor did not keep something, or only a part of it, by limit."""
     live_actors: int
+    live_heavy_bytes: int
+    """Of live actors that take more than 8 kB when packed."""
     packed_actors: int
     packed_bytes: int
     dirty_actors: int
@@ -60,6 +64,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     timers: int
     """Users with a timer."""
     inflight: int
+    inflight_bytes: int
     commits: int
     commit_ms_p50: float
     commit_ms_p99: float

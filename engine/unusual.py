@@ -32,6 +32,7 @@ class Pending:
 
     __slots__ = (
         "accepted",
+        "bytes",
         "done",
         "duplicates",
         "inputs",
@@ -42,9 +43,10 @@ class Pending:
         "waiting",
     )
 
-    def __init__(self, done: Callable[[Receipt], None], inputs: int) -> None:
+    def __init__(self, done: Callable[[Receipt], None], inputs: int, size: int) -> None:
         self.done = done
         self.inputs = inputs
+        self.bytes = size
         self.accepted = 0
         self.duplicates = 0
         self.too_old = 0
@@ -132,6 +134,7 @@ class Unusual:
         committer = self._committer
         if pending.storage_full or pending.losses != committer.losses:
             committer.inflight -= pending.inputs
+            committer.inflight_bytes -= pending.bytes
             pending.done(Receipt(refused="storage_full", retry_ms=self._retry_ms))
             return
         self._shard.events += pending.accepted
@@ -139,6 +142,7 @@ class Unusual:
         self._shard.too_old += pending.too_old
         receipt = Receipt(pending.accepted, pending.duplicates, pending.too_old)
         committer.gathering.dones.append((pending.done, pending.inputs, receipt))
+        committer.gathering.bytes += pending.bytes
         committer.wake()
 
     # --- turns ----------------------------------------------------------------------------------------------------
