@@ -20,6 +20,9 @@ from persistence.packing import as_json
 BATCH_ROWS: Final = 2_000
 """Of the journal a batch may hold one block more."""
 
+BATCH_BYTES: Final = 8_000_000
+"""Of the journal likewise: a start is not to need more memory than the life before it."""
+
 SCAN_ENTRIES: Final = 20_000
 """Entries of the journal that one query of `history` looks through if there is no index on users: some 10 ms if they are
 cached, in which the event loop goes on."""
@@ -96,7 +99,7 @@ class Reader:
         at = await self._block_of(after + 1) if after < last else head + 1
         while at <= last:
             batch: list[Entry] = []
-            for row in await self._blocks(at, min(at + BATCH_ROWS, last + 1)):
+            for row in await self._blocks(at, await self._end_of_batch(at, min(at + BATCH_ROWS, last + 1))):
                 if row[0] != at:
                     break
                 batch += blocks.unseal(row)
@@ -142,6 +145,17 @@ class Reader:
             parameter,
             limit,
         )
+
+    async def _end_of_batch(self, at: int, until: int) -> int:
+        """Where a batch of blocks from `at` ends for its bytes, `until` if they are few. No entry is read."""
+        sql = "SELECT first_seq, length(entries) FROM journal WHERE first_seq >= ? AND first_seq < ? ORDER BY first_seq"
+        size = 0
+        for first, length in await self._all("measure the journal", sql, at, until):
+            if size > BATCH_BYTES:
+                assert isinstance(first, int)
+                return first
+            size += length or 0  # of a torn row, NULL
+        return until
 
     async def _block_of(self, seq: int) -> int:
         """Where the block begins that holds `seq`, or the journal, if it begins after."""

@@ -11,6 +11,7 @@ import pytest
 
 from persistence.interface import Commit, StoreRefused
 from persistence.opening import APPLICATION_ID, connect_reader, connect_writer, migrations
+from persistence.reading import BATCH_BYTES
 from persistence.sqlite import SqliteStore
 from tests.conformance.rows import entry, every
 
@@ -55,6 +56,18 @@ async def test_a_second_engine_is_told_which_process_runs(path: Path) -> None:
     await first.close()
     assert (await second.open()).seq == 1
     await second.close()
+
+
+async def test_a_start_reads_the_journal_in_batches_of_few_bytes(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    body = b'{"text":"%b"}' % (b"x" * 1_000_000)
+    for seq in range(1, 25):
+        await store.commit(Commit(entries=[entry(seq, body=body)]))
+    batches = [[each.seq for each in batch] async for batch in store.tail(0)]
+    assert [seq for batch in batches for seq in batch] == list(range(1, 25))
+    assert max(map(len, batches)) <= BATCH_BYTES // 1_000_000 + 1
+    await store.close()
 
 
 async def test_the_lock_of_a_dead_process_holds_nobody_up(path: Path) -> None:
