@@ -10,7 +10,7 @@ Rules every keeper keeps:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Final, Literal, Protocol
 
 import msgspec
@@ -41,6 +41,16 @@ class StorageFailed(StoreError):
     """An I/O error. The commit is neither stored nor not stored: stop, and let recovery read the disk."""
 
 
+class RowsRefused(StoreError):
+    """Rows that the store can never hold: the mistake is in them, not in the disk, and nothing of the commit is stored.
+
+    `users`: whose rows they are -> why, in one line."""
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        super().__init__("commit: " + "; ".join(f"{user!r}: {why}" for user, why in users.items()))
+        self.users = users
+
+
 class StoreRefused(StoreError):
     """The file is not ours, is of a newer version, or another engine holds it. Nothing was changed."""
 
@@ -50,6 +60,9 @@ class StorageDamaged(StoreError):
 
 
 INT_MAX: Final = 2**63 - 1
+
+STATE_BYTES_MAX: Final = 64_000_000
+"""Of one snapshot; past it RowsRefused. SQLite holds a thousand million bytes in one statement, and a commit writes several."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -71,6 +84,25 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     position: int
     due: int | None
     state: bytes
+
+
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A user whose actor takes no turns until an operator says so. It is its snapshot and the journal after `position`."""
+
+    user: str
+    at: int
+    reason: str
+    """One line."""
+    position: int
+
+
+class Quarantined(msgspec.Struct, frozen=True, gc=False):
+    """An event that is stored and in no journal: its actor failed on it, or is held. Once for a user and message id."""
+
+    user: str
+    at: int
+    event: Event
+    reason: str
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -122,6 +154,12 @@ class Commit(msgspec.Struct, kw_only=True):
     links: list[Link] = []
     programs: list[tuple[str, bytes, int]] = []
     """(hash, source as JSON bytes, at): what a program was compiled from."""
+    held: list[Held] = []
+    freed: list[str] = []
+    """Users who are held no more. Before `held`."""
+    quarantined: list[Quarantined] = []
+    dismissed: list[tuple[str, str]] = []
+    """(user, message id) of what leaves the quarantine. Before `quarantined`."""
 
 
 class Outboxed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -151,7 +189,7 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
     async def commit(self, commit: Commit) -> None:
-        """Raises StorageFull (nothing stored) or StorageFailed (unknown: stop)."""
+        """Raises StorageFull or RowsRefused (nothing stored), or StorageFailed (unknown: stop)."""
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         """The snapshots of those of `users` that have one."""
@@ -194,6 +232,12 @@ class Store(Protocol):
     async def link(self, send: str, index: int) -> str | None: ...
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
+
+    async def held(self) -> list[Held]:
+        """Those held longest first."""
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        """In the order in which they came; of everybody, if no user is given. The engine bounds how much it is."""
 
     async def unsettled(self) -> dict[SendState, int]:
         """How many sends are in each state of UNSETTLED. Cheap however many have been settled."""

@@ -17,14 +17,18 @@ from persistence.interface import (
     Commit,
     Entry,
     Head,
+    Held,
     Mark,
     Outboxed,
+    Quarantined,
+    RowsRefused,
     SendState,
     Snapshot,
     StoreError,
     Suppression,
 )
 from persistence.packing import REPLY_CHARACTERS_MAX
+from persistence.refusing import refused_snapshots
 
 ARROWS: Final[Mapping[SendState, frozenset[SendState]]] = {
     "pending": frozenset({"claimed", "failed"}),
@@ -56,6 +60,8 @@ class MemoryStore:
         self._suppressions: dict[tuple[str, str], Suppression] = {}
         self._links: dict[tuple[str, int], str] = {}
         self._programs: dict[str, bytes] = {}
+        self._held: dict[str, Held] = {}
+        self._quarantine: dict[tuple[str, str], Quarantined] = {}
 
     async def open(self) -> Head:
         assert not self._open, "the store is open already"
@@ -79,6 +85,8 @@ class MemoryStore:
         # First what may refuse, so that a refused commit leaves nothing behind.
         for seq, entry in enumerate(commit.entries, len(self._journal) + 1):
             assert entry.seq == seq, f"entry {entry.seq} where {seq} is next in the journal"
+        if refused := refused_snapshots(commit):
+            raise RowsRefused(refused)
         self._journal += commit.entries
         for decision in commit.decisions:
             self._ledger.setdefault((decision.user, decision.turn, decision.index), decision)
@@ -97,6 +105,14 @@ class MemoryStore:
         self._links.update(((link.send, link.index), link.url) for link in commit.links)
         for name, source, _at in commit.programs:
             self._programs.setdefault(name, source)
+        for user in commit.freed:
+            self._held.pop(user, None)
+        for held in commit.held:
+            self._held.setdefault(held.user, held)
+        for key in commit.dismissed:
+            self._quarantine.pop(key, None)
+        for each in commit.quarantined:
+            self._quarantine.setdefault((each.user, each.event.message_id), each)
         # A real commit lets others run before it returns; one that did not would hide what happens meanwhile.
         await asyncio.sleep(0)
 
@@ -189,6 +205,14 @@ class MemoryStore:
         self._check()
         return {name: self._programs[name] for name in hashes if name in self._programs}
 
+    async def held(self) -> list[Held]:
+        self._check()
+        return sorted(self._held.values(), key=lambda held: (held.at, held.user))
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        self._check()
+        return [each for each in self._quarantine.values() if user is None or each.user == user]
+
     async def unsettled(self) -> dict[SendState, int]:
         self._check()
         states = [each.state for each in self._outbox.values()]
@@ -205,6 +229,8 @@ class MemoryStore:
             "names": len(self._names),
             "suppressions": len(self._suppressions),
             "links": len(self._links),
+            "held": len(self._held),
+            "quarantine": len(self._quarantine),
         }
         states = [each.state for each in self._outbox.values()]
         return tables | {f"outbox.{state}": states.count(state) for state in get_args(SendState)}

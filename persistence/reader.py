@@ -12,7 +12,7 @@ import aiosqlite
 
 from actors.turn import Decision
 from persistence.faults import Health
-from persistence.interface import Entry, Head, Outboxed, Snapshot, StoreRefused
+from persistence.interface import Entry, Head, Held, Outboxed, Quarantined, Snapshot, StoreRefused
 from persistence.opening import migrations, prepare_file
 from persistence.reading import Reader
 
@@ -62,6 +62,12 @@ class ReadingStore:
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
         return await self._reader.programs(hashes)
+
+    async def held(self) -> list[Held]:
+        return await self._reader.held()
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        return await self._reader.quarantined(user)
 
     async def users_like(self, name: str) -> list[str]:
         """Users with a snapshot or a decision whose names begin with the same character, at most a thousand of each: to

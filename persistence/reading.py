@@ -14,7 +14,17 @@ import msgspec
 from actors.turn import Decision
 from persistence import blocks, rows
 from persistence.faults import Health
-from persistence.interface import UNSETTLED, Entry, Head, Outboxed, SendState, Snapshot, Suppression
+from persistence.interface import (
+    UNSETTLED,
+    Entry,
+    Head,
+    Held,
+    Outboxed,
+    Quarantined,
+    SendState,
+    Snapshot,
+    Suppression,
+)
 from persistence.packing import as_json
 
 BATCH_ROWS: Final = 2_000
@@ -35,7 +45,7 @@ _OPERATORS: Final = (
 
 _LAST: Final = "SELECT first_seq + count - 1, last_at FROM journal ORDER BY first_seq DESC LIMIT 1"
 
-_COUNTED: Final = ("actors", "ledger", "outbox", "programs", "names", "suppressions", "links")
+_COUNTED: Final = ("actors", "ledger", "outbox", "programs", "names", "suppressions", "links", "held", "quarantine")
 
 
 class Reader:
@@ -205,6 +215,16 @@ class Reader:
             as_json(hashes),
         )
         return dict(found)
+
+    async def held(self) -> list[Held]:
+        sql = f"SELECT {rows.HELD} FROM held ORDER BY at, user"
+        return [rows.held(row) for row in await self._all("read who is held", sql)]
+
+    async def quarantined(self, user: str | None) -> list[Quarantined]:
+        where = "" if user is None else "WHERE user = ?"
+        sql = f"SELECT {rows.QUARANTINED} FROM quarantine {where} ORDER BY row"
+        given = () if user is None else (user,)
+        return [rows.quarantined(row) for row in await self._all("read the quarantine", sql, *given)]
 
     async def unsettled(self) -> dict[SendState, int]:
         one = "SELECT ?, (SELECT count(*) FROM outbox WHERE state = ?)"

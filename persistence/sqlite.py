@@ -11,6 +11,8 @@
 | `names` | anonymous name -> user | `name` |
 | `suppressions` | an address that gets nothing more, and why | (`address` without regard to case, `topic`) |
 | `links` | target of a tracked link | (`send`, `idx`) |
+| `held` | a user whose actor takes no turns, why, and after which journal position its turns have to be taken again | `user` |
+| `quarantine` | an event that is in no journal, in MessagePack, and why | (`user`, `message_id`) |
 | `meta` | one row: from where the journal has to be taken again | |
 
 All writes and checkpoints go through one connection (`writing.py`), all reads through another that cannot write
@@ -31,7 +33,9 @@ from persistence.interface import (
     Commit,
     Entry,
     Head,
+    Held,
     Outboxed,
+    Quarantined,
     SendState,
     Snapshot,
     StorageFull,
@@ -171,6 +175,12 @@ class SqliteStore:
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
         return await self._read.programs(hashes)
+
+    async def held(self) -> list[Held]:
+        return await self._read.held()
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        return await self._read.quarantined(user)
 
     async def unsettled(self) -> dict[SendState, int]:
         return await self._read.unsettled()

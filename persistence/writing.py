@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import aiosqlite
+import msgspec
 
+from persistence import blocks
 from persistence.faults import Health
-from persistence.interface import Commit, StoreError
-from persistence.packing import INSERT, SETUP, SETUP_USERS, pack
+from persistence.interface import Commit, RowsRefused, StoreError
+from persistence.packing import INSERT, SETUP, SETUP_USERS, Parameters, pack
+from persistence.refusing import culprits, refused_snapshots
 
 CHECKPOINT_PAGES: Final = 4_000
 """Length of the WAL at which it is copied into the database, between two commits."""
@@ -59,9 +62,7 @@ class Writer:
             self._health.check()
             entries = commit.entries
             assert_follows(self._seq, commit)
-            parameters = pack(commit, index_users=self._index_users)
-            with self._health.watch("commit"):
-                await self._connection.execute_fetchall(INSERT, parameters)
+            parameters = await self._write(commit)
             if entries:
                 self._seq = entries[-1].seq
             pages = sum(len(each) for each in parameters if isinstance(each, bytes)) // _PAGE_BYTES
@@ -70,6 +71,38 @@ class Writer:
             if self._work >= self._work_max:
                 # Not awaited: it takes its place on the connection's thread, so the next commit waits and not this ack.
                 self._checkpoint = asyncio.ensure_future(self._run_checkpoint())
+
+    async def _write(self, commit: Commit) -> Parameters:
+        if refused := refused_snapshots(commit):
+            raise RowsRefused(refused)
+        try:
+            parameters = pack(commit, index_users=self._index_users)
+            await self._insert(parameters)
+        except (AssertionError, UnicodeEncodeError) as error:
+            if found := await culprits(commit, self._refusal):
+                raise RowsRefused(found) from error
+            raise
+        return parameters
+
+    async def _insert(self, parameters: Parameters) -> None:
+        with self._health.watch("commit"):
+            await self._connection.execute_fetchall(INSERT, parameters)
+
+    async def _refusal(self, part: Commit) -> str:
+        """Why this part of a commit would be refused by itself, "" if it would not. Nothing of it stays."""
+        try:
+            for entry in part.entries:
+                blocks.seal([entry])
+            parameters = pack(msgspec.structs.replace(part, entries=[]), index_users=False)
+            await self._connection.execute_fetchall("SAVEPOINT trial")
+            try:
+                await self._insert(parameters)
+            finally:
+                await self._connection.execute_fetchall("ROLLBACK TO trial")
+                await self._connection.execute_fetchall("RELEASE trial")
+        except (AssertionError, UnicodeEncodeError) as error:
+            return str(error)
+        return ""
 
     async def _run_checkpoint(self) -> None:
         work, self._work = self._work, 0

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from persistence.interface import Commit, StoreRefused
+from persistence import blocks
+from persistence.interface import Commit, Held, StoreRefused
 from persistence.opening import APPLICATION_ID, connect_reader, connect_writer, migrations
 from persistence.sqlite import SqliteStore
 from tests.conformance.rows import entry, every
 
 pytestmark = pytest.mark.anyio
+
+VERSION = max(migrations())
 
 
 @pytest.fixture
@@ -68,14 +71,14 @@ async def test_the_lock_of_a_dead_process_holds_nobody_up(path: Path) -> None:
 async def test_a_database_of_a_newer_version_is_refused_untouched(path: Path) -> None:
     await made(path)
     change(path, "PRAGMA user_version = 99")
-    await assert_refused_untouched(path, "is of version 99, and this Cuebird knows versions up to 1")
+    await assert_refused_untouched(path, f"is of version 99, and this Cuebird knows versions up to {VERSION}")
 
 
 async def test_a_newer_version_that_stands_only_in_the_wal_is_refused_too(path: Path) -> None:
     await made(path)
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
-    assert int.from_bytes(path.read_bytes()[60:64], "big") == 1
+    assert int.from_bytes(path.read_bytes()[60:64], "big") == VERSION
     with pytest.raises(StoreRefused, match="is of version 99"):
         await SqliteStore(path).open()
     newer.close()
@@ -169,20 +172,37 @@ async def test_the_index_on_users_can_be_switched_on_and_off(path: Path) -> None
 
 async def test_a_migration_is_taken_whole_and_keeps_the_rows(path: Path) -> None:
     await made(path)
-    steps = migrations() | {2: "CREATE TABLE two (x) STRICT;".replace("(x)", "(x INTEGER)"), 3: "DROP TABLE two;"}
+    steps = migrations() | {VERSION + 1: "CREATE TABLE two (x INTEGER) STRICT;", VERSION + 2: "DROP TABLE two;"}
     writer = await connect_writer(path, steps, index_users=False)
-    assert list(await writer.execute_fetchall("PRAGMA user_version")) == [(3,)]
+    assert list(await writer.execute_fetchall("PRAGMA user_version")) == [(VERSION + 2,)]
     assert list(await writer.execute_fetchall("SELECT first_seq FROM journal")) == [(1,)]
     await writer.close()
 
 
+async def test_a_database_of_the_first_version_is_brought_up_and_keeps_its_rows(path: Path) -> None:
+    writer = await connect_writer(path, {1: migrations()[1]}, index_users=False)
+    block = blocks.seal([entry(1), entry(2)])
+    await writer.execute_fetchall("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)", block)
+    await writer.execute_fetchall("INSERT INTO actors VALUES ('ann', 2, 9, x'00')")
+    await writer.close()
+    path.chmod(0o600)
+    store = SqliteStore(path)
+    assert (await store.open()).seq == 2
+    assert await every(store.tail(0)) == [entry(1), entry(2)]
+    assert (await store.load(["ann"]))["ann"].position == 2
+    await store.commit(Commit(entries=[entry(3)], held=[Held("ann", 1, "why", 0)]))
+    assert [held.user for held in await store.held()] == ["ann"]
+    await store.close()
+
+
 async def test_a_migration_that_fails_leaves_the_old_version(path: Path) -> None:
     await made(path)
-    steps = migrations() | {2: "CREATE TABLE two (x INTEGER) STRICT;", 3: "INSERT INTO two VALUES ('not a number');"}
+    wrong = "INSERT INTO two VALUES ('not a number');"
+    steps = migrations() | {VERSION + 1: "CREATE TABLE two (x INTEGER) STRICT;", VERSION + 2: wrong}
     with pytest.raises(sqlite3.IntegrityError):
         await connect_writer(path, steps, index_users=False)
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'two'").fetchone() == (0,)
     connection.close()
 
