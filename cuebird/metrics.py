@@ -59,6 +59,8 @@ def _memory(now: Statistics) -> Iterator[Metric]:
     yield _gauge("actors", "Actors in memory", "kind", {"live": now.live_actors, "packed": now.packed_actors})
     yield _level("actors_packed_bytes", "Their size", now.packed_bytes)
     yield _level("actors_dirty", "Changed since their last snapshot", now.dirty_actors)
+    yield _level("users_held", "In quarantine: their actors take no turns", now.held_users)
+    yield _level("events_quarantined", "On disk, and taken by no actor", now.quarantined_events)
     yield _level("timers", "Users with a timer", now.timers)
     yield _level("inputs_in_flight", "Taken, and not on disk yet", now.inflight)
     yield _total("actor_loads", "Look-ups of actors on disk, each for many at once", now.loads)

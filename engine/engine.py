@@ -25,10 +25,12 @@ from actors.turn import Send
 from engine import programs, recovery, versions
 from engine.alarms import Alarms
 from engine.clock import Clock
-from engine.committer import Batch, Committer
+from engine.committer import Batch, Committer, TryAgain
 from engine.limits import Limits
 from engine.loading import Loading
 from engine.programs import Eras
+from engine.quarantine import Quarantine
+from engine.release import Release
 from engine.residence import Residence
 from engine.restoring import Restoring
 from engine.ringing import Ringing
@@ -96,12 +98,22 @@ class Engine:
             prepare=self._prepare,
             settle=self._settle,
             on_full=self._restore_touched,
+            on_refused=lambda users: self.quarantine.refused(users.items()),
             on_sends=self._announce,
             retry_ms=limits.refused_retry_ms,
         )
         self._loading = Loading(store, self._residence, self._committer.fail)
+        self.quarantine = Quarantine(self._residence, self._committer, clock, limits)
         self._shard = Shard(
-            program, clock, limits, self._residence, self._alarms, self._committer, self._loading, critical
+            program,
+            clock,
+            limits,
+            self._residence,
+            self._alarms,
+            self._committer,
+            self._loading,
+            self.quarantine,
+            critical,
         )
         self._restoring = Restoring(
             self._residence,
@@ -112,7 +124,10 @@ class Engine:
             rebuild=self._rebuild,
             rewind=self._rewind,
         )
-        self._shard.unusual.on_fault = self._restoring.soon
+        self.quarantine.on_fault = self._restoring.soon
+        self.release = Release(
+            store, self.quarantine, self._residence, self._loading, self._committer, self.submit, self._rebuild_after
+        )
         self._ringing = Ringing(
             self._shard, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
         )
@@ -149,10 +164,13 @@ class Engine:
         shard.floor = await recovery.floor_of(self._store, head)
         self._told_before = shard.floor
         self._clock.not_before(head.at)
+        self.quarantine.fill(await self._store.held(), await self._store.quarantined())
         current = shard.program
-        self._eras = await programs.eras(self._store, head.replay_from, current, self._compile)
+        self._eras = await programs.eras(self._store, self._needed_after, current, self._compile)
         shard.count_under(self._eras.current, self._eras.began)
         await recovery.arm(self._store, self._alarms)
+        for user in residence.held:
+            self._alarms.set(user, 0)
         self.replayed = await recovery.replay(self._store, head, residence, self._alarms, self._eras)
         if self._compile is not None and self._eras.newest != current.hash:
             await self._begin_at_start(current)
@@ -247,8 +265,20 @@ class Engine:
     async def drain(self) -> None:
         """Take no more; returns when all is on disk and snapshotted. Raises StorageFull if there is no room for that."""
         self._shard.draining = True
-        await self._committer.drain()
-        await self.snapshot()
+        while True:
+            try:
+                await self._committer.drain()
+                await self.snapshot()
+            except TryAgain:
+                await self._committer.room()
+            else:
+                return
+
+    @property
+    def _needed_after(self) -> int:
+        """The journal after this position may still have to be taken again."""
+        replayed_from, held = self._committer.replayed_from, self.quarantine.needs_journal_after
+        return replayed_from if held is None else min(replayed_from, held)
 
     async def snapshot(self) -> None:
         """Every actor that has changed is written. Raises StorageFull."""
@@ -288,18 +318,21 @@ class Engine:
         await self._committer.write(marks, links, suppressions)
 
     async def recheck(self, send: Send) -> str | None:
-        """Why a send that was decided may no longer go out, as of now; None: it may."""
+        """Why a send that was decided may no longer go out, as of now; None: it may. Of a user who is held nobody knows
+        what was consented to since."""
         actor = await self._actor(send.user)
-        return standing(actor, send, self._clock.now_ms(), self._shard.program)
+        return "user_quarantined" if actor is None else standing(actor, send, self._clock.now_ms(), self._shard.program)
 
     async def user(self, name: str) -> Actor | None:
-        """The user's state, to be read at once and not kept; None if nothing was ever heard of the user."""
+        """The user's state, to be read at once and not kept; None if nothing was ever heard of the user, or it is held."""
         actor = await self._actor(name)
-        return actor if actor.turn else None
+        return actor if actor is not None and actor.turn else None
 
-    async def _actor(self, name: str) -> Actor:
+    async def _actor(self, name: str) -> Actor | None:
         while True:
             name = self._residence.names.get(name, name)
+            if name in self._residence.held:
+                return None
             actor = self._residence.find(name) if name not in self._loading.mailboxes else None
             if actor is not None:
                 return actor
@@ -323,7 +356,9 @@ class Engine:
             too_old=shard.too_old,
             untracked=shard.untracked,
             refused=shard.refused,
-            faults=shard.unusual.faults,
+            faults=self.quarantine.faults,
+            held_users=len(residence.held),
+            quarantined_events=self.quarantine.events,
             decisions=shard.decisions,
             sends=shard.sends,
             fired=shard.fired,
@@ -357,6 +392,7 @@ class Engine:
         self._residence.trim(batch.commit)
 
     def _settle(self, batch: Batch) -> None:
+        self.quarantine.settle(batch.commit)
         self._residence.snapshots.settle(batch.commit)
         if batch.fired:
             now = self._clock.now_ms()
@@ -386,6 +422,7 @@ class Engine:
     # --- actors whose state in memory is lost ---------------------------------------------------------------------
 
     async def _restore_touched(self, lost: Sequence[Batch]) -> None:
+        self.quarantine.lost(lost)
         await self._restoring.touched(lost)
 
     def _rewind(self) -> None:
@@ -393,6 +430,8 @@ class Engine:
         self._shard.count_under(self._eras.back_to(self._shard.seq), self._eras.began)
 
     async def _rebuild(self, users: set[str]) -> None:
-        after = self._committer.replayed_from
+        await self._rebuild_after(users, self._committer.replayed_from)
+
+    async def _rebuild_after(self, users: set[str], after: int) -> None:
         self._told_before = self._shard.floor
         await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._eras)

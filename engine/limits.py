@@ -22,6 +22,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Changed actors are written anew this often, or as often as their number allows."""
     snapshots_per_commit_max: int = 64
     """Snapshots that ride in one commit; the rest wait for the next."""
+    snapshot_bytes_max: int = 4_000_000
+    """Of one actor; one that is larger cannot be written, and is held in quarantine."""
+    quarantine_events_max: int = 10_000
+    """Events in quarantine; past it those of users who are held, or fail, are refused as `user_quarantined`."""
+    quarantine_user_events_max: int = 1_000
+    """Of one user; past it: `user_quarantined`."""
+    quarantine_bytes_max: int = 32_000_000
+    """Of all events in quarantine; past it: `user_quarantined`."""
+    quarantine_retry_ms: int = 60_000
+    """What a client is told to wait whose event finds no room in quarantine."""
     timers_per_slice_max: int = 512
     """Users whose timers fire before inputs get their turn again."""
     refused_retry_ms: int = 1_000

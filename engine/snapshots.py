@@ -10,17 +10,33 @@ goes in it: so no join is ever taken again, and a crash finds both as they were,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from actors.actor import Actor, pack
 from engine.absence import Absence
 from persistence.interface import Commit, Snapshot
 
 
+class StateTooBig(Exception):
+    """An actor's state is past the limit."""
+
+
 class Snapshots:
-    def __init__(self, find: Callable[[str], Actor | None], absence: Absence) -> None:
+    """`hold` is told of a user whose actor cannot be written, and why: it is out of the round then."""
+
+    def __init__(
+        self,
+        find: Callable[[str], Actor | None],
+        hold: Callable[[str, str], None],
+        held: Container[str],
+        absence: Absence,
+        bytes_max: int,
+    ) -> None:
         self._find = find
+        self._hold = hold
+        self._held = held
         self._absence = absence
+        self._bytes_max = bytes_max
         self.changed: set[str] = set()
         """Changed since the round began. Who changes an actor adds its name."""
         self._round: set[str] = set()
@@ -51,9 +67,19 @@ class Snapshots:
             self._round_seq = seq
 
     def write(self, actor: Actor, commit: Commit) -> bytes:
-        """The actor as it is now, into a commit that holds all its turns. Returns its bytes."""
-        user = actor.user
+        """The actor as it is now, into a commit that holds all its turns. Returns its bytes. Raises as `packed` does."""
+        return self.put(actor, self.packed(actor), commit)
+
+    def packed(self, actor: Actor) -> bytes:
+        """Raises StateTooBig, or what the encoder raises at a value that it does not know."""
         state = pack(actor)
+        if len(state) > self._bytes_max:
+            raise StateTooBig(f"it has {len(state):,} bytes, and `engine.snapshot_bytes_max` is {self._bytes_max:,}")
+        return state
+
+    def put(self, actor: Actor, state: bytes, commit: Commit) -> bytes:
+        """As `write`, of a state that was packed already."""
+        user = actor.user
         commit.snapshots.append(Snapshot(user, actor.position, actor.due or None, state))
         self.changed.discard(user)
         self._round.discard(user)
@@ -70,9 +96,13 @@ class Snapshots:
             user = self._round.pop()
             actor = self._find(user)
             if actor is None:
-                away.append(user)  # it is being read again from disk; the round waits for it
-            else:
+                if user not in self._held:
+                    away.append(user)  # it is being read again from disk; the round waits for it
+                continue
+            try:
                 self.write(actor, commit)
+            except Exception as error:  # whatever is in the actor: it is this user's
+                self._hold(user, f"it cannot be written: {error}")
         self._round.update(away)
         if not self._round:
             commit.replayed_from = self._round_seq
@@ -97,3 +127,4 @@ class Snapshots:
         """The actor is no more, or is to be as it is on disk."""
         self.changed.discard(user)
         self._round.discard(user)
+        self._unsettled.pop(user, None)

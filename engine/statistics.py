@@ -43,7 +43,11 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     """In batches that were refused, whatever the reason."""
     faults: int
-    """Events that an actor failed on (a bug of ours): not taken, written to the log."""
+    """Turns that an actor failed on (a bug of ours): not taken, written to the log once a user."""
+    held_users: int
+    """Users whose actors take no turns until an operator says so."""
+    quarantined_events: int
+    """On disk, and taken by no actor."""
     decisions: int
     sends: int
     fired: int

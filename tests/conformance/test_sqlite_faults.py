@@ -259,7 +259,8 @@ async def test_a_refused_row_is_told_with_its_user_and_leaves_no_transaction_ope
 
 async def test_a_commit_that_is_too_much_for_sqlite_costs_the_largest_state_alone(store: SqliteStore) -> None:
     [wide] = store._connections[:1]
-    await wide._execute(wide._conn.setlimit, 0, 10_000)  # SQLITE_LIMIT_LENGTH: as a gigabyte, but quick
+    # SQLITE_LIMIT_LENGTH: as a gigabyte, but quick
+    await wide._execute(wide._conn.setlimit, 0, 10_000)  # type: ignore[no-untyped-call]  # the way to its thread
     snapshots = [Snapshot(f"u{n}", 1, None, b"x" * (4_000 + n)) for n in range(3)]
     with pytest.raises(RowsRefused) as refused:
         await store.commit(Commit(entries=[entry(1)], snapshots=snapshots))
