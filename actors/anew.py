@@ -21,12 +21,11 @@ _decode = msgspec.json.Decoder(_Body).decode
 
 
 def begin_anew(actor: Actor, event: Event) -> None:
-    """Forget all that is known of the user. What was consented to is not known any more either, so nothing is: no marketing
-    and no tracking until the user says so again. Turns go on after the one that the event names: ids are made of them."""
+    """Forget all that is known of the user. What was consented to is not known any more either, so no marketing goes out until
+    it is consented to again. Turns go on after the one that the event names: ids are made of them."""
     turn = max(actor.turn, _decode(event.body).turn)
     fresh: Any = Actor(actor.user)
     for field in actor.__struct_fields__:
         setattr(actor, field, getattr(fresh, field))
     actor.turn = turn
-    actor.traits = {"consent": {"marketing": False, "tracking": False}}
-    actor.tracked = False
+    actor.traits = {"consent": {"marketing": False}}

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from persistence.reader import reading
 from tests.acceptance.kill.process import SITE, launched, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -66,6 +67,11 @@ async def cuebird(*arguments: str | Path, database: Path, code: int = 0) -> str:
         return process.said
 
 
+async def ids_of(database: Path, user: str) -> list[str]:
+    async with reading(database) as store:
+        return [entry.event.message_id async for batch in store.history(user) for entry in batch]
+
+
 async def made(database: Path) -> None:
     """A database in which ann and bob have a snapshot each."""
     async with launched("serve", SITE, "--dev", "--port", "0", settings=settings(database)) as server:
@@ -94,7 +100,21 @@ async def test_a_snapshot_that_the_disk_refuses_holds_its_user_and_nobody_else(d
             assert (told["accepted"], told["quarantined"]) == (1, 1)
             assert await ready(url) == 200
             assert await server.terminate() == 0, server.said
-    assert rows(database, "SELECT user FROM held") == [("bob",)]
+    said = await cuebird("quarantine", "list", database=database)
+    assert "bob: held since 20" in said
+    assert "too big" in said
+    assert (
+        said.count("Page Viewed") + said.count("page_viewed") == rows(database, "SELECT count(*) FROM quarantine")[0][0]
+    )
+    said = await cuebird("quarantine", "retry", "bob", database=database)
+    assert "bob: 6 events failed again; still held: the database refuses it" in said
+    change(database, "DROP TRIGGER poison")
+    told = json.loads(await cuebird("quarantine", "retry", "--json", database=database))
+    [bob] = told["users"]
+    assert (bob["held"], bob["left"]) == ("", 0)
+    assert await cuebird("quarantine", "list", database=database) == "nobody is in quarantine\n"
+    journal = await ids_of(database, "bob")
+    assert sorted(journal) == sorted({"b1", *(f"b{n}-{start}" for n in (2, 3) for start in range(3))})
 
 
 async def test_a_user_whose_row_cannot_be_read_is_held_and_the_others_are_served(database: Path) -> None:
@@ -105,6 +125,20 @@ async def test_a_user_whose_row_cannot_be_read_is_held_and_the_others_are_served
         told = await tell(url, event("bob", "Page Viewed", "b2"), event("ann", "Page Viewed", "a2"))
         assert (told["accepted"], told["quarantined"]) == (1, 1)
         assert (await tell(url, event("bob", "Page Viewed", "b2")))["quarantined"] == 1
+        assert rows(database, "SELECT user, message_id FROM quarantine") == [("bob", "b2")]
         assert await ready(url) == 200
+        said = await cuebird("quarantine", "retry", "bob", database=database)
+        assert "bob: 1 event failed again; still held: its state cannot be read" in said
+        said = await cuebird("quarantine", "drop", "bob", "--actor", "--yes", database=database)
+        assert said == "bob: 1 event forgotten; the actor begins anew, without consent to marketing; not held\n"
+        assert (await tell(url, event("bob", "Page Viewed", "b3")))["accepted"] == 1
+        async with httpx2.AsyncClient(base_url=url) as http:
+            figures = (await http.get("/metrics")).text
+        assert "cuebird_users_held 0.0" in figures
+        assert "cuebird_events_quarantined 0.0" in figures
         assert await server.terminate() == 0, server.said
-    assert json.loads(json.dumps(rows(database, "SELECT user, message_id FROM quarantine"))) == [["bob", "b2"]]
+    async with launched("serve", SITE, "--dev", "--port", "0", settings=settings(database)) as server:
+        told = await tell(await server.ready(), event("bob", "Page Viewed", "b3"), event("bob", "Page Viewed", "b4"))
+        assert (told["accepted"], told["duplicates"]) == (1, 1)
+        assert await server.terminate() == 0, server.said
+    assert "is not in quarantine" in await cuebird("quarantine", "retry", "bob", database=database, code=1)

@@ -180,7 +180,7 @@ async def test_a_row_that_cannot_be_read_costs_its_user_and_is_begun_anew_by_an_
     actor = await town.engine.user("bob")
     assert actor is not None
     assert actor.turn > turn
-    assert actor.traits["consent"] == {"marketing": False, "tracking": False}
+    assert actor.traits["consent"] == {"marketing": False}
     assert [entry.event.name for entry in await town.journal() if entry.event.user == "bob"][-2:] == [
         "begun_anew",
         "signed_up",
@@ -308,9 +308,7 @@ async def test_beginning_anew_forgets_everything_but_the_turn() -> None:
         anew: Any = event("ann", "begun_anew", turn=1_000)
         await town.take(msgspec.structs.replace(anew, source="engine"))
         actor = unpack(await town.state("ann"))
-        assert actor == Actor(
-            "ann", turn=1_000, tracked=False, traits={"consent": {"marketing": False, "tracking": False}}
-        )
+        assert actor == Actor("ann", turn=1_000, traits={"consent": {"marketing": False}})
         assert await town.take(event("bob", "begun_anew", turn=1_000)) == Receipt(accepted=1)
         bob = await town.engine.user("bob")
         assert bob is not None
