@@ -106,6 +106,7 @@ async def open_app(
     listening: socket.socket | None = None,
     more_routes: Callable[[Parts], MoreRoutes] = no_more_routes,
     shop_name: str = "",
+    accept_loss: bool = False,
 ) -> AsyncIterator[App]:
     """Serves the site until it is left, or a signal has ended `App.ended`; all that was taken is on disk then.
 
@@ -132,7 +133,7 @@ async def open_app(
         site = load_site(site_path)
 
         committed, decided = Later[Commit](), Later[Sequence[Send]]()
-        store = watched(SqliteStore(path, index_users=settings.store.index_users), committed)
+        store = watched(SqliteStore(path, index_users=settings.store.index_users, accept_loss=accept_loss), committed)
 
         async def described(before: str) -> Change:
             """What the journal is to say of a site that was changed while nothing ran."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from delivery.dispatcher import Dispatcher
 from engine.engine import Engine
-from engine.statistics import Statistics
+from engine.statistics import Statistics, StorageState
 from ingress.metrics import family
 from persistence.interface import SendState, Store, StoreError
 
@@ -71,7 +72,7 @@ def _disk(now: Statistics) -> Iterator[Metric]:
     yield _seconds("commit_seconds", "A transaction, with its fsync", now.commit_ms_p50, now.commit_ms_p99)
     yield _level("journal_position", "Of the newest input on disk", now.seq)
     yield _level("journal_to_replay", "Inputs that a start would take again", now.seq - now.replayed_from)
-    states = {state: int(now.storage == state) for state in ("good", "full", "failed")}
+    states = {state: int(now.storage == state) for state in get_args(StorageState)}
     yield _gauge("storage", "1: so it is", "state", states)
     yield _level("clock_held", "1: the machine's clock has jumped and timers wait", int(now.clock_held))
 

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 
 from actors.turn import Send
-from engine.statistics import Recent
+from engine.statistics import Recent, StorageState
 from engine.submit import Receipt
 from persistence.interface import (
     Commit,
@@ -39,6 +39,8 @@ Done = Callable[[Receipt], None]
 
 PROBE_S_MIN = 0.1
 PROBE_S_MAX = 5.0
+STALL_S = 60.0
+"""A commit under way for longer stalls: another program holds the database, or the disk hangs."""
 
 
 class TryAgain(StorageFull):
@@ -118,6 +120,7 @@ class Committer:
         """Why it is full: there is no room, or the commit is to be made again without somebody's rows."""
         self.failed = asyncio.Event()
         self.failure: StoreError | None = None
+        self._flying_since: float | None = None
         self.commits = 0
         self.last_rows = 0
         self.commit_ms = Recent()
@@ -198,7 +201,7 @@ class Committer:
             self._prepare(batch)
             self.gathering = Batch()
             if batch.rows():
-                started = perf_counter()
+                started = self._flying_since = perf_counter()
                 await self._store.commit(batch.commit)
                 self.commit_ms.add((perf_counter() - started) * 1000)
                 self.commits += 1
@@ -217,6 +220,16 @@ class Committer:
             self.fail(StorageFailed(f"a commit was refused: {error}"))
         else:
             self._let_go(batch)
+        finally:
+            self._flying_since = None
+
+    @property
+    def storage(self) -> StorageState:
+        if self.failure is not None:
+            return "failed"
+        if self.full:
+            return "full"
+        return "good" if self._flying_since is None or perf_counter() - self._flying_since < STALL_S else "stalled"
 
     def fail(self, error: StoreError) -> None:
         """Stop: nobody is told anything any more. Always raises."""

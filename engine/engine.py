@@ -38,7 +38,7 @@ from engine.rousing import Rousing
 from engine.shard import CRITICAL, Shard
 from engine.statistics import Recent, Statistics
 from engine.submit import Receipt
-from persistence.interface import Head, Link, Mark, StorageFull, Store, Suppression
+from persistence.interface import Head, Link, Mark, StorageFull, Store, StoreError, Suppression
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +54,8 @@ NO_WORD: Final = Change()
 async def _no_word(before: str) -> Change:
     return NO_WORD
 
+
+CHECK_S: Final = 1.0
 
 SOON_MS: Final = 250
 """Whoever is due so soon is in memory before a program is changed, so that nobody is waited for in the middle of it."""
@@ -249,6 +251,7 @@ class Engine:
         try:
             # A rebuild that meets a failed store runs beside the parts: its word must end them too.
             parts.append(asyncio.ensure_future(self._until_failed()))
+            parts.append(asyncio.ensure_future(self._check_the_files()))
             ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:
                 part.result()
@@ -261,6 +264,15 @@ class Engine:
 
     async def _until_failed(self) -> None:
         await self.failed.wait()
+
+    async def _check_the_files(self) -> None:
+        """Every second, so that a server at rest notices too."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            try:
+                await self._store.check()
+            except StoreError as error:
+                self._committer.fail(error)
 
     async def drain(self) -> None:
         """Take no more; returns when all is on disk and snapshotted. Raises StorageFull if there is no room for that."""
@@ -379,7 +391,7 @@ class Engine:
             seq=committer.durable_seq,
             replayed_from=committer.replayed_from,
             clock_held=self._clock.held,
-            storage="failed" if committer.failure else "full" if committer.full else "good",
+            storage=committer.storage,
             draining=shard.draining,
         )
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-StorageState = Literal["good", "full", "failed"]
+StorageState = Literal["good", "full", "stalled", "failed"]
 
 
 class Recent:

@@ -41,6 +41,14 @@ class StorageFailed(StoreError):
     """An I/O error. The commit is neither stored nor not stored: stop, and let recovery read the disk."""
 
 
+class StorageLost(StorageFailed):
+    """What was written is not there any more, or is another's: no fault of the disk, and no start by itself mends it."""
+
+
+class StorageBusy(StoreError):
+    """Another program holds the database's lock. Nothing was stored; `what` names the program."""
+
+
 class RowsRefused(StoreError):
     """Rows that the store can never hold: the mistake is in them, not in the disk, and nothing of the commit is stored.
 
@@ -190,6 +198,9 @@ class Store(Protocol):
 
     async def commit(self, commit: Commit) -> None:
         """Raises StorageFull or RowsRefused (nothing stored), or StorageFailed (unknown: stop)."""
+
+    async def check(self) -> None:
+        """Raises StorageFailed if what was committed is no longer where it was."""
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         """The snapshots of those of `users` that have one."""

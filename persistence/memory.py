@@ -130,6 +130,9 @@ class MemoryStore:
             reply=held.reply if mark.state in ("claimed", "at_dot") else mark.reply[:REPLY_CHARACTERS_MAX],
         )
 
+    async def check(self) -> None:
+        self._check()
+
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         self._check()
         return {user: self._actors[user] for user in users if user in self._actors}

@@ -87,7 +87,7 @@ async def reading(path: Path) -> AsyncIterator[ReadingStore]:
     Raises StoreRefused if it is not there, not ours, or of another version; StorageFailed if it cannot be read.
     """
     address, version = _checked(path)
-    health = Health()
+    health = Health(path)
     with health.watch(f"open {path}"):
         connection = await aiosqlite.connect(address, uri=True, isolation_level=None)
     try:

@@ -58,8 +58,7 @@ class Reader:
 
     async def _all(self, what: str, sql: str, *parameters: object) -> list[Any]:
         self._health.check()
-        with self._health.watch(what):
-            found = await self._connection.execute_fetchall(sql, parameters)
+        found = await self._health.patiently(what, lambda: self._connection.execute_fetchall(sql, parameters))
         return found if isinstance(found, list) else list(found)
 
     async def head(self) -> Head:

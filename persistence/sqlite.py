@@ -16,11 +16,12 @@
 | `meta` | one row: from where the journal has to be taken again | |
 
 All writes and checkpoints go through one connection (`writing.py`), all reads through another that cannot write
-(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock`.
+(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock` and `.head`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ import aiosqlite
 
 from actors.turn import Decision
 from persistence.faults import Health
+from persistence.files import OpenFiles
+from persistence.head import HeadMark
 from persistence.interface import (
     Commit,
     Entry,
@@ -38,6 +41,7 @@ from persistence.interface import (
     Quarantined,
     SendState,
     Snapshot,
+    StorageBusy,
     StorageFull,
     StoreRefused,
     Suppression,
@@ -57,16 +61,20 @@ class SqliteStore:
     journal entries takes about twice as long, for the events of a thousand users lie in a thousand places of an index.
     Opening makes it from the journal if it is not there.
 
+    `accept_loss`: a journal that ends before its head mark is opened nevertheless.
+
     The journal says if it is not what was written: StorageDamaged from whatever reads it. After StorageFailed every method raises it again; only `close` still works. `close` has to be called in any case: the
     threads of the connections keep the process alive.
     """
 
-    def __init__(self, path: Path, *, index_users: bool = False) -> None:
+    def __init__(self, path: Path, *, index_users: bool = False, accept_loss: bool = False) -> None:
         self._path = path
         self._index_users = index_users
+        self._accept_loss = accept_loss
         self._lock = EngineLock(path)
+        self._mark = HeadMark(path)
         self._connections: list[aiosqlite.Connection] = []
-        self._health = Health()
+        self._health = Health(path)
         self._writer: Writer | None = None
         self._reader: Reader | None = None
 
@@ -79,6 +87,8 @@ class SqliteStore:
             await self._release()
             if isinstance(error, OSError):
                 raise StoreRefused(f"cannot open {self._path}: {error.strerror}") from error
+            if isinstance(error, StorageBusy):
+                raise StoreRefused(f"{error}. End what it does there, and start again") from error
             raise
 
     async def _open(self) -> Head:
@@ -86,7 +96,8 @@ class SqliteStore:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.take()
         prepare_file(self._path, max(steps))
-        self._health = Health()
+        self._lock.take_file()
+        self._health = Health(self._path)
         with self._health.watch(f"open {self._path}"):
             writing = await connect_writer(self._path, steps, index_users=self._index_users)
             self._connections.append(writing)
@@ -95,7 +106,11 @@ class SqliteStore:
         self._health.is_open = True
         self._reader = Reader(reading, self._health, users_indexed=self._index_users)
         head = await self._reader.head()
-        self._writer = Writer(writing, self._path, self._health, head.seq, index_users=self._index_users)
+        self._mark.open(head.seq, accept_loss=self._accept_loss)
+        files = OpenFiles(self._path)
+        self._writer = Writer(
+            writing, self._path, self._health, files, self._mark, head.seq, index_users=self._index_users
+        )
         await self._writer.set_up()
         return head
 
@@ -119,6 +134,7 @@ class SqliteStore:
                 await self._connections.pop().close()
             except sqlite3.Error:
                 continue  # the failure was told when it happened
+        self._mark.close()
         self._lock.release()
 
     @property
@@ -131,6 +147,11 @@ class SqliteStore:
         self._health.check()
         assert self._writer is not None
         await self._writer.commit(commit)
+
+    async def check(self) -> None:
+        self._health.check()
+        assert self._writer is not None
+        await asyncio.to_thread(self._writer.check_files)
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         return await self._read.load(users)

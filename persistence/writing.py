@@ -6,6 +6,7 @@ SQLite before 3.51.3, which distributions ship, can corrupt a file that two conn
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,9 @@ import msgspec
 
 from persistence import blocks
 from persistence.faults import Health
-from persistence.interface import Commit, RowsRefused, StoreError
+from persistence.files import OpenFiles
+from persistence.head import HeadMark
+from persistence.interface import Commit, RowsRefused, StorageBusy, StorageLost, StoreError
 from persistence.packing import INSERT, SETUP, SETUP_USERS, Parameters, pack
 from persistence.refusing import culprits, refused_snapshots
 
@@ -32,11 +35,21 @@ class Writer:
     """Commits, one after the other in the order of the calls, each of them one hop to the connection's thread."""
 
     def __init__(
-        self, connection: aiosqlite.Connection, path: Path, health: Health, seq: int, *, index_users: bool
+        self,
+        connection: aiosqlite.Connection,
+        path: Path,
+        health: Health,
+        files: OpenFiles,
+        mark: HeadMark,
+        seq: int,
+        *,
+        index_users: bool,
     ) -> None:
         self._connection = connection
         self._wal = path.with_name(path.name + "-wal")
         self._health = health
+        self._files = files
+        self._mark = mark
         self._seq = seq
         self._index_users = index_users
         self._turn = asyncio.Lock()
@@ -63,8 +76,10 @@ class Writer:
             entries = commit.entries
             assert_follows(self._seq, commit)
             parameters = await self._write(commit)
+            self.check_files()
             if entries:
                 self._seq = entries[-1].seq
+                self._mark.write(self._seq)
             pages = sum(len(each) for each in parameters if isinstance(each, bytes)) // _PAGE_BYTES
             rows = len(commit.decisions) + len(commit.snapshots) + (len(entries) if self._index_users else 0)
             self._work += 1 + rows + pages
@@ -85,8 +100,14 @@ class Writer:
         return parameters
 
     async def _insert(self, parameters: Parameters) -> None:
-        with self._health.watch("commit"):
-            await self._connection.execute_fetchall(INSERT, parameters)
+        await self._health.patiently("commit", lambda: self._connection.execute_fetchall(INSERT, parameters))
+
+    def check_files(self) -> None:
+        """Raises StorageLost, now and ever after, if the database's files are not those that were opened."""
+        try:
+            self._files.check()
+        except StorageLost as lost:
+            raise self._health.fail(lost) from None
 
     async def _refusal(self, part: Commit) -> str:
         """Why this part of a commit would be refused by itself, "" if it would not. Nothing of it stays."""
@@ -129,7 +150,7 @@ class Writer:
             if self._checkpoint is not None:
                 await asyncio.wait([self._checkpoint])
             if not self._health.failed:
-                with self._health.watch("checkpoint"):
+                with suppress(StorageBusy), self._health.watch("checkpoint"):  # the next start finds it in the WAL
                     await self._pragma_checkpoint("TRUNCATE")
 
 

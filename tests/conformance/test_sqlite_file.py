@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence import blocks
+from persistence import blocks, opening
 from persistence.interface import Commit, Held, StoreRefused
 from persistence.opening import APPLICATION_ID, connect_reader, connect_writer, migrations
 from persistence.sqlite import SqliteStore
@@ -46,7 +46,7 @@ async def assert_refused_untouched(path: Path, match: str) -> None:
     with pytest.raises(StoreRefused, match=match):
         await SqliteStore(path).open()
     assert path.read_bytes() == before
-    assert sorted(each.name for each in path.parent.iterdir()) == ["cuebird.db", "cuebird.db.lock"]
+    assert {each.name for each in path.parent.iterdir()} <= {"cuebird.db", "cuebird.db.lock", "cuebird.db.head"}
 
 
 async def test_a_second_engine_is_told_which_process_runs(path: Path) -> None:
@@ -132,12 +132,14 @@ async def test_nobody_else_can_read_what_the_store_makes(tmp_path: Path) -> None
     modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
     await store.close()
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert modes == dict.fromkeys(["cuebird.db", "cuebird.db-wal", "cuebird.db-shm", "cuebird.db.lock"], 0o600)
+    assert modes == dict.fromkeys(
+        ["cuebird.db", "cuebird.db-wal", "cuebird.db-shm", "cuebird.db.lock", "cuebird.db.head"], 0o600
+    )
 
 
 async def test_after_a_clean_stop_the_file_is_whole_without_its_wal(path: Path) -> None:
     await made(path)
-    assert sorted(each.name for each in path.parent.iterdir()) == ["cuebird.db", "cuebird.db.lock"]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["cuebird.db", "cuebird.db.head", "cuebird.db.lock"]
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM journal").fetchone() == (1,)
     assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
@@ -230,3 +232,63 @@ async def test_the_writing_connection_syncs_every_commit(path: Path) -> None:
     found = {name: next(iter(await writer.execute_fetchall(f"PRAGMA {name}")))[0] for name in pragmas}
     await writer.close()
     assert found == pragmas
+
+
+async def test_a_journal_that_ends_before_its_mark_is_refused_until_the_loss_is_accepted(path: Path) -> None:
+    await made(path)
+    path.with_name("cuebird.db.head").write_bytes(b"%020d\n" % 51)
+    with pytest.raises(
+        StoreRefused, match=r"ends at entry 1, and it was at 51: the last 50 entries are lost.*--accept-loss"
+    ):
+        await SqliteStore(path).open()
+    store = SqliteStore(path, accept_loss=True)
+    assert (await store.open()).seq == 1
+    await store.close()
+    store = SqliteStore(path)
+    assert (await store.open()).seq == 1
+    await store.close()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\x00" * 21, b"%020d\n" % 0, b"half of it", None])
+async def test_a_mark_that_a_power_cut_left_behind_says_nothing(path: Path, mark: bytes | None) -> None:
+    await made(path)
+    head = path.with_name("cuebird.db.head")
+    head.unlink()
+    if mark is not None:
+        head.write_bytes(mark)
+    store = SqliteStore(path)
+    assert (await store.open()).seq == 1
+    await store.close()
+    assert head.read_bytes() == b"%020d\n" % 1
+
+
+async def test_a_lock_while_it_opens_is_named_and_not_waited_for_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_PRAGMAS", opening._PRAGMAS.replace("busy_timeout = 5000", "busy_timeout = 1"))
+    writer = await connect_writer(path, {1: migrations()[1]}, index_users=False)
+    await writer.close()
+    path.chmod(0o600)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreRefused, match="another program holds the database"):
+        await SqliteStore(path).open()
+    other.execute("COMMIT")
+    other.close()
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+
+
+async def test_a_second_name_of_a_database_that_is_open_here_is_refused(path: Path, tmp_path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    other = tmp_path / "other.db"
+    os.link(path, other)
+    with pytest.raises(StoreRefused, match="another engine has this file open"):
+        await SqliteStore(other).open()
+    await store.commit(Commit(entries=[entry(1)]))
+    await store.close()
+    store = SqliteStore(other)
+    assert (await store.open()).seq == 1
+    await store.close()
