@@ -38,6 +38,7 @@ from delivery.dispatcher import Dispatcher
 from delivery.push import Push as Rendered
 from delivery.render import Templates
 from engine import versions
+from engine.backtest.reach import furthest
 from engine.clock import SystemClock
 from engine.engine import Change, Engine
 from engine.language.compile import compile_site
@@ -151,7 +152,9 @@ async def open_app(
             describe=described,
             on_sends=decided,
             critical=frozenset(site.profile.critical) or CRITICAL,
+            keep=settings.store.keep(),
         )
+        engine.retention.looks_back_ms = furthest(site)[0]
         stack.push_async_callback(store.close)
         head = await engine.open()
         figures = await read_figures(store, head=head.seq)
@@ -175,13 +178,18 @@ async def open_app(
         )
         decided.to = dispatcher.wake
         normalizer = Normalizer(engine.program.aliases, engine.program.policy.lateness, settings.ingress)
+
+        def follow() -> None:
+            normalizer.follow(engine.program.aliases, engine.program.policy.lateness)
+            engine.retention.looks_back_ms = furthest(reload.site)[0]
+
         reload = Reload(
             site_path,
             site,
             engine,
             load_templates=load_templates,
             use_templates=partial(_use_templates, dispatcher),
-            taken=lambda: normalizer.follow(engine.program.aliases, engine.program.policy.lateness),
+            taken=follow,
             figures=lambda: told_figures(figures),
             now_ms=clock.now_ms,
             requests=Requests(path),

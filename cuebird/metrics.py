@@ -72,6 +72,9 @@ def _disk(now: Statistics) -> Iterator[Metric]:
     yield _seconds("commit_seconds", "A transaction, with its fsync", now.commit_ms_p50, now.commit_ms_p99)
     yield _level("journal_position", "Of the newest input on disk", now.seq)
     yield _level("journal_to_replay", "Inputs that a start would take again", now.seq - now.replayed_from)
+    yield _level("journal_entries", "Inputs that are kept", now.journal.entries)
+    yield _level("journal_bytes", "Their size on the disk", now.journal.bytes)
+    yield _level("journal_begins_timestamp_seconds", "When the oldest of them was taken", now.journal.begins_at / 1000)
     states = {state: int(now.storage == state) for state in get_args(StorageState)}
     yield _gauge("storage", "1: so it is", "state", states)
     yield _level("clock_held", "1: the machine's clock has jumped and timers wait", int(now.clock_held))

@@ -100,6 +100,11 @@ class Reload:
                 await self.look()
             before = now
 
+    @property
+    def site(self) -> ast.Site:
+        """That runs."""
+        return self._running
+
     def soon(self) -> None:
         """The files are to be looked at now: somebody says that they are whole."""
         self._woken.set()

@@ -26,13 +26,14 @@ from engine import programs, recovery, versions
 from engine.alarms import Alarms
 from engine.clock import Clock
 from engine.committer import Batch, Committer, TryAgain
-from engine.limits import Limits
+from engine.limits import Keep, Limits
 from engine.loading import Loading
 from engine.programs import Eras
 from engine.quarantine import Quarantine
 from engine.release import Release
 from engine.residence import Residence
 from engine.restoring import Restoring
+from engine.retention import Retention
 from engine.ringing import Ringing
 from engine.rousing import Rousing
 from engine.shard import CRITICAL, Shard
@@ -82,6 +83,7 @@ class Engine:
         describe: Callable[[str], Awaitable[Change]] = _no_word,
         on_sends: Callable[[list[Send]], None] = lambda sends: None,
         critical: frozenset[str] = CRITICAL,
+        keep: Keep | None = None,
     ) -> None:
         self.limits = limits = limits or Limits()
         self._store = store
@@ -140,6 +142,9 @@ class Engine:
             written=self._written_since,
             room=self._committer.room,
         )
+        self.retention = Retention(
+            store, clock, keep or Keep(), lambda: self._needed_after, on_failure=self._committer.fail
+        )
         self._lateness = Recent()
         self.replayed = 0
         """Journal rows that were taken again at the start."""
@@ -166,6 +171,7 @@ class Engine:
         shard.floor = await recovery.floor_of(self._store, head)
         self._told_before = shard.floor
         self._clock.not_before(head.at)
+        self.retention.begin(head.at)
         self.quarantine.fill(await self._store.held(), await self._store.quarantined())
         current = shard.program
         self._eras = await programs.eras(self._store, self._needed_after, current, self._compile)
@@ -252,6 +258,7 @@ class Engine:
             # A rebuild that meets a failed store runs beside the parts: its word must end them too.
             parts.append(asyncio.ensure_future(self._until_failed()))
             parts.append(asyncio.ensure_future(self._check_the_files()))
+            parts.append(asyncio.ensure_future(self._retain()))
             ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:
                 part.result()
@@ -264,6 +271,10 @@ class Engine:
 
     async def _until_failed(self) -> None:
         await self.failed.wait()
+
+    async def _retain(self) -> None:
+        await self.retention.run()
+        await self._until_failed()  # it gave up, and the others go on
 
     async def _check_the_files(self) -> None:
         """Every second, so that a server at rest notices too."""
@@ -390,6 +401,7 @@ class Engine:
             lateness_ms_p99=late_p99,
             seq=committer.durable_seq,
             replayed_from=committer.replayed_from,
+            journal=self.retention.journal,
             clock_held=self._clock.held,
             storage=committer.storage,
             draining=shard.draining,

@@ -36,3 +36,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Users whose timers fire before inputs get their turn again."""
     refused_retry_ms: int = 1_000
     """What a client that is refused is told to wait at least."""
+
+
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the journal is kept, in what nobody needs for a start."""
+
+    age_ms: int = 400 * 86_400_000
+    bytes_max: int = 100_000_000_000
+    reach_ms: int = 30 * 86_400_000
+    """So much is kept for backtests, whatever `bytes_max` says."""

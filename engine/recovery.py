@@ -211,3 +211,8 @@ def refuse_mixed_files(head: Head) -> None:
             f"the snapshots are of journal position {head.replay_from}, but the journal ends at {head.seq}: "
             "the files are not of one database; restore a backup"
         )
+    if head.begins > head.replay_from + 1 and head.seq:
+        raise StoreError(
+            f"the journal begins at entry {head.begins}, and it has to be taken again from {head.replay_from + 1} on: "
+            "restore a backup"
+        )

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from persistence.interface import Journal
+
 StorageState = Literal["good", "full", "stalled", "failed"]
 
 
@@ -75,6 +77,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Of the newest journal row on disk."""
     replayed_from: int
     """Recovery would take the journal again from here."""
+    journal: Journal
+    """As it was when it was last looked through, at most a minute ago."""
     clock_held: bool
     """The machine's clock has jumped; timers wait until that is confirmed."""
     storage: StorageState

@@ -190,6 +190,18 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Its stamp, 0 if none."""
     replay_from: int
     """Entries after this one have to be taken again."""
+    begins: int = 1
+    """First entry that is still there."""
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the journal there is."""
+
+    begins_at: int = 0
+    """Stamp of its first entry, 0 if there is none."""
+    entries: int = 0
+    bytes: int = 0
+    """Of the entries as they are stored."""
 
 
 class Store(Protocol):
@@ -201,6 +213,13 @@ class Store(Protocol):
 
     async def check(self) -> None:
         """Raises StorageFailed if what was committed is no longer where it was."""
+
+    async def journal(self) -> Journal:
+        """Counted once for as long as the store is open, and kept up to date then."""
+
+    async def cut(self, seq: int, at: int) -> int:
+        """Remove the oldest entries, those up to `seq` and stamped before `at`, some milliseconds' worth of them, and never
+        the newest. What operators changed stays in `history("")`. Returns the bytes removed, 0 if nothing was to be."""
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         """The snapshots of those of `users` that have one."""
@@ -215,7 +234,8 @@ class Store(Protocol):
         """(user, due) of every actor with a timer, in batches. No state is read."""
 
     def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
-        """The journal after (not including) `after`, up to and including `until`, in order, in batches.
+        """The journal after (not including) `after`, up to and including `until`, in order, in batches; from where it begins,
+        if that is later.
 
         Raises StorageDamaged where it is; what was yielded before is sound."""
 

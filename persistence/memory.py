@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Final, TypeVar, get_args
 
 import msgspec
@@ -18,6 +19,7 @@ from persistence.interface import (
     Entry,
     Head,
     Held,
+    Journal,
     Mark,
     Outboxed,
     Quarantined,
@@ -52,6 +54,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self._open = False
         self._journal: list[Entry] = []
+        self._cut_off = 0
+        """Entries that are not in `_journal` any more."""
+        self._changes: list[Entry] = []
         self._replay_from = 0
         self._actors: dict[str, Snapshot] = {}
         self._ledger: dict[tuple[str, int, int], Decision] = {}
@@ -67,7 +72,12 @@ class MemoryStore:
         assert not self._open, "the store is open already"
         self._open = True
         last = self._journal[-1] if self._journal else None
-        return Head(seq=last.seq if last else 0, at=last.at if last else 0, replay_from=self._replay_from)
+        return Head(
+            seq=last.seq if last else 0,
+            at=last.at if last else 0,
+            replay_from=self._replay_from,
+            begins=self._cut_off + 1,
+        )
 
     async def close(self) -> None:
         self._open = False
@@ -83,7 +93,7 @@ class MemoryStore:
     async def commit(self, commit: Commit) -> None:
         self._check()
         # First what may refuse, so that a refused commit leaves nothing behind.
-        for seq, entry in enumerate(commit.entries, len(self._journal) + 1):
+        for seq, entry in enumerate(commit.entries, self._cut_off + len(self._journal) + 1):
             assert entry.seq == seq, f"entry {entry.seq} where {seq} is next in the journal"
         if refused := refused_snapshots(commit):
             raise RowsRefused(refused)
@@ -133,6 +143,20 @@ class MemoryStore:
     async def check(self) -> None:
         self._check()
 
+    async def journal(self) -> Journal:
+        self._check()
+        size = sum(map(_size, self._journal))
+        first = self._journal[0].at if self._journal else 0
+        return Journal(begins_at=first, entries=len(self._journal), bytes=size)
+
+    async def cut(self, seq: int, at: int) -> int:
+        self._check()
+        old = list(takewhile(lambda entry: entry.seq <= seq and entry.at < at, self._journal[:-1]))[:BATCH_ROWS]
+        self._changes += [entry for entry in old if not entry.event.user]
+        self._cut_off += len(old)
+        del self._journal[: len(old)]
+        return sum(map(_size, old))
+
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         self._check()
         return {user: self._actors[user] for user in users if user in self._actors}
@@ -154,12 +178,14 @@ class MemoryStore:
 
     async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
         self._check()
-        for batch in _batches(self._journal[after:until]):
+        until = self._cut_off + len(self._journal) if until is None else until
+        for batch in _batches(self._journal[max(0, after - self._cut_off) : max(0, until - self._cut_off)]):
             yield batch
 
     async def history(self, user: str) -> AsyncIterator[list[Entry]]:
         self._check()
-        for batch in _batches([entry for entry in self._journal if entry.event.user == user]):
+        before = [] if user else self._changes
+        for batch in _batches([*before, *(entry for entry in self._journal if entry.event.user == user)]):
             yield batch
 
     async def ledger(
@@ -234,6 +260,7 @@ class MemoryStore:
             "links": len(self._links),
             "held": len(self._held),
             "quarantine": len(self._quarantine),
+            "changes": len(self._changes),
         }
         states = [each.state for each in self._outbox.values()]
         return tables | {f"outbox.{state}": states.count(state) for state in get_args(SendState)}
@@ -242,3 +269,7 @@ class MemoryStore:
 def _batches(rows: Sequence[T]) -> Iterable[list[T]]:
     for start in range(0, len(rows), BATCH_ROWS):
         yield list(rows[start : start + BATCH_ROWS])
+
+
+def _size(entry: Entry) -> int:
+    return len(msgspec.msgpack.encode(entry))

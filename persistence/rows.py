@@ -8,7 +8,8 @@ import msgspec
 
 from actors.event import Event
 from actors.turn import Decision, Send
-from persistence.interface import Held, Outboxed, Quarantined, Snapshot, StorageDamaged
+from persistence import blocks
+from persistence.interface import Entry, Held, Outboxed, Quarantined, Snapshot, StorageDamaged
 
 SNAPSHOT: Final = "user, position, due, state"
 DECISION: Final = "row, decision"
@@ -53,6 +54,15 @@ def outboxed(row: Row) -> Outboxed:
 
 def held(row: Row) -> Held:
     return Held(*row)
+
+
+def change(row: Row) -> Entry:
+    """Raises StorageDamaged."""
+    number, data = row
+    try:
+        return blocks.decode_entry(data)
+    except _UNREADABLE as error:
+        raise _damaged(f"change {number} by an operator", error) from error
 
 
 def quarantined(row: Row) -> Quarantined:

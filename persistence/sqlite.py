@@ -11,6 +11,7 @@
 | `names` | anonymous name -> user | `name` |
 | `suppressions` | an address that gets nothing more, and why | (`address` without regard to case, `topic`) |
 | `links` | target of a tracked link | (`send`, `idx`) |
+| `changes` | what an operator changed in the part of the journal that was cut off, in MessagePack | `seq` |
 | `held` | a user whose actor takes no turns, why, and after which journal position its turns have to be taken again | `user` |
 | `quarantine` | an event that is in no journal, in MessagePack, and why | (`user`, `message_id`) |
 | `meta` | one row: from where the journal has to be taken again | |
@@ -37,6 +38,7 @@ from persistence.interface import (
     Entry,
     Head,
     Held,
+    Journal,
     Outboxed,
     Quarantined,
     SendState,
@@ -75,6 +77,9 @@ class SqliteStore:
         self._mark = HeadMark(path)
         self._connections: list[aiosqlite.Connection] = []
         self._health = Health(path)
+        self._opened_at = 0
+        self._bytes_before: int | None = None
+        """Of the journal when it was opened; None: not counted yet."""
         self._writer: Writer | None = None
         self._reader: Reader | None = None
 
@@ -107,6 +112,7 @@ class SqliteStore:
         self._reader = Reader(reading, self._health, users_indexed=self._index_users)
         head = await self._reader.head()
         self._mark.open(head.seq, accept_loss=self._accept_loss)
+        self._opened_at, self._bytes_before = head.seq, None
         files = OpenFiles(self._path)
         self._writer = Writer(
             writing, self._path, self._health, files, self._mark, head.seq, index_users=self._index_users
@@ -152,6 +158,17 @@ class SqliteStore:
         self._health.check()
         assert self._writer is not None
         await asyncio.to_thread(self._writer.check_files)
+
+    async def journal(self) -> Journal:
+        assert self._writer is not None
+        if self._bytes_before is None:
+            self._bytes_before = await self._read.journal_bytes(self._opened_at)
+        return await self._read.journal(self._bytes_before + self._writer.journal_bytes)
+
+    async def cut(self, seq: int, at: int) -> int:
+        await self.journal()  # what is to be cut off has to be counted before
+        assert self._writer is not None
+        return await self._writer.cut(seq, at)
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         return await self._read.load(users)

@@ -13,7 +13,7 @@ from typing import Final
 import aiosqlite
 import msgspec
 
-from persistence import blocks
+from persistence import blocks, cutting
 from persistence.faults import Health
 from persistence.files import OpenFiles
 from persistence.head import HeadMark
@@ -52,6 +52,8 @@ class Writer:
         self._mark = mark
         self._seq = seq
         self._index_users = index_users
+        self.journal_bytes = 0
+        """Written to the journal since it was opened, without what was cut off."""
         self._turn = asyncio.Lock()
         self._checkpoint: asyncio.Task[None] | None = None
         # Rows, and pages that their bytes fill: what was written since the last checkpoint, and how much of it may be.
@@ -59,7 +61,9 @@ class Writer:
         self._work_max = CHECKPOINT_PAGES
 
     async def set_up(self) -> None:
-        await self._connection.executescript(SETUP + SETUP_USERS if self._index_users else SETUP)
+        await self._connection.executescript(SETUP + cutting.SETUP)
+        if self._index_users:
+            await self._connection.executescript(SETUP_USERS + cutting.SETUP_USERS)
 
     async def commit(self, commit: Commit) -> None:
         """As the contract says. A caller that is cancelled does not stop it: the next commit comes after its end."""
@@ -80,6 +84,9 @@ class Writer:
             if entries:
                 self._seq = entries[-1].seq
                 self._mark.write(self._seq)
+                block = parameters[blocks.ENTRIES]
+                assert isinstance(block, bytes)
+                self.journal_bytes += len(block)
             pages = sum(len(each) for each in parameters if isinstance(each, bytes)) // _PAGE_BYTES
             rows = len(commit.decisions) + len(commit.snapshots) + (len(entries) if self._index_users else 0)
             self._work += 1 + rows + pages
@@ -115,6 +122,8 @@ class Writer:
             for entry in part.entries:
                 blocks.seal([entry])
             parameters = pack(msgspec.structs.replace(part, entries=[]), index_users=False)
+            if self._checkpoint is not None:
+                await asyncio.wait([self._checkpoint])  # SQLite does not checkpoint in the middle of a transaction
             await self._connection.execute_fetchall("SAVEPOINT trial")
             try:
                 await self._insert(parameters)
@@ -124,6 +133,15 @@ class Writer:
         except (AssertionError, UnicodeEncodeError) as error:
             return str(error)
         return ""
+
+    async def cut(self, seq: int, at: int) -> int:
+        """As the contract says, between two commits."""
+        async with self._turn:
+            self._health.check()
+            removed = await cutting.cut(self._connection, self._health, seq, at, index_users=self._index_users)
+            self.journal_bytes -= removed
+            self._work += removed // _PAGE_BYTES
+            return removed
 
     async def _run_checkpoint(self) -> None:
         work, self._work = self._work, 0
