@@ -68,18 +68,21 @@ class Health:
     async def patiently(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """As `watch`, over and over while another program holds the lock: the disk is sound, and it comes back. Who it is
         stands in the log; whoever asks next waits behind this."""
-        began = told = monotonic()
+        began = told = 0.0
         while True:
             try:
-                with self.watch(what):
-                    found = await ask()
-            except StorageBusy as busy:
+                found = await ask()
+            except sqlite3.Error as error:
+                judged = self._judge(what, error)
+                if not isinstance(judged, StorageBusy):
+                    raise judged from error
                 now = monotonic()
-                if now - told >= (TOLD_AFTER_S if told == began else TOLD_EVERY_S):
+                began = began or now
+                if now - (told or began) >= (TOLD_EVERY_S if told else TOLD_AFTER_S):
                     told = now
-                    log.warning("%s; waiting for it since %.0f s", busy, now - began)
+                    log.warning("%s; waiting for it since %.0f s", judged, now - began)
                 continue
-            if told != began:
+            if told:
                 log.warning("the database is free again, after %.0f s", monotonic() - began)
             return found
 

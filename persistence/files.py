@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from time import monotonic
+from typing import Final
 
 from persistence.interface import StorageLost
+
+AGAIN_S: Final = 0.05
+"""What was looked at so recently is not looked at again by a commit: under load that is hundreds of them."""
 
 Place = tuple[int, int]
 """Device and inode."""
@@ -18,11 +23,16 @@ class OpenFiles:
     """Of a database that is open: its file and its WAL."""
 
     def __init__(self, path: Path) -> None:
-        self._paths = (path, path.with_name(path.name + "-wal"))
+        self._paths = (str(path), f"{path}-wal")
         self._places = [_place(each) for each in self._paths]
+        self._looked = 0.0
 
     def check(self) -> None:
-        """Raises StorageLost. Costs some microseconds, so it may be asked at every commit."""
+        """Raises StorageLost. Cheap enough to be asked at every commit."""
+        now = monotonic()
+        if now - self._looked < AGAIN_S:
+            return
+        self._looked = now
         for number, path in enumerate(self._paths):
             found, known = _place(path), self._places[number]
             if known is None:
@@ -34,7 +44,7 @@ class OpenFiles:
                 )
 
 
-def _place(path: Path) -> Place | None:
+def _place(path: str) -> Place | None:
     try:
         found = os.stat(path)
     except FileNotFoundError:
