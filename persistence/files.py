@@ -7,13 +7,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from time import monotonic
-from typing import Final
 
 from persistence.interface import StorageLost
-
-AGAIN_S: Final = 0.05
-"""What was looked at so recently is not looked at again by a commit: under load that is hundreds of them."""
 
 Place = tuple[int, int]
 """Device and inode."""
@@ -25,14 +20,9 @@ class OpenFiles:
     def __init__(self, path: Path) -> None:
         self._paths = (str(path), f"{path}-wal")
         self._places = [_place(each) for each in self._paths]
-        self._looked = 0.0
 
     def check(self) -> None:
-        """Raises StorageLost. Cheap enough to be asked at every commit."""
-        now = monotonic()
-        if now - self._looked < AGAIN_S:
-            return
-        self._looked = now
+        """Raises StorageLost. Two calls of stat, so that it may be asked at every commit."""
         for number, path in enumerate(self._paths):
             found, known = _place(path), self._places[number]
             if known is None:
