@@ -142,9 +142,7 @@ class Engine:
             written=self._written_since,
             room=self._committer.room,
         )
-        self.retention = Retention(
-            store, clock, keep or Keep(), lambda: self._needed_after, on_failure=self._committer.fail
-        )
+        self.retention = Retention(store, clock, keep, lambda: self._needed_after, on_failure=self._committer.fail)
         self._lateness = Recent()
         self.replayed = 0
         """Journal rows that were taken again at the start."""

@@ -25,14 +25,14 @@ DAY_MS: Final = 86_400_000
 
 
 class Retention:
-    """`needed_after`: the journal after this position may have to be taken again. `on_failure` is told of an error of the
-    store, and raises."""
+    """`keep` None: everything. `needed_after`: the journal after this position may have to be taken again. `on_failure` is
+    told of an error of the store, and raises."""
 
     def __init__(
         self,
         store: Store,
         clock: Clock,
-        keep: Keep,
+        keep: Keep | None,
         needed_after: Callable[[], int],
         on_failure: Callable[[StoreError], None],
     ) -> None:
@@ -67,14 +67,17 @@ class Retention:
 
     async def look(self) -> None:
         """Remove what is too old or too much, as far as nobody needs it."""
-        if not self._clock.held:
-            now = self._believed_ms()
-            reach = now - self._keep.reach_ms - self.looks_back_ms
-            while await self._cut(min(now - self._keep.age_ms, reach)):
-                pass
-            while (await self._store.journal()).bytes > self._keep.bytes_max and await self._cut(reach):
-                pass
+        if self._keep is not None and not self._clock.held:
+            await self._keep_to(self._keep)
         self.journal = await self._store.journal()
+
+    async def _keep_to(self, keep: Keep) -> None:
+        now = self._believed_ms()
+        reach = now - keep.reach_ms - self.looks_back_ms
+        while await self._cut(min(now - keep.age_ms, reach)):
+            pass
+        while (await self._store.journal()).bytes > keep.bytes_max and await self._cut(reach):
+            pass
 
     def _believed_ms(self) -> int:
         """Now, but not by a clock that was set forward: it would make everything old at once."""
