@@ -141,7 +141,7 @@ class Release:
             good = [
                 one.event.message_id
                 for one, receipt in zip(heard, receipts, strict=True)
-                if receipt.refused is None and not receipt.quarantined
+                if receipt.refused is None and not receipt.quarantined and not receipt.too_old
             ]
             if heard:
                 self._quarantine.dismiss(heard[0].user, good)

@@ -164,7 +164,7 @@ def _lines(released: Sequence[Released]) -> list[str]:
             if count
         ]
         if one.left:
-            done.append(f"{one.left:,} {_events(one.left)} failed again")
+            done.append(f"{one.left:,} {_events(one.left)} still in quarantine")
         if one.begun_anew:
             done.append("the actor begins anew, without consent to marketing")
         done.append(f"still held: {one.held}" if one.held else "not held")

@@ -107,7 +107,7 @@ async def test_a_snapshot_that_the_disk_refuses_holds_its_user_and_nobody_else(d
         said.count("Page Viewed") + said.count("page_viewed") == rows(database, "SELECT count(*) FROM quarantine")[0][0]
     )
     said = await cuebird("quarantine", "retry", "bob", database=database)
-    assert "bob: 6 events failed again; still held: the database refuses it" in said
+    assert "bob: 6 events still in quarantine; still held: the database refuses it" in said
     change(database, "DROP TRIGGER poison")
     told = json.loads(await cuebird("quarantine", "retry", "--json", database=database))
     [bob] = told["users"]
@@ -128,7 +128,7 @@ async def test_a_user_whose_row_cannot_be_read_is_held_and_the_others_are_served
         assert rows(database, "SELECT user, message_id FROM quarantine") == [("bob", "b2")]
         assert await ready(url) == 200
         said = await cuebird("quarantine", "retry", "bob", database=database)
-        assert "bob: 1 event failed again; still held: its state cannot be read" in said
+        assert "bob: 1 event still in quarantine; still held: its state cannot be read" in said
         said = await cuebird("quarantine", "drop", "bob", "--actor", "--yes", database=database)
         assert said == "bob: 1 event forgotten; the actor begins anew, without consent to marketing; not held\n"
         assert (await tell(url, event("bob", "Page Viewed", "b3")))["accepted"] == 1

@@ -14,7 +14,7 @@ import pytest
 from actors.actor import Actor, take, unpack
 from actors.event import Event
 from actors.program import Program
-from actors.turn import Turn
+from actors.turn import TOO_OLD, Turn
 from engine import committer
 from engine.limits import Limits
 from engine.quarantine import FAULTS_MAX
@@ -89,6 +89,21 @@ async def test_an_event_that_an_actor_fails_on_is_kept_once_and_taken_when_it_is
     assert (await town.journal())[-1].event == bad
     assert [send.user for send in town.sent] == ["ann"]
     assert await town.take(bad) == Receipt(duplicates=1)
+
+
+async def test_what_is_too_old_to_be_taken_stays_until_an_operator_drops_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.unusual.take", failing(lambda event: True))
+        await town.take(event("ann", message_id="m1"))
+    with monkeypatch.context() as patched:
+        for place in ("engine.shard.take", "engine.unusual.take"):
+            patched.setattr(place, lambda *_: TOO_OLD)
+        told = await town.engine.release.retry("ann")
+    assert (told.taken, told.left) == (0, 1)
+    assert (await town.engine.release.drop("ann")).dropped == 1
+    assert kept(town) == (0, 0)
 
 
 async def test_who_fails_time_after_time_is_held(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
