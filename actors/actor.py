@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from actors import history
+from actors.anew import BEGUN_ANEW, begin_anew
 from actors.compiled_patterns import EventPattern, Match
 from actors.digests import digest, knows, with_digest
 from actors.entry import enter, is_for
@@ -93,9 +94,13 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         occurred = at
     elif occurred < at - policy.lateness:
         occurred = at - policy.lateness
-    if event.name == ROUSED and event.source == "engine":
-        renew(actor, program, at)
-        return before
+    if event.source == "engine":
+        if event.name == ROUSED:
+            renew(actor, program, at)
+            return before
+        if event.name == BEGUN_ANEW:
+            begin_anew(actor, event)
+            return before
     if not _concerns(actor, event, program) and is_awaited(actor, occurred, program):
         history.notice(actor, event, occurred, event.source != "engine")
         return before

@@ -66,6 +66,7 @@ class Town:
 
     def _person(self, user: str, index: int) -> None:
         actor = self.residence.arrive(user, None)
+        assert actor is not None, "nobody is held"
         at = BEGIN_MS
         for event in identify(user, at, self._normalizer):
             take(actor, event, at, self._program)

@@ -38,6 +38,7 @@ from delivery.dispatcher import Dispatcher
 from delivery.push import Push as Rendered
 from delivery.render import Templates
 from engine import versions
+from engine.backtest.reach import furthest
 from engine.clock import SystemClock
 from engine.engine import Change, Engine
 from engine.language.compile import compile_site
@@ -106,6 +107,7 @@ async def open_app(
     listening: socket.socket | None = None,
     more_routes: Callable[[Parts], MoreRoutes] = no_more_routes,
     shop_name: str = "",
+    accept_loss: bool = False,
 ) -> AsyncIterator[App]:
     """Serves the site until it is left, or a signal has ended `App.ended`; all that was taken is on disk then.
 
@@ -132,7 +134,7 @@ async def open_app(
         site = load_site(site_path)
 
         committed, decided = Later[Commit](), Later[Sequence[Send]]()
-        store = watched(SqliteStore(path, index_users=settings.store.index_users), committed)
+        store = watched(SqliteStore(path, index_users=settings.store.index_users, accept_loss=accept_loss), committed)
 
         async def described(before: str) -> Change:
             """What the journal is to say of a site that was changed while nothing ran."""
@@ -150,7 +152,9 @@ async def open_app(
             describe=described,
             on_sends=decided,
             critical=frozenset(site.profile.critical) or CRITICAL,
+            keep=settings.store.keep(),
         )
+        engine.retention.looks_back_ms = furthest(site)[0]
         stack.push_async_callback(store.close)
         head = await engine.open()
         figures = await read_figures(store, head=head.seq)
@@ -174,13 +178,18 @@ async def open_app(
         )
         decided.to = dispatcher.wake
         normalizer = Normalizer(engine.program.aliases, engine.program.policy.lateness, settings.ingress)
+
+        def follow() -> None:
+            normalizer.follow(engine.program.aliases, engine.program.policy.lateness)
+            engine.retention.looks_back_ms = furthest(reload.site)[0]
+
         reload = Reload(
             site_path,
             site,
             engine,
             load_templates=load_templates,
             use_templates=partial(_use_templates, dispatcher),
-            taken=lambda: normalizer.follow(engine.program.aliases, engine.program.policy.lateness),
+            taken=follow,
             figures=lambda: told_figures(figures),
             now_ms=clock.now_ms,
             requests=Requests(path),

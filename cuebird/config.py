@@ -18,12 +18,13 @@ import msgspec
 
 from cuebird.layers import ConfigError, Layer, build, environment_layer, file_layer, flag_layer
 from delivery.settings import DeliverySettings, SmtpSettings
-from engine.limits import Limits
+from engine.limits import Keep, Limits
 from ingress.keys import KeyRing, ProofKey, ServerKey, WriteKey
 from ingress.limits import IngressLimits
 
 FILE: Final = "cuebird.toml"
 SECRET_BYTES_MIN: Final = 32
+DAY_MS: Final = 86_400_000
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 HIDDEN: Final = "(hidden)"
 OFF_AT_ZERO: Final = frozenset(
@@ -61,6 +62,19 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The database; relative to the site. Its directory is made with mode 0700."""
     index_users: bool = False
     """An index on the journal's users: quick histories of one user, commits of about twice the size."""
+    journal_keep_days: int = 400
+    """The journal's older entries are removed, as far as no start, no user in quarantine and no backtest needs them."""
+    journal_bytes_max: int = 100_000_000_000
+    """Past it the oldest entries are removed too, as far as nobody needs them. The file does not shrink; its room is used again."""
+    backtest_days: int = 30
+    """So much of the journal, and as much more as the site looks back, is kept whatever `journal_bytes_max` says."""
+
+    def keep(self) -> Keep:
+        return Keep(
+            age_ms=self.journal_keep_days * DAY_MS,
+            bytes_max=self.journal_bytes_max,
+            reach_ms=self.backtest_days * DAY_MS,
+        )
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from delivery.dispatcher import Dispatcher
 from engine.engine import Engine
-from engine.statistics import Statistics
+from engine.statistics import Statistics, StorageState
 from ingress.metrics import family
 from persistence.interface import SendState, Store, StoreError
 
@@ -61,6 +62,8 @@ def _memory(now: Statistics) -> Iterator[Metric]:
     yield _level("actors_packed_bytes", "Their size", now.packed_bytes)
     yield _level("actors_heavy_bytes", "Size of the large ones among the live", now.live_heavy_bytes)
     yield _level("actors_dirty", "Changed since their last snapshot", now.dirty_actors)
+    yield _level("users_held", "In quarantine: their actors take no turns", now.held_users)
+    yield _level("events_quarantined", "On disk, and taken by no actor", now.quarantined_events)
     yield _level("timers", "Users with a timer", now.timers)
     yield _level("inputs_in_flight", "Taken, and not on disk yet", now.inflight)
     yield _level("inputs_in_flight_bytes", "Their size", now.inflight_bytes)
@@ -72,7 +75,10 @@ def _disk(now: Statistics) -> Iterator[Metric]:
     yield _seconds("commit_seconds", "A transaction, with its fsync", now.commit_ms_p50, now.commit_ms_p99)
     yield _level("journal_position", "Of the newest input on disk", now.seq)
     yield _level("journal_to_replay", "Inputs that a start would take again", now.seq - now.replayed_from)
-    states = {state: int(now.storage == state) for state in ("good", "full", "failed")}
+    yield _level("journal_entries", "Inputs that are kept", now.journal.entries)
+    yield _level("journal_bytes", "Their size on the disk", now.journal.bytes)
+    yield _level("journal_begins_timestamp_seconds", "When the oldest of them was taken", now.journal.begins_at / 1000)
+    states = {state: int(now.storage == state) for state in get_args(StorageState)}
     yield _gauge("storage", "1: so it is", "state", states)
     yield _level("clock_held", "1: the machine's clock has jumped and timers wait", int(now.clock_held))
 

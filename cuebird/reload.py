@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from cuebird.proposal import owner, propose
+from cuebird.releasing import release
 from cuebird.requests import Answer, Request, Requests
 from delivery.render import Templates
 from delivery.templates import TemplatesInvalid
@@ -99,6 +100,11 @@ class Reload:
                 await self.look()
             before = now
 
+    @property
+    def site(self) -> ast.Site:
+        """That runs."""
+        return self._running
+
     def soon(self) -> None:
         """The files are to be looked at now: somebody says that they are whole."""
         self._woken.set()
@@ -158,8 +164,20 @@ class Reload:
         if request.what == "migrate":
             await self._answer_migration(request)
             return
+        if request.what in ("retry", "drop"):
+            await self._answer_release(request)
+            return
         news = await self.look(request.why, request.who)
         self._requests.answer(Answer(id=request.id, taken=news.taken, problems=news.problems, campaigns=news.campaigns))
+
+    async def _answer_release(self, request: Request) -> None:
+        try:
+            released = await release(self._engine, request)
+            answer = Answer(id=request.id, taken=True, released=released)
+        except Exception as error:
+            log.exception("the quarantine could not be seen to")
+            answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
+        self._requests.answer(answer)
 
     async def _answer_migration(self, request: Request) -> None:
         try:

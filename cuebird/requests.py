@@ -12,6 +12,8 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from engine.release import Released
+
 WAIT_S: Final = 30.0
 
 T = TypeVar("T")
@@ -19,11 +21,15 @@ T = TypeVar("T")
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    what: Literal["apply", "migrate"] = "apply"
+    what: Literal["apply", "migrate", "retry", "drop"] = "apply"
     who: str = ""
     why: str = ""
     campaign: str = ""
     """Of `migrate`."""
+    users: tuple[str, ...] = ()
+    """Of `retry` and `drop`: who in quarantine."""
+    anew: bool = False
+    """Of `drop`: the actors too."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +39,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     campaigns: tuple[str, ...] = ()
     moved: int = 0
     """Of `migrate`: runs."""
+    released: tuple[Released, ...] = ()
+    """Of `retry` and `drop`."""
 
 
 class NoAnswer(Exception):

@@ -6,6 +6,8 @@ No timer and no tuning: at rest an event waits for one fsync, under load hundred
 * Let go in the order in which it was gathered.
 * Disk full: nothing of the batch is stored. All who waited are told, `on_full` puts memory right, and the committer tries
   by itself until there is room again.
+* Rows that the store refuses: nothing of the batch is stored either. Whose rows they are is told to `on_refused`, and the
+  others' are to be sent again at once.
 * Any other failure of the store: nobody is told anything, because nothing is known (reliability.md §3.4): `failed` is set.
 """
 
@@ -13,13 +15,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 
 from actors.turn import Send
-from engine.statistics import Recent
+from engine.statistics import Recent, StorageState
 from engine.submit import Receipt
-from persistence.interface import Commit, Link, Mark, StorageFailed, StorageFull, Store, StoreError, Suppression
+from persistence.interface import (
+    Commit,
+    Link,
+    Mark,
+    RowsRefused,
+    StorageFailed,
+    StorageFull,
+    Store,
+    StoreError,
+    Suppression,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +39,12 @@ Done = Callable[[Receipt], None]
 
 PROBE_S_MIN = 0.1
 PROBE_S_MAX = 5.0
+STALL_S = 60.0
+"""A commit under way for longer stalls: another program holds the database, or the disk hangs."""
+
+
+class TryAgain(StorageFull):
+    """The commit was lost for the sake of one user's rows. There is room, and the same without them will be stored."""
 
 
 class Batch:
@@ -57,6 +75,10 @@ class Batch:
             + len(commit.suppressions)
             + len(commit.names)
             + len(commit.gone)
+            + len(commit.held)
+            + len(commit.freed)
+            + len(commit.quarantined)
+            + len(commit.dismissed)
             + (commit.replayed_from is not None)
         )
 
@@ -79,6 +101,7 @@ class Committer:
         prepare: Callable[[Batch], None],
         settle: Callable[[Batch], None],
         on_full: Callable[[Sequence[Batch]], Awaitable[None]],
+        on_refused: Callable[[Mapping[str, str]], bool],
         on_sends: Callable[[list[Send]], None],
         retry_ms: int,
     ) -> None:
@@ -86,18 +109,22 @@ class Committer:
         self._prepare = prepare
         self._settle = settle
         self._on_full = on_full
+        self._on_refused = on_refused
         self.losses = 0
         """Commits that found no room."""
         self._on_sends = on_sends
-        self._retry_ms = retry_ms
+        self.retry_ms = retry_ms
         self.gathering = Batch()
         self.inflight = 0
         """Inputs submitted whose `done` is still to be called."""
         self.inflight_bytes = 0
         """Of their properties and contexts."""
         self.full = False
+        self._loss: type[StorageFull] = StorageFull
+        """Why it is full: there is no room, or the commit is to be made again without somebody's rows."""
         self.failed = asyncio.Event()
         self.failure: StoreError | None = None
+        self._flying_since: float | None = None
         self.commits = 0
         self.last_rows = 0
         self.commit_ms = Recent()
@@ -121,7 +148,7 @@ class Committer:
         """Done when all that has gathered so far is on disk; raises StorageFull if it could not be stored."""
         waiter = asyncio.get_running_loop().create_future()
         if self.full:
-            waiter.set_exception(StorageFull("no room on the disk; trying again by itself"))
+            waiter.set_exception(self._loss("nothing is stored just now; it goes on by itself"))
             return waiter
         self.gathering.waiters.append(waiter)
         self.wake()
@@ -178,7 +205,7 @@ class Committer:
             self._prepare(batch)
             self.gathering = Batch()
             if batch.rows():
-                started = perf_counter()
+                started = self._flying_since = perf_counter()
                 await self._store.commit(batch.commit)
                 self.commit_ms.add((perf_counter() - started) * 1000)
                 self.commits += 1
@@ -189,14 +216,24 @@ class Committer:
                     self.replayed_from = batch.commit.replayed_from
         except StorageFull as error:
             await self._wait_for_room(batch, error)
+        except RowsRefused as error:
+            await self._do_without(batch, error)
         except StoreError as error:
             self.fail(error)
-        except (
-            Exception
-        ) as error:  # a row that the store refuses is a bug of ours: as little is known as after an I/O error
+        except Exception as error:  # a row of nobody's that the store refuses is a bug of ours: as little is known as after an I/O error
             self.fail(StorageFailed(f"a commit was refused: {error}"))
         else:
             self._let_go(batch)
+        finally:
+            self._flying_since = None
+
+    @property
+    def storage(self) -> StorageState:
+        if self.failure is not None:
+            return "failed"
+        if self.full:
+            return "full"
+        return "good" if self._flying_since is None or perf_counter() - self._flying_since < STALL_S else "stalled"
 
     def fail(self, error: StoreError) -> None:
         """Stop: nobody is told anything any more. Always raises."""
@@ -217,36 +254,54 @@ class Committer:
         if batch.commit.sends:
             self._on_sends(batch.commit.sends)
 
-    # --- no room --------------------------------------------------------------------------------------------------
+    # --- nothing of it is stored ----------------------------------------------------------------------------------
 
     async def _wait_for_room(self, batch: Batch, error: StorageFull) -> None:
-        """Nothing of `batch` is stored, so what gathered upon it cannot be either."""
         log.error("no room on the disk, refusing inputs until there is: %s", error)
-        self.full = True
-        self._room.clear()
-        refused = [batch, self.gathering]
-        self.gathering = Batch()
-        for one in refused:
-            self._refuse(one, error)
+        lost = self._lose(batch, error)
         try:
-            self.losses += 1
-            await self._on_full(refused)
+            await self._on_full(lost)
             await self._probe()
         except StoreError as other:
             self.fail(other)
-        self.full = False
-        self._room.set()
+        self._go_on()
         log.warning("there is room on the disk again")
 
+    async def _do_without(self, batch: Batch, error: RowsRefused) -> None:
+        lost = self._lose(batch, TryAgain(error.what))
+        if not self._on_refused(error.users):
+            self.fail(StorageFailed(f"a commit was refused, and not for what is new in it: {error}"))
+        try:
+            await self._on_full(lost)
+        except StoreError as other:
+            self.fail(other)
+        self._go_on()
+
+    def _lose(self, batch: Batch, error: StorageFull) -> list[Batch]:
+        """Nothing of `batch` is stored, so what gathered upon it cannot be either. All who waited are told."""
+        self.full = True
+        self._loss = type(error)
+        self._room.clear()
+        lost = [batch, self.gathering]
+        self.gathering = Batch()
+        for one in lost:
+            self._refuse(one, error)
+        self.losses += 1
+        return lost
+
+    def _go_on(self) -> None:
+        self.full = False
+        self._room.set()
+
     def _refuse(self, batch: Batch, error: StorageFull) -> None:
-        receipt = Receipt(refused="storage_full", retry_ms=self._retry_ms)
+        receipt = Receipt(refused="storage_full", retry_ms=self.retry_ms)
         self.inflight_bytes -= batch.bytes
         for done, inputs, _ in batch.dones:
             self.inflight -= inputs
             _tell(done, receipt)
         for waiter in batch.waiters:
             if not waiter.done():
-                waiter.set_exception(StorageFull(error.what))
+                waiter.set_exception(type(error)(error.what))
 
     async def _probe(self) -> None:
         """Until a small write succeeds. It repeats what is there already, so it may be lost or doubled."""

@@ -25,18 +25,21 @@ from actors.turn import Send
 from engine import programs, recovery, versions
 from engine.alarms import Alarms
 from engine.clock import Clock
-from engine.committer import Batch, Committer
-from engine.limits import Limits
+from engine.committer import Batch, Committer, TryAgain
+from engine.limits import Keep, Limits
 from engine.loading import Loading
 from engine.programs import Eras
+from engine.quarantine import Quarantine
+from engine.release import Release
 from engine.residence import Residence
 from engine.restoring import Restoring
+from engine.retention import Retention
 from engine.ringing import Ringing
 from engine.rousing import Rousing
 from engine.shard import CRITICAL, Shard
 from engine.statistics import Recent, Statistics
 from engine.submit import Receipt
-from persistence.interface import Head, Link, Mark, StorageFull, Store, Suppression
+from persistence.interface import Head, Link, Mark, StorageFull, Store, StoreError, Suppression
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +55,8 @@ NO_WORD: Final = Change()
 async def _no_word(before: str) -> Change:
     return NO_WORD
 
+
+CHECK_S: Final = 1.0
 
 SOON_MS: Final = 250
 """Whoever is due so soon is in memory before a program is changed, so that nobody is waited for in the middle of it."""
@@ -78,6 +83,7 @@ class Engine:
         describe: Callable[[str], Awaitable[Change]] = _no_word,
         on_sends: Callable[[list[Send]], None] = lambda sends: None,
         critical: frozenset[str] = CRITICAL,
+        keep: Keep | None = None,
     ) -> None:
         self.limits = limits = limits or Limits()
         self._store = store
@@ -96,12 +102,22 @@ class Engine:
             prepare=self._prepare,
             settle=self._settle,
             on_full=self._restore_touched,
+            on_refused=lambda users: self.quarantine.refused(users.items()),
             on_sends=self._announce,
             retry_ms=limits.refused_retry_ms,
         )
         self._loading = Loading(store, self._residence, self._committer.fail)
+        self.quarantine = Quarantine(self._residence, self._committer, clock, limits)
         self._shard = Shard(
-            program, clock, limits, self._residence, self._alarms, self._committer, self._loading, critical
+            program,
+            clock,
+            limits,
+            self._residence,
+            self._alarms,
+            self._committer,
+            self._loading,
+            self.quarantine,
+            critical,
         )
         self._restoring = Restoring(
             self._residence,
@@ -112,7 +128,10 @@ class Engine:
             rebuild=self._rebuild,
             rewind=self._rewind,
         )
-        self._shard.unusual.on_fault = self._restoring.soon
+        self.quarantine.on_fault = self._restoring.soon
+        self.release = Release(
+            store, self.quarantine, self._residence, self._loading, self._committer, self.submit, self._rebuild_after
+        )
         self._ringing = Ringing(
             self._shard, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
         )
@@ -123,6 +142,7 @@ class Engine:
             written=self._written_since,
             room=self._committer.room,
         )
+        self.retention = Retention(store, clock, keep, lambda: self._needed_after, on_failure=self._committer.fail)
         self._lateness = Recent()
         self.replayed = 0
         """Journal rows that were taken again at the start."""
@@ -149,10 +169,14 @@ class Engine:
         shard.floor = await recovery.floor_of(self._store, head)
         self._told_before = shard.floor
         self._clock.not_before(head.at)
+        self.retention.begin(head.at)
+        self.quarantine.fill(await self._store.held(), await self._store.quarantined())
         current = shard.program
-        self._eras = await programs.eras(self._store, head.replay_from, current, self._compile)
+        self._eras = await programs.eras(self._store, self._needed_after, current, self._compile)
         shard.count_under(self._eras.current, self._eras.began)
         await recovery.arm(self._store, self._alarms)
+        for user in residence.held:
+            self._alarms.set(user, 0)
         self.replayed = await recovery.replay(self._store, head, residence, self._alarms, self._eras)
         if self._compile is not None and self._eras.newest != current.hash:
             await self._begin_at_start(current)
@@ -231,6 +255,8 @@ class Engine:
         try:
             # A rebuild that meets a failed store runs beside the parts: its word must end them too.
             parts.append(asyncio.ensure_future(self._until_failed()))
+            parts.append(asyncio.ensure_future(self._check_the_files()))
+            parts.append(asyncio.ensure_future(self._retain()))
             ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in ended:
                 part.result()
@@ -244,11 +270,36 @@ class Engine:
     async def _until_failed(self) -> None:
         await self.failed.wait()
 
+    async def _retain(self) -> None:
+        await self.retention.run()
+        await self._until_failed()  # it gave up, and the others go on
+
+    async def _check_the_files(self) -> None:
+        """Every second, so that a server at rest notices too."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            try:
+                await self._store.check()
+            except StoreError as error:
+                self._committer.fail(error)
+
     async def drain(self) -> None:
         """Take no more; returns when all is on disk and snapshotted. Raises StorageFull if there is no room for that."""
         self._shard.draining = True
-        await self._committer.drain()
-        await self.snapshot()
+        while True:
+            try:
+                await self._committer.drain()
+                await self.snapshot()
+            except TryAgain:
+                await self._committer.room()
+            else:
+                return
+
+    @property
+    def _needed_after(self) -> int:
+        """The journal after this position may still have to be taken again."""
+        replayed_from, held = self._committer.replayed_from, self.quarantine.needs_journal_after
+        return replayed_from if held is None else min(replayed_from, held)
 
     async def snapshot(self) -> None:
         """Every actor that has changed is written. Raises StorageFull."""
@@ -288,18 +339,21 @@ class Engine:
         await self._committer.write(marks, links, suppressions)
 
     async def recheck(self, send: Send) -> str | None:
-        """Why a send that was decided may no longer go out, as of now; None: it may."""
+        """Why a send that was decided may no longer go out, as of now; None: it may. Of a user who is held nobody knows
+        what was consented to since."""
         actor = await self._actor(send.user)
-        return standing(actor, send, self._clock.now_ms(), self._shard.program)
+        return "user_quarantined" if actor is None else standing(actor, send, self._clock.now_ms(), self._shard.program)
 
     async def user(self, name: str) -> Actor | None:
-        """The user's state, to be read at once and not kept; None if nothing was ever heard of the user."""
+        """The user's state, to be read at once and not kept; None if nothing was ever heard of the user, or it is held."""
         actor = await self._actor(name)
-        return actor if actor.turn else None
+        return actor if actor is not None and actor.turn else None
 
-    async def _actor(self, name: str) -> Actor:
+    async def _actor(self, name: str) -> Actor | None:
         while True:
             name = self._residence.names.get(name, name)
+            if name in self._residence.held:
+                return None
             actor = self._residence.find(name) if name not in self._loading.mailboxes else None
             if actor is not None:
                 return actor
@@ -323,7 +377,9 @@ class Engine:
             too_old=shard.too_old,
             untracked=shard.untracked,
             refused=shard.refused,
-            faults=shard.unusual.faults,
+            faults=self.quarantine.faults,
+            held_users=len(residence.held),
+            quarantined_events=self.quarantine.events,
             decisions=shard.decisions,
             sends=shard.sends,
             fired=shard.fired,
@@ -346,8 +402,9 @@ class Engine:
             lateness_ms_p99=late_p99,
             seq=committer.durable_seq,
             replayed_from=committer.replayed_from,
+            journal=self.retention.journal,
             clock_held=self._clock.held,
-            storage="failed" if committer.failure else "full" if committer.full else "good",
+            storage=committer.storage,
             draining=shard.draining,
         )
 
@@ -363,6 +420,7 @@ class Engine:
         self._residence.trim(batch.commit)
 
     def _settle(self, batch: Batch) -> None:
+        self.quarantine.settle(batch.commit)
         self._residence.snapshots.settle(batch.commit)
         if batch.fired:
             now = self._clock.now_ms()
@@ -392,6 +450,7 @@ class Engine:
     # --- actors whose state in memory is lost ---------------------------------------------------------------------
 
     async def _restore_touched(self, lost: Sequence[Batch]) -> None:
+        self.quarantine.lost(lost)
         await self._restoring.touched(lost)
 
     def _rewind(self) -> None:
@@ -399,6 +458,8 @@ class Engine:
         self._shard.count_under(self._eras.back_to(self._shard.seq), self._eras.began)
 
     async def _rebuild(self, users: set[str]) -> None:
-        after = self._committer.replayed_from
+        await self._rebuild_after(users, self._committer.replayed_from)
+
+    async def _rebuild_after(self, users: set[str], after: int) -> None:
         self._told_before = self._shard.floor
         await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._eras)

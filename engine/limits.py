@@ -30,7 +30,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Snapshots that ride in one commit; the rest wait for the next."""
     snapshot_bytes_per_commit_max: int = 4_000_000
     """Of those snapshots; past it the rest wait likewise."""
+    snapshot_bytes_max: int = 4_000_000
+    """Of one actor; one that is larger cannot be written, and is held in quarantine."""
+    quarantine_events_max: int = 10_000
+    """Events in quarantine; past it those of users who are held, or fail, are refused as `user_quarantined`."""
+    quarantine_user_events_max: int = 1_000
+    """Of one user; past it: `user_quarantined`."""
+    quarantine_bytes_max: int = 32_000_000
+    """Of all events in quarantine; past it: `user_quarantined`."""
+    quarantine_retry_ms: int = 60_000
+    """What a client is told to wait whose event finds no room in quarantine."""
     timers_per_slice_max: int = 512
     """Users whose timers fire before inputs get their turn again."""
     refused_retry_ms: int = 1_000
     """What a client that is refused is told to wait at least."""
+
+
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the journal is kept, in what nobody needs for a start."""
+
+    age_ms: int = 400 * 86_400_000
+    bytes_max: int = 100_000_000_000
+    reach_ms: int = 30 * 86_400_000
+    """So much is kept for backtests, whatever `bytes_max` says."""

@@ -20,8 +20,9 @@ from engine.alarms import Alarms
 from engine.garbage import uncollected
 from engine.loading import read
 from engine.programs import Eras, is_beginning
+from engine.quarantine import reason_of
 from engine.residence import Residence
-from persistence.interface import Commit, Entry, Head, Store, StoreError
+from persistence.interface import Commit, Entry, Head, RowsRefused, Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +57,16 @@ async def replay(store: Store, head: Head, residence: Residence, alarms: Alarms,
 async def _trim(store: Store, residence: Residence) -> None:
     evicted = Commit()
     residence.trim(evicted)
-    if evicted.snapshots:
-        await store.commit(evicted)
-        residence.snapshots.settle(evicted)
+    while evicted.snapshots:
+        try:
+            await store.commit(evicted)
+        except RowsRefused as refused:
+            for user, why in refused.users.items():
+                residence.hold(user, f"the database refuses it: {why}")
+            evicted.snapshots = [each for each in evicted.snapshots if each.user not in refused.users]
+        else:
+            residence.snapshots.settle(evicted)
+            return
 
 
 async def _fire_before(store: Store, beginning: Entry, residence: Residence, alarms: Alarms, eras: Eras) -> None:
@@ -70,7 +78,7 @@ async def _fire_before(store: Store, beginning: Entry, residence: Residence, ala
         for _, user in ringing:
             actor = residence.find(user)
             if actor is None:
-                continue  # it was joined into another, who has its timers
+                continue  # it was joined into another, who has its timers; or it is held, and they rest
             if actor.position >= beginning.seq or not _fired(actor, beginning.at - 1, program):
                 past.append(user)
                 continue
@@ -94,7 +102,9 @@ def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:
 
 
 async def rebuild(store: Store, users: Set[str], after: int, residence: Residence, alarms: Alarms, eras: Eras) -> None:
-    """These users as the disk has them, and nothing else: their snapshots and what the journal holds after `after`."""
+    """These users as the disk has them, and nothing else: their snapshots and what the journal holds after `after`. Who is
+    held stays away."""
+    users = users - residence.held.keys()
     names = sorted(users)
     moved, found = await read(store, names)
     parts = [
@@ -165,22 +175,23 @@ def _take_again(entries: list[Entry], residence: Residence, eras: Eras) -> int:
     taken = 0
     find = residence.find
     changed = residence.snapshots.changed
-    names = residence.names
+    names, held = residence.names, residence.held
     for entry in entries:
         event = entry.event
         user = event.user
-        if user in names:
-            continue  # a visitor whose history is in the snapshot of who it turned out to be
+        if user in names or user in held:
+            continue  # a visitor whose history is in the snapshot of who it turned out to be; or who takes no turns
         actor = find(user)
         assert actor is not None, f"{user!r} has left memory between two entries of one batch"
         if entry.seq <= actor.position:
             continue
         try:
             take(actor, event, entry.at, program)
-        except Exception:
-            log.exception("actor %r failed on journal entry %d, which it had taken before", user, entry.seq)
-        if actor.position < began:
-            renew(actor, program, entry.at)
+            if actor.position < began:
+                renew(actor, program, entry.at)
+        except Exception as error:  # whatever is in the actor: it is this user's
+            residence.hold(user, f"it failed on journal entry {entry.seq}, which it had taken: {reason_of(error)}")
+            continue
         actor.position = entry.seq
         changed.add(user)
         taken += 1
@@ -199,4 +210,9 @@ def refuse_mixed_files(head: Head) -> None:
         raise StoreError(
             f"the snapshots are of journal position {head.replay_from}, but the journal ends at {head.seq}: "
             "the files are not of one database; restore a backup"
+        )
+    if head.begins > head.replay_from + 1 and head.seq:
+        raise StoreError(
+            f"the journal begins at entry {head.begins}, and it has to be taken again from {head.replay_from + 1} on: "
+            "restore a backup"
         )

@@ -1,4 +1,4 @@
-"""Where an actor is: live (an object), packed (its bytes), or cold (its row on disk).
+"""Where an actor is: live (an object), packed (its bytes), cold (its row on disk), or held (nowhere, until an operator says so).
 
 Rules it keeps:
 
@@ -6,10 +6,13 @@ Rules it keeps:
   is about to be, on disk.
 * Packed bytes are dropped only when that snapshot is on disk: a later load cannot find an older actor.
 * Actors are counted, and those that are large are weighed as well: a few thousand of them are as much as all others.
+* An actor that cannot be read or written is held, and is that user's loss alone.
 * An actor that something waits for (`withhold`) is out of the way of everybody until it is given back.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from actors.actor import Actor, new_actor, pack, unpack
 from actors.kept import weight
@@ -19,7 +22,7 @@ from engine.generations import Generations
 from engine.limits import Limits
 from engine.snapshots import Snapshots
 from engine.squeezing import Squeezer
-from persistence.interface import Commit, Snapshot
+from persistence.interface import Commit, Held, Snapshot
 
 HEAVY_BYTES = 8_192
 """A live actor of more is weighed, not only counted."""
@@ -35,7 +38,13 @@ class Residence:
         self._heavy_bytes_max = limits.live_heavy_bytes_max
         self._alarms = alarms
         self.absence = Absence()
-        self.snapshots = Snapshots(self.present, self.absence, self._weigh)
+        self.held: dict[str, Held] = {}
+        """Whose actors take no turns: not found, not loaded, not woken."""
+        self.on_hold: Callable[[str, str], Held] = lambda user, reason: Held(user, 0, reason, 0)
+        """What is to be known of a hold, and written down."""
+        self.snapshots = Snapshots(
+            self.present, self.hold, self.held, self.absence, self._weigh, limits.snapshot_bytes_max
+        )
         self.live: Generations[Actor] = Generations()
         self.packed: Generations[bytes] = Generations()
         self.packed_bytes = 0
@@ -50,17 +59,17 @@ class Residence:
     # --- finding --------------------------------------------------------------------------------------------------
 
     def find(self, user: str) -> Actor | None:
-        """The actor, live; a new one if it is certainly not on disk. None: it has to be loaded, or waits."""
+        """The actor, live; a new one if it is certainly not on disk. None: it has to be loaded, or waits, or is held."""
         actor = self.live.get(user)
         if actor is None:
-            if user in self._withheld:
+            if user in self._withheld or user in self.held:
                 return None
             data = self.packed.pop(user)
             if data is not None:
                 self.packed_bytes -= len(data)
-                state = self._squeezer.expand(data)
-                actor = unpack(state)
-                self._weigh(actor, len(state))
+                actor = self._unpacked(user, self._squeezer.expand(data))
+                if actor is None:
+                    return None
             elif self.absence.sure(user):
                 actor = new_actor(user)
             else:
@@ -81,14 +90,22 @@ class Residence:
         """Whether it is in memory at all."""
         return self.peek(user) is not None or self.packed.peek(user) is not None
 
-    def arrive(self, user: str, snapshot: Snapshot | None) -> Actor:
-        """What the disk says about a user who is not in memory; None: nothing, so the actor is new."""
-        if snapshot is None:
-            actor = new_actor(user)
-        else:
-            actor = unpack(snapshot.state)
-            self._weigh(actor, len(snapshot.state))
-        self.live.put(user, actor)
+    def arrive(self, user: str, snapshot: Snapshot | None) -> Actor | None:
+        """What the disk says about a user who is not in memory; None: nothing, so the actor is new. Who is held stays away."""
+        if user in self.held:
+            return None
+        actor = new_actor(user) if snapshot is None else self._unpacked(user, snapshot.state)
+        if actor is not None:
+            self.live.put(user, actor)
+        return actor
+
+    def _unpacked(self, user: str, data: bytes) -> Actor | None:
+        try:
+            actor = unpack(data)
+            self._weigh(actor, len(data))
+        except Exception as error:  # whatever is in the row: it is this user's
+            self.hold(user, f"its state cannot be read: {type(error).__name__}: {error}")
+            return None
         return actor
 
     def learn_name(self, name: str, user: str) -> None:
@@ -127,6 +144,12 @@ class Residence:
         self.drop(user)
         self.snapshots.forget(user)
 
+    def hold(self, user: str, reason: str) -> None:
+        """The actor takes no more turns, and is as the disk has it when it is set free. Nothing happens if it is held."""
+        if user not in self.held:
+            self.held[user] = self.on_hold(user, reason)
+            self.forget(user)
+
     def trim(self, commit: Commit) -> None:
         """Down to the limits. Called with the commit about to be written, which takes the snapshots of those who
         leave: as many as have come since it was called last, so the work is spread as the arrivals are."""
@@ -157,8 +180,12 @@ class Residence:
 
     def _put_away(self, actor: Actor, commit: Commit) -> None:
         """One that is no longer live: packed, and written if it has changed."""
-        user = actor.user
-        data = self.snapshots.write(actor, commit) if self.snapshots.is_changed(user) else pack(actor)
+        user, snapshots = actor.user, self.snapshots
+        try:
+            data = snapshots.write(actor, commit) if snapshots.is_changed(user) else pack(actor)
+        except Exception as error:  # whatever is in the actor: it is this user's
+            self.hold(user, f"it cannot be written: {error}")
+            return
         self._no_longer_heavy(user)
         self._alarms.settle(user, actor.due)
         data = self._squeezer.squeeze(data)

@@ -24,6 +24,7 @@ from engine.clock import Clock
 from engine.committer import Batch, Committer
 from engine.limits import Limits
 from engine.loading import Loading
+from engine.quarantine import Quarantine
 from engine.rate import UserRate
 from engine.residence import Residence
 from engine.submit import Receipt, RefusalCode
@@ -44,6 +45,7 @@ class Shard:
         alarms: Alarms,
         committer: Committer,
         loading: Loading,
+        quarantine: Quarantine,
         critical: frozenset[str] = CRITICAL,
     ) -> None:
         self.program = program
@@ -72,8 +74,9 @@ class Shard:
         self._alarms = alarms
         self._committer = committer
         self._loading = loading
+        self._quarantine = quarantine
         self._rate = UserRate(limits.user_events_per_second_max)
-        self.unusual = Unusual(self, residence, alarms, committer, loading, limits.refused_retry_ms)
+        self.unusual = Unusual(self, residence, alarms, committer, loading, quarantine, limits)
 
     # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -118,8 +121,9 @@ class Shard:
             try:
                 turn = take(actor, event, at, program)
             except Exception as error:
-                self.seq = seq
-                self.unusual.fault(event, error)
+                if pending is None:
+                    pending = Pending(done, len(events), size)
+                self.unusual.failed(event, at, error, pending)
                 continue
             if turn is NOTHING:
                 pass
@@ -237,13 +241,14 @@ class Shard:
             user = alarm[1]
             actor = find(user) if user not in mailboxes else None
             if actor is None:
-                away.append(alarm)
+                if user not in self._residence.held:
+                    away.append(alarm)
                 continue
             if 0 < actor.due <= now:
                 try:
                     turn = fire(actor, now, program)
                 except Exception as error:
-                    self.unusual.timer_fault(user, error)
+                    self._quarantine.timer_fault(user, error)
                     continue
                 changed.add(user)
                 if turn is not NOTHING:

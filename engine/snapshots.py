@@ -10,20 +10,36 @@ goes in it: so no join is ever taken again, and a crash finds both as they were,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from actors.actor import Actor, pack
 from engine.absence import Absence
 from persistence.interface import Commit, Snapshot
 
 
+class StateTooBig(Exception):
+    """An actor's state is past the limit."""
+
+
 class Snapshots:
+    """`hold` is told of a user whose actor cannot be written, and why: it is out of the round then. `weigh` is told of each
+    actor that is written, and of its bytes."""
+
     def __init__(
-        self, find: Callable[[str], Actor | None], absence: Absence, weigh: Callable[[Actor, int], None]
+        self,
+        find: Callable[[str], Actor | None],
+        hold: Callable[[str, str], None],
+        held: Container[str],
+        absence: Absence,
+        weigh: Callable[[Actor, int], None],
+        bytes_max: int,
     ) -> None:
         self._find = find
+        self._hold = hold
+        self._held = held
         self._absence = absence
         self._weigh = weigh
+        self._bytes_max = bytes_max
         self._places: dict[str, int] = {}
         """Where in the snapshots of `_commit` each user's is."""
         self._commit: Commit | None = None
@@ -57,9 +73,20 @@ class Snapshots:
             self._round_seq = seq
 
     def write(self, actor: Actor, commit: Commit) -> bytes:
-        """The actor as it is now, into a commit that holds all its turns, in the place of an older one. Returns its bytes."""
-        user = actor.user
+        """The actor as it is now, into a commit that holds all its turns, in the place of an older one. Returns its bytes.
+        Raises as `packed` does."""
+        return self.put(actor, self.packed(actor), commit)
+
+    def packed(self, actor: Actor) -> bytes:
+        """Raises StateTooBig, or what the encoder raises at a value that it does not know."""
         state = pack(actor)
+        if len(state) > self._bytes_max:
+            raise StateTooBig(f"it has {len(state):,} bytes, and `engine.snapshot_bytes_max` is {self._bytes_max:,}")
+        return state
+
+    def put(self, actor: Actor, state: bytes, commit: Commit) -> bytes:
+        """As `write`, of a state that was packed already."""
+        user = actor.user
         self._weigh(actor, len(state))
         snapshot = Snapshot(user, actor.position, actor.due or None, state)
         if self._commit is not commit:
@@ -87,9 +114,13 @@ class Snapshots:
             user = self._round.pop()
             actor = self._find(user)
             if actor is None:
-                away.append(user)  # it is being read again from disk; the round waits for it
-            else:
+                if user not in self._held:
+                    away.append(user)  # it is being read again from disk; the round waits for it
+                continue
+            try:
                 size += len(self.write(actor, commit))
+            except Exception as error:  # whatever is in the actor: it is this user's
+                self._hold(user, f"it cannot be written: {error}")
         self._round.update(away)
         if not self._round:
             commit.replayed_from = self._round_seq
@@ -121,3 +152,4 @@ class Snapshots:
         """The actor is no more, or is to be as it is on disk."""
         self.changed.discard(user)
         self._round.discard(user)
+        self._unsettled.pop(user, None)

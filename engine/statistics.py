@@ -7,7 +7,9 @@ from typing import Literal
 
 import msgspec
 
-StorageState = Literal["good", "full", "failed"]
+from persistence.interface import Journal
+
+StorageState = Literal["good", "full", "stalled", "failed"]
 
 
 class Recent:
@@ -43,7 +45,11 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     """In batches that were refused, whatever the reason."""
     faults: int
-    """Events that an actor failed on (a bug of ours): not taken, written to the log."""
+    """Turns that an actor failed on (a bug of ours): not taken, written to the log once a user."""
+    held_users: int
+    """Users whose actors take no turns until an operator says so."""
+    quarantined_events: int
+    """On disk, and taken by no actor."""
     decisions: int
     sends: int
     fired: int
@@ -76,6 +82,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Of the newest journal row on disk."""
     replayed_from: int
     """Recovery would take the journal again from here."""
+    journal: Journal
+    """As it was when it was last looked through, at most a minute ago."""
     clock_held: bool
     """The machine's clock has jumped; timers wait until that is confirmed."""
     storage: StorageState

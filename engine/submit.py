@@ -11,21 +11,30 @@ import msgspec
 from actors.event import Event
 
 RefusalCode = Literal[
-    "overloaded", "storage_full", "draining", "too_many_for_user", "too_many_for_key", "too_many_for_address"
+    "overloaded",
+    "storage_full",
+    "draining",
+    "too_many_for_user",
+    "too_many_for_key",
+    "too_many_for_address",
+    "user_quarantined",
 ]
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Our word on one batch. Without `refused`: every event of the batch is on disk, or was before (`duplicates`), or will
-    never be (`too_old`)."""
+    never be (`too_old`), or is stored for an operator to look at (`quarantined`)."""
 
     accepted: int = 0
     duplicates: int = 0
     too_old: int = 0
     """Events of a time of which their user's message ids are forgotten: nobody can know whether they were taken before."""
     refused: RefusalCode | None = None
-    """Nothing of the batch was stored; send it again after `retry_ms`."""
+    """Nothing of the batch was stored; send it again after `retry_ms`. Of `user_quarantined` the others' events are
+    stored, and known when they come again: one user in quarantine shall not keep a back end from sending everybody's."""
     retry_ms: int = 0
+    quarantined: int = 0
+    """Events that no actor has taken: theirs failed on them, or is held."""
 
 
 class Submit(Protocol):

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.actor import Actor, renew, take
+from actors.actor import Actor, pack, renew, take
 from actors.event import ANONYMOUS, Event
 from actors.joining import join
 from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
 from engine.alarms import Alarms
 from engine.committer import Committer
+from engine.limits import Limits
 from engine.loading import Loading
+from engine.quarantine import Quarantine
 from engine.residence import Residence
 from engine.submit import Receipt
 from persistence.interface import Entry
 
 if TYPE_CHECKING:
     from engine.shard import Shard
-
-log = logging.getLogger(__name__)
 
 _source_of = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -33,10 +32,12 @@ class Pending:
     __slots__ = (
         "accepted",
         "bytes",
+        "crowded",
         "done",
         "duplicates",
         "inputs",
         "losses",
+        "quarantined",
         "storage_full",
         "submitted",
         "too_old",
@@ -50,6 +51,9 @@ class Pending:
         self.accepted = 0
         self.duplicates = 0
         self.too_old = 0
+        self.quarantined = 0
+        self.crowded = False
+        """An event of it found no room in quarantine."""
         self.waiting = 0
         self.storage_full = False
         self.losses = 0
@@ -65,17 +69,16 @@ class Unusual:
         alarms: Alarms,
         committer: Committer,
         loading: Loading,
-        retry_ms: int,
+        quarantine: Quarantine,
+        limits: Limits,
     ) -> None:
         self._shard = shard
-        self._retry_ms = retry_ms
+        self._quarantine = quarantine
+        self._limits = limits
         self._residence = residence
         self._alarms = alarms
         self._committer = committer
         self._loading = loading
-        self.faults = 0
-        self.on_fault: Callable[[str, bool], None] = lambda user, timers: None
-        """The actor's state in memory cannot be trusted any more: it is to be read again. `timers`: they were at fault."""
 
     # --- a batch with inputs that wait -----------------------------------------------------------------------------
 
@@ -83,6 +86,9 @@ class Unusual:
         """One event, now or when its actor is there."""
         event = self._forwarded(event)
         user = event.user
+        if user in self._residence.held:
+            self._keep(event, at, "its actor is held", pending)
+            return
         if user in self._loading.mailboxes:
             self._wait(user, event, pending)
             return
@@ -135,12 +141,17 @@ class Unusual:
         if pending.storage_full or pending.losses != committer.losses:
             committer.inflight -= pending.inputs
             committer.inflight_bytes -= pending.bytes
-            pending.done(Receipt(refused="storage_full", retry_ms=self._retry_ms))
+            pending.done(Receipt(refused="storage_full", retry_ms=self._limits.refused_retry_ms))
+            return
+        if pending.crowded:
+            committer.inflight -= pending.inputs
+            committer.inflight_bytes -= pending.bytes
+            pending.done(Receipt(refused="user_quarantined", retry_ms=self._limits.quarantine_retry_ms))
             return
         self._shard.events += pending.accepted
         self._shard.duplicates += pending.duplicates
         self._shard.too_old += pending.too_old
-        receipt = Receipt(pending.accepted, pending.duplicates, pending.too_old)
+        receipt = Receipt(pending.accepted, pending.duplicates, pending.too_old, quarantined=pending.quarantined)
         committer.gathering.dones.append((pending.done, pending.inputs, receipt))
         committer.gathering.bytes += pending.bytes
         committer.wake()
@@ -154,7 +165,7 @@ class Unusual:
         try:
             turn = turn_of()
         except Exception as error:
-            self.fault(event, error)
+            self.failed(event, at, error, pending)
             return False
         if turn is None:
             pending.duplicates += 1
@@ -183,44 +194,46 @@ class Unusual:
         """The visitor `name` turns out to be the user: one turn of both. A name that was joined before stays where it is,
         so the second user of a shared computer does not take over the first."""
         residence = self._residence
+        if name in residence.held:
+            self._keep(event, at, f"the visitor {name} is held", pending)
+            return
         source = residence.find(name) if name not in self._loading.mailboxes else None
         if source is None:
             pending.waiting += 1
             self._loading.withhold(into.user, name, lambda: self._again(event, pending))
             return
-        faults = self.faults
-        if not self._turn(into, event, at, pending, lambda: join(into, source, event, at, self._shard.program)):
-            if self.faults > faults:
-                self.on_fault(name, False)  # the visitor may be half changed too
+        snapshots = residence.snapshots
+
+        def joined() -> Turn | None:
+            turn = join(into, source, event, at, self._shard.program)
+            snapshots.packed(into)  # a join is on disk with its snapshot, so one that cannot be written must not be
+            return turn
+
+        faults = self._quarantine.faults
+        if not self._turn(into, event, at, pending, joined):
+            if self._quarantine.faults > faults:
+                self._quarantine.on_fault(name, False)  # the visitor may be half changed too
             return
         commit = self._committer.gathering.commit
         commit.names.append((name, into.user))
         commit.gone.append(name)
-        residence.snapshots.write(into, commit)
+        snapshots.put(into, pack(into), commit)
         residence.forget(name)
         residence.learn_name(name, into.user)
 
-    # --- faults ---------------------------------------------------------------------------------------------------
+    # --- what no actor has taken ----------------------------------------------------------------------------------
 
-    def fault(self, event: Event, error: Exception) -> None:
-        """A bug of ours met this event. It is not taken, the others go on; the actor may be half changed and is read
-        again from the disk."""
-        self.faults += 1
-        log.error(
-            "actor %r failed on %s %r (message %r)",
-            event.user,
-            event.kind,
-            event.name,
-            event.message_id,
-            exc_info=error,
-        )
-        self.on_fault(event.user, False)
+    def failed(self, event: Event, at: int, error: Exception, pending: Pending) -> None:
+        """Its actor failed on the event. It is not taken, and the others go on."""
+        self._counted(self._quarantine.fault(event, at, error), pending)
 
-    def timer_fault(self, user: str, error: Exception) -> None:
-        """The actor's due timers cannot fire. They are tried again in a while."""
-        self.faults += 1
-        log.error("actor %r failed on its timers", user, exc_info=error)
-        self.on_fault(user, True)
+    def _keep(self, event: Event, at: int, reason: str, pending: Pending) -> None:
+        """No actor may take the event."""
+        self._counted(self._quarantine.put(event, at, reason), pending)
+
+    def _counted(self, stored: bool, pending: Pending) -> None:
+        pending.quarantined += stored
+        pending.crowded |= not stored
 
 
 def _aliased(event: Event) -> str:

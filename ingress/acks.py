@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from engine.submit import Receipt
+from engine.submit import Receipt, RefusalCode
 from ingress import frames
 from ingress.rejection import Rejection
 from ingress.taking import Batch
@@ -27,11 +27,29 @@ class Pending(msgspec.Struct, gc=False):
     receipt: Receipt | None = None
 
 
-def counted(messages: int, extra: int, receipt: Receipt) -> tuple[int, int, int]:
-    """(taken, duplicates, too old) in messages, as the sender counts, of a receipt that counts events."""
-    too_old = receipt.too_old and min(messages, max(1, receipt.too_old - extra))
-    duplicates = min(messages - too_old, max(0, receipt.duplicates - extra))
-    return messages - duplicates - too_old, duplicates, too_old
+class Counted(NamedTuple):
+    """A receipt in messages, as the sender counts: each is one of these."""
+
+    taken: int
+    duplicates: int
+    too_old: int
+    quarantined: int
+
+
+def counted(messages: int, extra: int, receipt: Receipt) -> Counted:
+    """Of a receipt that counts events, `extra` of which are more than the messages."""
+    quarantined = min(messages, receipt.quarantined)
+    left = messages - quarantined
+    too_old = receipt.too_old and min(left, max(1, receipt.too_old - extra))
+    duplicates = min(left - too_old, max(0, receipt.duplicates - extra))
+    return Counted(left - duplicates - too_old, duplicates, too_old, quarantined)
+
+
+def refusal(code: RefusalCode) -> str:
+    """What is said of a batch that was refused."""
+    if code == "user_quarantined":
+        return "a user of this batch is in quarantine, which has no room: only the others' messages were stored"
+    return f"not stored: {code}"
 
 
 class Acks:
@@ -53,6 +71,7 @@ class Acks:
         self._taken = 0
         self._duplicates = 0
         self._too_old = 0
+        self._quarantined = 0
 
     def begin(self, frame_id: int, batch: Batch) -> Pending:
         pending = Pending(frame_id, batch.messages, len(batch.events) - batch.messages, batch.rejected)
@@ -71,7 +90,7 @@ class Acks:
             # Before any ok that covers its id, and without waiting for the frames before it.
             self.refuse(pending.id)
             self._say_ok()
-            text = f"nothing of this frame was stored: {receipt.refused}"
+            text = refusal(receipt.refused)
             self._say(frames.err(receipt.refused, text, frame_id=pending.id, retry_ms=receipt.retry_ms or retry_ms))
         waiting = self._pending
         while waiting and (spoken := waiting[0].receipt) is not None:
@@ -89,13 +108,14 @@ class Acks:
     def _pass(self, pending: Pending, receipt: Receipt) -> None:
         if receipt.refused is not None:
             return
-        taken, duplicates, too_old = counted(pending.messages, pending.extra, receipt)
+        taken, duplicates, too_old, quarantined = counted(pending.messages, pending.extra, receipt)
         self._id = pending.id
         if pending.id < self._refused_from:
             self.acked = pending.id
         self._taken += taken
         self._duplicates += duplicates
         self._too_old += too_old
+        self._quarantined += quarantined
         if pending.rejected:
             # Its indexes are of this frame, so it is not joined with what follows.
             self._say_ok(pending.rejected)
@@ -103,8 +123,9 @@ class Acks:
     def _say_ok(self, rejected: Sequence[Rejection] = ()) -> None:
         if self._id:
             credit = self._credit_max - self.in_flight
-            self._say(frames.ok(self._id, self._taken, self._duplicates, credit, rejected, self._too_old))
-            self._id = self._taken = self._duplicates = self._too_old = 0
+            counts = {"too_old": self._too_old, "quarantined": self._quarantined}
+            self._say(frames.ok(self._id, self._taken, self._duplicates, credit, rejected, **counts))
+            self._id = self._taken = self._duplicates = self._too_old = self._quarantined = 0
 
     def _say(self, text: str) -> None:
         self._said.append(text)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.submit import Receipt, RefusalCode
+from ingress.acks import Counted, refusal
 from ingress.keys import KeyRing
 from ingress.rejection import Rejection
 
@@ -23,6 +24,7 @@ REFUSALS: Final[Mapping[RefusalCode, int]] = {
     "too_many_for_address": 429,
     "storage_full": 503,
     "draining": 503,
+    "user_quarantined": 429,
 }
 """Why nothing was taken -> HTTP status."""
 
@@ -47,16 +49,18 @@ def error_answer(status: int, code: str, message: str, *, retry_ms: int | None =
     return json_answer({"success": False, "code": code, "message": message} | more, status, headers)
 
 
-def accepted(taken: int, duplicates: int, too_old: int, rejected: Sequence[Rejection]) -> Response:
-    """`too_old` is only said if there are any: most senders will never meet one."""
-    counts = {"accepted": taken, "duplicates": duplicates} | ({"too_old": too_old} if too_old else {})
+def accepted(counted: Counted, rejected: Sequence[Rejection]) -> Response:
+    """`too_old` and `quarantined` are only said if there are any: most senders will never meet one."""
+    counts = {"accepted": counted.taken, "duplicates": counted.duplicates}
+    rare = {"too_old": counted.too_old, "quarantined": counted.quarantined}
+    counts |= {name: count for name, count in rare.items() if count}
     return json_answer({"success": True, **counts, "rejected": rejected})
 
 
 def refused(receipt: Receipt, retry_ms: int) -> Response:
     assert receipt.refused is not None
     status = REFUSALS[receipt.refused]
-    text = f"not stored: {receipt.refused}; send the same again later{HINTS.get(receipt.refused, '')}"
+    text = f"{refusal(receipt.refused)}; send the same again later{HINTS.get(receipt.refused, '')}"
     return error_answer(status, receipt.refused, text, retry_ms=receipt.retry_ms or retry_ms)
 
 

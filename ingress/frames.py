@@ -167,15 +167,22 @@ PONG: Final = '{"t":"pong"}'
 
 
 def ok(
-    frame_id: int, taken: int, duplicates: int, credit: int, rejected: Sequence[Rejection] = (), too_old: int = 0
+    frame_id: int,
+    taken: int,
+    duplicates: int,
+    credit: int,
+    rejected: Sequence[Rejection] = (),
+    too_old: int = 0,
+    quarantined: int = 0,
 ) -> str:
-    """Everything up to `frame_id` is on disk (or was answered by an `err`). `n`, `dup` and, if there are any, `too_old` count
-    since the last `ok`."""
-    if not rejected and not too_old:
+    """Everything up to `frame_id` is on disk (or was answered by an `err`). `n`, `dup` and, if there are any, `too_old` and
+    `quarantined` count since the last `ok`."""
+    if not (rejected or too_old or quarantined):
         return f'{{"t":"ok","id":{frame_id},"n":{taken},"dup":{duplicates},"credit":{credit}}}'
     rows = [{"i": r.index, "code": r.code, "message": r.message, "field": r.field} for r in rejected]
     told = {"t": "ok", "id": frame_id, "n": taken, "dup": duplicates, "rejected": rows, "credit": credit}
-    return _text(told | ({"too_old": too_old} if too_old else {}))
+    rare = {"too_old": too_old, "quarantined": quarantined}
+    return _text(told | {name: count for name, count in rare.items() if count})
 
 
 def err(code: str, message: str, *, frame_id: int | None = None, retry_ms: int | None = None) -> str:

@@ -140,10 +140,10 @@ async def submitted(doors: Doors, batch: Batch, slice_max: int) -> Response:
     receipt = await _word(doors, batch.events, slice_max) if batch.events else Receipt()
     if receipt.refused is not None:
         return _refusal(doors, receipt)
-    taken, duplicates, too_old = counted(batch.messages, len(batch.events) - batch.messages, receipt)
-    counts.duplicates["http"] += duplicates
-    counts.too_old["http"] += too_old
-    return accepted(taken, duplicates, too_old, batch.rejected)
+    told = counted(batch.messages, len(batch.events) - batch.messages, receipt)
+    counts.duplicates["http"] += told.duplicates
+    counts.too_old["http"] += told.too_old
+    return accepted(told, batch.rejected)
 
 
 def _refusal(doors: Doors, receipt: Receipt) -> Response:
@@ -172,6 +172,7 @@ async def _word(doors: Doors, events: Sequence[Event], slice_max: int) -> Receip
         accepted=sum(receipt.accepted for receipt in receipts),
         duplicates=sum(receipt.duplicates for receipt in receipts),
         too_old=sum(receipt.too_old for receipt in receipts),
+        quarantined=sum(receipt.quarantined for receipt in receipts),
     )
 
 

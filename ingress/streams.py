@@ -222,7 +222,7 @@ def following(submit: Submit, streams: Streams) -> Submit:
             return
 
         def follow(receipt: Receipt) -> None:
-            if receipt.refused is None:
+            if receipt.refused is None and not receipt.quarantined:
                 for event in joined:
                     streams.rename(msgspec.json.decode(event.body, type=dict[str, str])["from"], event.user)
             done(receipt)

@@ -11,7 +11,8 @@
 CREATE TEMP VIEW batch AS SELECT
     NULL AS first_seq, NULL AS count, NULL AS first_at, NULL AS last_at, NULL AS operators, NULL AS crc, NULL AS entries,
     NULL AS users, NULL AS raw, NULL AS rest, NULL AS ledger, NULL AS outbox, NULL AS names, NULL AS actors, NULL AS gone,
-    NULL AS replayed_from, NULL AS marks, NULL AS suppressions, NULL AS links, NULL AS programs;
+    NULL AS replayed_from, NULL AS marks, NULL AS suppressions, NULL AS links, NULL AS programs,
+    NULL AS apart, NULL AS freed, NULL AS held, NULL AS dismissed, NULL AS quarantined;
 
 CREATE TEMP TRIGGER batch_journal INSTEAD OF INSERT ON batch WHEN NEW.entries IS NOT NULL BEGIN
     INSERT INTO journal (first_seq, count, first_at, last_at, operators, crc, entries)
@@ -58,6 +59,23 @@ CREATE TEMP TRIGGER batch_rest INSTEAD OF INSERT ON batch WHEN NEW.rest IS NOT N
     SELECT value ->> 0, CAST(substr(NEW.raw, value ->> 1, value ->> 2) AS TEXT), value ->> 3
     FROM json_each(CAST(NEW.programs AS TEXT)) WHERE true
     ON CONFLICT (hash) DO NOTHING;
+END;
+
+-- Apart from the others, for it is there in hardly any commit.
+CREATE TEMP TRIGGER batch_quarantine INSTEAD OF INSERT ON batch WHEN NEW.apart IS NOT NULL BEGIN
+    DELETE FROM held WHERE user IN (SELECT value FROM json_each(CAST(NEW.freed AS TEXT)));
+
+    INSERT INTO held (user, at, reason, position)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(CAST(NEW.held AS TEXT)) WHERE true
+    ON CONFLICT (user) DO NOTHING;
+
+    DELETE FROM quarantine WHERE (user, message_id) IN
+        (SELECT value ->> 0, value ->> 1 FROM json_each(CAST(NEW.dismissed AS TEXT)));
+
+    INSERT INTO quarantine (user, message_id, at, reason, event)
+    WITH r (v) AS MATERIALIZED (SELECT value FROM json_each(CAST(NEW.quarantined AS TEXT)))
+    SELECT v ->> 0, v ->> 1, v ->> 2, v ->> 3, substr(NEW.raw, v ->> 4, v ->> 5) FROM r WHERE true
+    ON CONFLICT (user, message_id) DO NOTHING;
 END;
 
 -- Row by row, so that several marks of one send are taken in their order. The schema's trigger keeps the arrows.

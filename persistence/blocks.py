@@ -16,6 +16,8 @@ from persistence.interface import Entry, StorageDamaged
 
 COLUMNS: Final = "first_seq, count, first_at, last_at, operators, crc, entries"
 
+ENTRIES: Final = COLUMNS.split(", ").index("entries")
+
 T = TypeVar("T")
 
 
@@ -24,6 +26,7 @@ Block = tuple[int, int, int, int, int, int, bytes]
 without looking through the rest."""
 
 encode: Final[Callable[[object], bytes]] = msgspec.msgpack.Encoder().encode
+decode_entry: Final = msgspec.msgpack.Decoder(Entry).decode
 _decode = msgspec.msgpack.Decoder(list[Entry]).decode
 
 

@@ -10,7 +10,7 @@ Rules every keeper keeps:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Final, Literal, Protocol
 
 import msgspec
@@ -41,6 +41,24 @@ class StorageFailed(StoreError):
     """An I/O error. The commit is neither stored nor not stored: stop, and let recovery read the disk."""
 
 
+class StorageLost(StorageFailed):
+    """What was written is not there any more, or is another's: no fault of the disk, and no start by itself mends it."""
+
+
+class StorageBusy(StoreError):
+    """Another program holds the database's lock. Nothing was stored; `what` names the program."""
+
+
+class RowsRefused(StoreError):
+    """Rows that the store can never hold: the mistake is in them, not in the disk, and nothing of the commit is stored.
+
+    `users`: whose rows they are -> why, in one line."""
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        super().__init__("commit: " + "; ".join(f"{user!r}: {why}" for user, why in users.items()))
+        self.users = users
+
+
 class StoreRefused(StoreError):
     """The file is not ours, is of a newer version, or another engine holds it. Nothing was changed."""
 
@@ -50,6 +68,9 @@ class StorageDamaged(StoreError):
 
 
 INT_MAX: Final = 2**63 - 1
+
+STATE_BYTES_MAX: Final = 64_000_000
+"""Of one snapshot; past it RowsRefused. SQLite holds a thousand million bytes in one statement, and a commit writes several."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -71,6 +92,25 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     position: int
     due: int | None
     state: bytes
+
+
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A user whose actor takes no turns until an operator says so. It is its snapshot and the journal after `position`."""
+
+    user: str
+    at: int
+    reason: str
+    """One line."""
+    position: int
+
+
+class Quarantined(msgspec.Struct, frozen=True, gc=False):
+    """An event that is stored and in no journal: its actor failed on it, or is held. Once for a user and message id."""
+
+    user: str
+    at: int
+    event: Event
+    reason: str
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -122,6 +162,12 @@ class Commit(msgspec.Struct, kw_only=True):
     links: list[Link] = []
     programs: list[tuple[str, bytes, int]] = []
     """(hash, source as JSON bytes, at): what a program was compiled from."""
+    held: list[Held] = []
+    freed: list[str] = []
+    """Users who are held no more. Before `held`."""
+    quarantined: list[Quarantined] = []
+    dismissed: list[tuple[str, str]] = []
+    """(user, message id) of what leaves the quarantine. Before `quarantined`."""
 
 
 class Outboxed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -144,6 +190,18 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Its stamp, 0 if none."""
     replay_from: int
     """Entries after this one have to be taken again."""
+    begins: int = 1
+    """First entry that is still there."""
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the journal there is."""
+
+    begins_at: int = 0
+    """Stamp of its first entry, 0 if there is none."""
+    entries: int = 0
+    bytes: int = 0
+    """Of the entries as they are stored."""
 
 
 class Store(Protocol):
@@ -151,7 +209,17 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
     async def commit(self, commit: Commit) -> None:
-        """Raises StorageFull (nothing stored) or StorageFailed (unknown: stop)."""
+        """Raises StorageFull or RowsRefused (nothing stored), or StorageFailed (unknown: stop)."""
+
+    async def check(self) -> None:
+        """Raises StorageFailed if what was committed is no longer where it was."""
+
+    async def journal(self) -> Journal:
+        """Counted once for as long as the store is open, and kept up to date then."""
+
+    async def cut(self, seq: int, at: int) -> int:
+        """Remove the oldest entries, those up to `seq` and stamped before `at`, some milliseconds' worth of them, and never
+        the newest. What operators changed stays in `history("")`. Returns the bytes removed, 0 if nothing was to be."""
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         """The snapshots of those of `users` that have one."""
@@ -166,7 +234,8 @@ class Store(Protocol):
         """(user, due) of every actor with a timer, in batches. No state is read."""
 
     def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
-        """The journal after (not including) `after`, up to and including `until`, in order, in batches.
+        """The journal after (not including) `after`, up to and including `until`, in order, in batches; from where it begins,
+        if that is later.
 
         Raises StorageDamaged where it is; what was yielded before is sound."""
 
@@ -194,6 +263,12 @@ class Store(Protocol):
     async def link(self, send: str, index: int) -> str | None: ...
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
+
+    async def held(self) -> list[Held]:
+        """Those held longest first."""
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        """In the order in which they came; of everybody, if no user is given. The engine bounds how much it is."""
 
     async def unsettled(self) -> dict[SendState, int]:
         """How many sends are in each state of UNSETTLED. Cheap however many have been settled."""

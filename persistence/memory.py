@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Final, TypeVar, get_args
 
 import msgspec
@@ -17,14 +18,19 @@ from persistence.interface import (
     Commit,
     Entry,
     Head,
+    Held,
+    Journal,
     Mark,
     Outboxed,
+    Quarantined,
+    RowsRefused,
     SendState,
     Snapshot,
     StoreError,
     Suppression,
 )
 from persistence.packing import REPLY_CHARACTERS_MAX
+from persistence.refusing import refused_snapshots
 
 ARROWS: Final[Mapping[SendState, frozenset[SendState]]] = {
     "pending": frozenset({"claimed", "failed"}),
@@ -48,6 +54,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self._open = False
         self._journal: list[Entry] = []
+        self._cut_off = 0
+        """Entries that are not in `_journal` any more."""
+        self._changes: list[Entry] = []
         self._replay_from = 0
         self._actors: dict[str, Snapshot] = {}
         self._ledger: dict[tuple[str, int, int], Decision] = {}
@@ -56,12 +65,19 @@ class MemoryStore:
         self._suppressions: dict[tuple[str, str], Suppression] = {}
         self._links: dict[tuple[str, int], str] = {}
         self._programs: dict[str, bytes] = {}
+        self._held: dict[str, Held] = {}
+        self._quarantine: dict[tuple[str, str], Quarantined] = {}
 
     async def open(self) -> Head:
         assert not self._open, "the store is open already"
         self._open = True
         last = self._journal[-1] if self._journal else None
-        return Head(seq=last.seq if last else 0, at=last.at if last else 0, replay_from=self._replay_from)
+        return Head(
+            seq=last.seq if last else 0,
+            at=last.at if last else 0,
+            replay_from=self._replay_from,
+            begins=self._cut_off + 1,
+        )
 
     async def close(self) -> None:
         self._open = False
@@ -77,8 +93,10 @@ class MemoryStore:
     async def commit(self, commit: Commit) -> None:
         self._check()
         # First what may refuse, so that a refused commit leaves nothing behind.
-        for seq, entry in enumerate(commit.entries, len(self._journal) + 1):
+        for seq, entry in enumerate(commit.entries, self._cut_off + len(self._journal) + 1):
             assert entry.seq == seq, f"entry {entry.seq} where {seq} is next in the journal"
+        if refused := refused_snapshots(commit):
+            raise RowsRefused(refused)
         self._journal += commit.entries
         for decision in commit.decisions:
             self._ledger.setdefault((decision.user, decision.turn, decision.index), decision)
@@ -97,6 +115,14 @@ class MemoryStore:
         self._links.update(((link.send, link.index), link.url) for link in commit.links)
         for name, source, _at in commit.programs:
             self._programs.setdefault(name, source)
+        for user in commit.freed:
+            self._held.pop(user, None)
+        for held in commit.held:
+            self._held.setdefault(held.user, held)
+        for key in commit.dismissed:
+            self._quarantine.pop(key, None)
+        for each in commit.quarantined:
+            self._quarantine.setdefault((each.user, each.event.message_id), each)
         # A real commit lets others run before it returns; one that did not would hide what happens meanwhile.
         await asyncio.sleep(0)
 
@@ -113,6 +139,23 @@ class MemoryStore:
             due=(mark.at if mark.due is None else mark.due) if mark.state == "retry" else held.due,
             reply=held.reply if mark.state in ("claimed", "at_dot") else mark.reply[:REPLY_CHARACTERS_MAX],
         )
+
+    async def check(self) -> None:
+        self._check()
+
+    async def journal(self) -> Journal:
+        self._check()
+        size = sum(map(_size, self._journal))
+        first = self._journal[0].at if self._journal else 0
+        return Journal(begins_at=first, entries=len(self._journal), bytes=size)
+
+    async def cut(self, seq: int, at: int) -> int:
+        self._check()
+        old = list(takewhile(lambda entry: entry.seq <= seq and entry.at < at, self._journal[:-1]))[:BATCH_ROWS]
+        self._changes += [entry for entry in old if not entry.event.user]
+        self._cut_off += len(old)
+        del self._journal[: len(old)]
+        return sum(map(_size, old))
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         self._check()
@@ -135,12 +178,14 @@ class MemoryStore:
 
     async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
         self._check()
-        for batch in _batches(self._journal[after:until]):
+        until = self._cut_off + len(self._journal) if until is None else until
+        for batch in _batches(self._journal[max(0, after - self._cut_off) : max(0, until - self._cut_off)]):
             yield batch
 
     async def history(self, user: str) -> AsyncIterator[list[Entry]]:
         self._check()
-        for batch in _batches([entry for entry in self._journal if entry.event.user == user]):
+        before = [] if user else self._changes
+        for batch in _batches([*before, *(entry for entry in self._journal if entry.event.user == user)]):
             yield batch
 
     async def ledger(
@@ -189,6 +234,14 @@ class MemoryStore:
         self._check()
         return {name: self._programs[name] for name in hashes if name in self._programs}
 
+    async def held(self) -> list[Held]:
+        self._check()
+        return sorted(self._held.values(), key=lambda held: (held.at, held.user))
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        self._check()
+        return [each for each in self._quarantine.values() if user is None or each.user == user]
+
     async def unsettled(self) -> dict[SendState, int]:
         self._check()
         states = [each.state for each in self._outbox.values()]
@@ -205,6 +258,9 @@ class MemoryStore:
             "names": len(self._names),
             "suppressions": len(self._suppressions),
             "links": len(self._links),
+            "held": len(self._held),
+            "quarantine": len(self._quarantine),
+            "changes": len(self._changes),
         }
         states = [each.state for each in self._outbox.values()]
         return tables | {f"outbox.{state}": states.count(state) for state in get_args(SendState)}
@@ -213,3 +269,7 @@ class MemoryStore:
 def _batches(rows: Sequence[T]) -> Iterable[list[T]]:
     for start in range(0, len(rows), BATCH_ROWS):
         yield list(rows[start : start + BATCH_ROWS])
+
+
+def _size(entry: Entry) -> int:
+    return len(msgspec.msgpack.encode(entry))

@@ -36,6 +36,9 @@ _PRAGMAS = """
     PRAGMA secure_delete = FAST;
 """
 
+# Once it is open: whoever waits for a lock asks again (`Health.patiently`), and says so in between.
+_PATIENCE = "PRAGMA busy_timeout = 250;"
+
 # Only before the first table, and outside of a transaction.
 _NEW_FILE = """
     PRAGMA page_size = 4096;
@@ -100,6 +103,7 @@ async def connect_writer(path: Path, steps: Mapping[int, str], *, index_users: b
         if await _value(connection, "PRAGMA journal_mode") != "wal":
             raise StoreRefused(f"{path} lies on a file system without shared memory, which SQLite's WAL needs")
         await index_journal(connection, wanted=index_users)
+        await connection.executescript(_PATIENCE)
     except BaseException:
         await connection.close()
         raise
@@ -110,7 +114,7 @@ async def connect_reader(path: Path) -> aiosqlite.Connection:
     """A connection that can change nothing: neither a row nor, by a checkpoint, the file."""
     connection = await _connect(path)
     try:
-        await connection.executescript(_PRAGMAS + "PRAGMA query_only = ON;")
+        await connection.executescript(_PRAGMAS + _PATIENCE + "PRAGMA query_only = ON;")
     except BaseException:
         await connection.close()
         raise

@@ -15,7 +15,7 @@ import msgspec
 
 from actors.turn import Decision, Send
 from persistence import blocks, rows
-from persistence.interface import Commit, Mark, Snapshot
+from persistence.interface import Commit, Mark, Quarantined, Snapshot
 
 _HERE: Final = Path(__file__).parent
 
@@ -27,7 +27,7 @@ SETUP_USERS: Final = (_HERE / "batch_users.sql").read_text()
 
 _COLUMNS: Final = (
     f"{blocks.COLUMNS}, users, raw, rest, ledger, outbox, names, actors, gone, replayed_from, marks, suppressions, links, "
-    "programs"
+    "programs, apart, freed, held, dismissed, quarantined"
 )
 
 INSERT: Final = f"INSERT INTO batch ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"  # noqa: S608 -- constants
@@ -61,8 +61,9 @@ def pack(commit: Commit, *, index_users: bool) -> Parameters:
     block = blocks.seal(entries) if entries else _NO_BLOCK
     users = as_json(blocks.users_of(entries)) if index_users and entries else None
     rest = _rest(commit, raw)
+    apart = _apart(commit, raw)
     # To SQLite a part of no bytes at all is NULL, where a part of some is empty.
-    return (*block, users, b"".join(raw.parts) or b"\0", *rest)
+    return (*block, users, b"".join(raw.parts) or b"\0", *rest, *apart)
 
 
 class _Raw:
@@ -111,6 +112,21 @@ def _rest(commit: Commit, raw: _Raw) -> Parameters:
     )
 
 
+_NOTHING_APART: Final[Parameters] = (None,) * 5
+
+
+def _apart(commit: Commit, raw: _Raw) -> Parameters:
+    if not (commit.held or commit.freed or commit.quarantined or commit.dismissed):
+        return _NOTHING_APART
+    return (
+        1,
+        _some(commit.freed),
+        _some([(each.user, each.at, each.reason, each.position) for each in commit.held]),
+        _some(commit.dismissed),
+        _some([_quarantined(raw, each) for each in commit.quarantined]),
+    )
+
+
 def _some(values: Sequence[object]) -> bytes | None:
     return as_json(values) if values else None
 
@@ -126,6 +142,11 @@ def _send(raw: _Raw, row: Send) -> Row:
 
 def _snapshot(raw: _Raw, row: Snapshot) -> Row:
     return (row.user, row.position, row.due, *raw.add(row.state))
+
+
+def _quarantined(raw: _Raw, row: Quarantined) -> Row:
+    whole = blocks.checked("an event in quarantine", row.event, rows.decode_event)
+    return (row.user, row.event.message_id, row.at, row.reason, *raw.add(whole))
 
 
 def _mark(row: Mark) -> Row:

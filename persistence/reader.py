@@ -12,7 +12,7 @@ import aiosqlite
 
 from actors.turn import Decision
 from persistence.faults import Health
-from persistence.interface import Entry, Head, Outboxed, Snapshot, StoreRefused
+from persistence.interface import Entry, Head, Held, Outboxed, Quarantined, Snapshot, StoreRefused
 from persistence.opening import migrations, prepare_file
 from persistence.reading import Reader
 
@@ -63,6 +63,12 @@ class ReadingStore:
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
         return await self._reader.programs(hashes)
 
+    async def held(self) -> list[Held]:
+        return await self._reader.held()
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        return await self._reader.quarantined(user)
+
     async def users_like(self, name: str) -> list[str]:
         """Users with a snapshot or a decision whose names begin with the same character, at most a thousand of each: to
         suggest one that was probably meant."""
@@ -81,7 +87,7 @@ async def reading(path: Path) -> AsyncIterator[ReadingStore]:
     Raises StoreRefused if it is not there, not ours, or of another version; StorageFailed if it cannot be read.
     """
     address, version = _checked(path)
-    health = Health()
+    health = Health(path)
     with health.watch(f"open {path}"):
         connection = await aiosqlite.connect(address, uri=True, isolation_level=None)
     try:

@@ -14,7 +14,18 @@ import msgspec
 from actors.turn import Decision
 from persistence import blocks, rows
 from persistence.faults import Health
-from persistence.interface import UNSETTLED, Entry, Head, Outboxed, SendState, Snapshot, Suppression
+from persistence.interface import (
+    UNSETTLED,
+    Entry,
+    Head,
+    Held,
+    Journal,
+    Outboxed,
+    Quarantined,
+    SendState,
+    Snapshot,
+    Suppression,
+)
 from persistence.packing import as_json
 
 BATCH_ROWS: Final = 2_000
@@ -38,7 +49,18 @@ _OPERATORS: Final = (
 
 _LAST: Final = "SELECT first_seq + count - 1, last_at FROM journal ORDER BY first_seq DESC LIMIT 1"
 
-_COUNTED: Final = ("actors", "ledger", "outbox", "programs", "names", "suppressions", "links")
+_COUNTED: Final = (
+    "actors",
+    "ledger",
+    "outbox",
+    "programs",
+    "names",
+    "suppressions",
+    "links",
+    "held",
+    "quarantine",
+    "changes",
+)
 
 
 class Reader:
@@ -51,15 +73,35 @@ class Reader:
 
     async def _all(self, what: str, sql: str, *parameters: object) -> list[Any]:
         self._health.check()
-        with self._health.watch(what):
-            found = await self._connection.execute_fetchall(sql, parameters)
+        found = await self._health.patiently(what, lambda: self._connection.execute_fetchall(sql, parameters))
         return found if isinstance(found, list) else list(found)
 
     async def head(self) -> Head:
-        [(replay_from,)] = await self._all("read the head", "SELECT replay_from FROM meta")
+        sql = "SELECT replay_from, (SELECT min(first_seq) FROM journal) FROM meta"
+        [(replay_from, begins)] = await self._all("read the head", sql)
         last = await self._all("read the head", _LAST)
         seq, at = last[0] if last else (0, 0)
-        return Head(seq=seq, at=at, replay_from=replay_from)
+        return Head(seq=seq, at=at, replay_from=replay_from, begins=begins or 1)
+
+    async def journal_bytes(self, until: int) -> int:
+        """Of the blocks that begin at `until` or before. No entry is read."""
+        after = total = 0
+        sql = (
+            "SELECT max(first_seq), sum(length) FROM (SELECT first_seq, length(entries) AS length FROM journal "
+            "WHERE first_seq > ? AND first_seq <= ? ORDER BY first_seq LIMIT ?)"
+        )
+        while (found := (await self._all("measure the journal", sql, after, until, BATCH_ROWS))[0])[0] is not None:
+            after, length = found
+            total += length
+        return total
+
+    async def journal(self, size: int) -> Journal:
+        """Of so many bytes."""
+        head = await self.head()
+        sql = "SELECT first_at FROM journal ORDER BY first_seq LIMIT 1"
+        first = await self._all("read the journal", sql)
+        entries = head.seq + 1 - head.begins if first else 0
+        return Journal(begins_at=first[0][0] if first else 0, entries=entries, bytes=size)
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         found = await self._all(
@@ -111,6 +153,9 @@ class Reader:
             yield batch
 
     async def history(self, user: str) -> AsyncIterator[list[Entry]]:
+        if not user:
+            async for changes in self._changes():
+                yield changes
         last = (await self.head()).seq
         at = await self._first()
         where, parameter, span = self._whose(user)
@@ -121,6 +166,14 @@ class Reader:
             if entries:
                 yield entries
             at = found[-1][0] + found[-1][1] if len(found) == HITS else until
+
+    async def _changes(self) -> AsyncIterator[list[Entry]]:
+        """What operators changed in the part of the journal that was cut off."""
+        after = 0
+        sql = "SELECT seq, entry FROM changes WHERE seq > ? ORDER BY seq LIMIT ?"
+        while found := await self._all("read the changes", sql, after, HITS):
+            yield [rows.change(row) for row in found]
+            after = found[-1][0]
 
     def _whose(self, user: str) -> tuple[str, object, int]:
         """How blocks with something of a user are found: condition, its parameter, entries to look through at once."""
@@ -219,6 +272,16 @@ class Reader:
             as_json(hashes),
         )
         return dict(found)
+
+    async def held(self) -> list[Held]:
+        sql = f"SELECT {rows.HELD} FROM held ORDER BY at, user"
+        return [rows.held(row) for row in await self._all("read who is held", sql)]
+
+    async def quarantined(self, user: str | None) -> list[Quarantined]:
+        where = "" if user is None else "WHERE user = ?"
+        sql = f"SELECT {rows.QUARANTINED} FROM quarantine {where} ORDER BY row"
+        given = () if user is None else (user,)
+        return [rows.quarantined(row) for row in await self._all("read the quarantine", sql, *given)]
 
     async def unsettled(self) -> dict[SendState, int]:
         one = "SELECT ?, (SELECT count(*) FROM outbox WHERE state = ?)"

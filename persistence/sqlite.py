@@ -11,14 +11,18 @@
 | `names` | anonymous name -> user | `name` |
 | `suppressions` | an address that gets nothing more, and why | (`address` without regard to case, `topic`) |
 | `links` | target of a tracked link | (`send`, `idx`) |
+| `changes` | what an operator changed in the part of the journal that was cut off, in MessagePack | `seq` |
+| `held` | a user whose actor takes no turns, why, and after which journal position its turns have to be taken again | `user` |
+| `quarantine` | an event that is in no journal, in MessagePack, and why | (`user`, `message_id`) |
 | `meta` | one row: from where the journal has to be taken again | |
 
 All writes and checkpoints go through one connection (`writing.py`), all reads through another that cannot write
-(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock`.
+(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock` and `.head`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -27,13 +31,19 @@ import aiosqlite
 
 from actors.turn import Decision
 from persistence.faults import Health
+from persistence.files import OpenFiles
+from persistence.head import HeadMark
 from persistence.interface import (
     Commit,
     Entry,
     Head,
+    Held,
+    Journal,
     Outboxed,
+    Quarantined,
     SendState,
     Snapshot,
+    StorageBusy,
     StorageFull,
     StoreRefused,
     Suppression,
@@ -53,16 +63,23 @@ class SqliteStore:
     journal entries takes about twice as long, for the events of a thousand users lie in a thousand places of an index.
     Opening makes it from the journal if it is not there.
 
+    `accept_loss`: a journal that ends before its head mark is opened nevertheless.
+
     The journal says if it is not what was written: StorageDamaged from whatever reads it. After StorageFailed every method raises it again; only `close` still works. `close` has to be called in any case: the
     threads of the connections keep the process alive.
     """
 
-    def __init__(self, path: Path, *, index_users: bool = False) -> None:
+    def __init__(self, path: Path, *, index_users: bool = False, accept_loss: bool = False) -> None:
         self._path = path
         self._index_users = index_users
+        self._accept_loss = accept_loss
         self._lock = EngineLock(path)
+        self._mark = HeadMark(path)
         self._connections: list[aiosqlite.Connection] = []
-        self._health = Health()
+        self._health = Health(path)
+        self._opened_at = 0
+        self._bytes_before: int | None = None
+        """Of the journal when it was opened; None: not counted yet."""
         self._writer: Writer | None = None
         self._reader: Reader | None = None
 
@@ -75,6 +92,8 @@ class SqliteStore:
             await self._release()
             if isinstance(error, OSError):
                 raise StoreRefused(f"cannot open {self._path}: {error.strerror}") from error
+            if isinstance(error, StorageBusy):
+                raise StoreRefused(f"{error}. End what it does there, and start again") from error
             raise
 
     async def _open(self) -> Head:
@@ -82,7 +101,8 @@ class SqliteStore:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.take()
         prepare_file(self._path, max(steps))
-        self._health = Health()
+        self._lock.take_file()
+        self._health = Health(self._path)
         with self._health.watch(f"open {self._path}"):
             writing = await connect_writer(self._path, steps, index_users=self._index_users)
             self._connections.append(writing)
@@ -91,7 +111,12 @@ class SqliteStore:
         self._health.is_open = True
         self._reader = Reader(reading, self._health, users_indexed=self._index_users)
         head = await self._reader.head()
-        self._writer = Writer(writing, self._path, self._health, head.seq, index_users=self._index_users)
+        self._mark.open(head.seq, accept_loss=self._accept_loss)
+        self._opened_at, self._bytes_before = head.seq, None
+        files = OpenFiles(self._path)
+        self._writer = Writer(
+            writing, self._path, self._health, files, self._mark, head.seq, index_users=self._index_users
+        )
         await self._writer.set_up()
         return head
 
@@ -115,6 +140,7 @@ class SqliteStore:
                 await self._connections.pop().close()
             except sqlite3.Error:
                 continue  # the failure was told when it happened
+        self._mark.close()
         self._lock.release()
 
     @property
@@ -127,6 +153,22 @@ class SqliteStore:
         self._health.check()
         assert self._writer is not None
         await self._writer.commit(commit)
+
+    async def check(self) -> None:
+        self._health.check()
+        assert self._writer is not None
+        await asyncio.to_thread(self._writer.check_files)
+
+    async def journal(self) -> Journal:
+        assert self._writer is not None
+        if self._bytes_before is None:
+            self._bytes_before = await self._read.journal_bytes(self._opened_at)
+        return await self._read.journal(self._bytes_before + self._writer.journal_bytes)
+
+    async def cut(self, seq: int, at: int) -> int:
+        await self.journal()  # what is to be cut off has to be counted before
+        assert self._writer is not None
+        return await self._writer.cut(seq, at)
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         return await self._read.load(users)
@@ -171,6 +213,12 @@ class SqliteStore:
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
         return await self._read.programs(hashes)
+
+    async def held(self) -> list[Held]:
+        return await self._read.held()
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        return await self._read.quarantined(user)
 
     async def unsettled(self) -> dict[SendState, int]:
         return await self._read.unsettled()

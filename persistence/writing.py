@@ -6,14 +6,20 @@ SQLite before 3.51.3, which distributions ship, can corrupt a file that two conn
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import aiosqlite
+import msgspec
 
+from persistence import blocks, cutting
 from persistence.faults import Health
-from persistence.interface import Commit, StoreError
-from persistence.packing import INSERT, SETUP, SETUP_USERS, pack
+from persistence.files import OpenFiles
+from persistence.head import HeadMark
+from persistence.interface import Commit, RowsRefused, StorageBusy, StorageLost, StoreError
+from persistence.packing import INSERT, SETUP, SETUP_USERS, Parameters, pack
+from persistence.refusing import culprits, refused_snapshots
 
 CHECKPOINT_PAGES: Final = 4_000
 """Length of the WAL at which it is copied into the database, between two commits."""
@@ -29,13 +35,25 @@ class Writer:
     """Commits, one after the other in the order of the calls, each of them one hop to the connection's thread."""
 
     def __init__(
-        self, connection: aiosqlite.Connection, path: Path, health: Health, seq: int, *, index_users: bool
+        self,
+        connection: aiosqlite.Connection,
+        path: Path,
+        health: Health,
+        files: OpenFiles,
+        mark: HeadMark,
+        seq: int,
+        *,
+        index_users: bool,
     ) -> None:
         self._connection = connection
         self._wal = path.with_name(path.name + "-wal")
         self._health = health
+        self._files = files
+        self._mark = mark
         self._seq = seq
         self._index_users = index_users
+        self.journal_bytes = 0
+        """Written to the journal since it was opened, without what was cut off."""
         self._turn = asyncio.Lock()
         self._checkpoint: asyncio.Task[None] | None = None
         # Rows, and pages that their bytes fill: what was written since the last checkpoint, and how much of it may be.
@@ -43,7 +61,9 @@ class Writer:
         self._work_max = CHECKPOINT_PAGES
 
     async def set_up(self) -> None:
-        await self._connection.executescript(SETUP + SETUP_USERS if self._index_users else SETUP)
+        await self._connection.executescript(SETUP + cutting.SETUP)
+        if self._index_users:
+            await self._connection.executescript(SETUP_USERS + cutting.SETUP_USERS)
 
     async def commit(self, commit: Commit) -> None:
         """As the contract says. A caller that is cancelled does not stop it: the next commit comes after its end."""
@@ -59,17 +79,69 @@ class Writer:
             self._health.check()
             entries = commit.entries
             assert_follows(self._seq, commit)
-            parameters = pack(commit, index_users=self._index_users)
-            with self._health.watch("commit"):
-                await self._connection.execute_fetchall(INSERT, parameters)
+            parameters = await self._write(commit)
+            self.check_files()
             if entries:
                 self._seq = entries[-1].seq
+                self._mark.write(self._seq)
+                block = parameters[blocks.ENTRIES]
+                assert isinstance(block, bytes)
+                self.journal_bytes += len(block)
             pages = sum(len(each) for each in parameters if isinstance(each, bytes)) // _PAGE_BYTES
             rows = len(commit.decisions) + len(commit.snapshots) + (len(entries) if self._index_users else 0)
             self._work += 1 + rows + pages
             if self._work >= self._work_max:
                 # Not awaited: it takes its place on the connection's thread, so the next commit waits and not this ack.
                 self._checkpoint = asyncio.ensure_future(self._run_checkpoint())
+
+    async def _write(self, commit: Commit) -> Parameters:
+        if refused := refused_snapshots(commit):
+            raise RowsRefused(refused)
+        try:
+            parameters = pack(commit, index_users=self._index_users)
+            await self._insert(parameters)
+        except (AssertionError, UnicodeEncodeError) as error:
+            if found := await culprits(commit, self._refusal):
+                raise RowsRefused(found) from error
+            raise
+        return parameters
+
+    async def _insert(self, parameters: Parameters) -> None:
+        await self._health.patiently("commit", lambda: self._connection.execute_fetchall(INSERT, parameters))
+
+    def check_files(self) -> None:
+        """Raises StorageLost, now and ever after, if the database's files are not those that were opened."""
+        try:
+            self._files.check()
+        except StorageLost as lost:
+            raise self._health.fail(lost) from None
+
+    async def _refusal(self, part: Commit) -> str:
+        """Why this part of a commit would be refused by itself, "" if it would not. Nothing of it stays."""
+        try:
+            for entry in part.entries:
+                blocks.seal([entry])
+            parameters = pack(msgspec.structs.replace(part, entries=[]), index_users=False)
+            if self._checkpoint is not None:
+                await asyncio.wait([self._checkpoint])  # SQLite does not checkpoint in the middle of a transaction
+            await self._connection.execute_fetchall("SAVEPOINT trial")
+            try:
+                await self._insert(parameters)
+            finally:
+                await self._connection.execute_fetchall("ROLLBACK TO trial")
+                await self._connection.execute_fetchall("RELEASE trial")
+        except (AssertionError, UnicodeEncodeError) as error:
+            return str(error)
+        return ""
+
+    async def cut(self, seq: int, at: int) -> int:
+        """As the contract says, between two commits."""
+        async with self._turn:
+            self._health.check()
+            removed = await cutting.cut(self._connection, self._health, seq, at, index_users=self._index_users)
+            self.journal_bytes -= removed
+            self._work += removed // _PAGE_BYTES
+            return removed
 
     async def _run_checkpoint(self) -> None:
         work, self._work = self._work, 0
@@ -96,7 +168,7 @@ class Writer:
             if self._checkpoint is not None:
                 await asyncio.wait([self._checkpoint])
             if not self._health.failed:
-                with self._health.watch("checkpoint"):
+                with suppress(StorageBusy), self._health.watch("checkpoint"):  # the next start finds it in the WAL
                     await self._pragma_checkpoint("TRUNCATE")
 
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
 import click
 import msgspec
 
-from cuebird.config import ConfigError, load
+from cuebird.alone import engine_alone
 from cuebird.migration import Moving, migrate, plan
-from cuebird.proposal import compile_source, operator, source_of
+from cuebird.proposal import compile_source, operator
 from cuebird.recorded import database, holder, running
 from cuebird.requests import Answer, NoAnswer, Request, Requests, new_id
 from engine import programs
-from engine.clock import SystemClock
-from engine.engine import Engine
 from engine.language.problems import SiteErrors, did_you_mean, nearest
 from persistence.interface import StoreError
 from persistence.reader import ReadingStore, reading
-from persistence.sqlite import SqliteStore
 
 USERS_MAX = 20
 
@@ -110,30 +106,6 @@ def _do(site: Path, path: Path, campaign: str) -> Answer:
 
 
 async def _alone(site: Path, path: Path, request: Request) -> Answer:
-    """No engine runs: one is started for this, with the site that counts and no ways in or out."""
-    try:
-        settings = load(site, os.environ).settings
-    except ConfigError as error:
-        raise click.ClickException("\n".join(error.problems)) from None
-    now = await running(path)
-    assert now.site is not None, "the campaign was found in it"
-    source = source_of(now.site)
-    store = SqliteStore(path, index_users=settings.store.index_users)
-    engine = Engine(
-        store,
-        compile_source(source),
-        clock=SystemClock(),
-        limits=settings.engine,
-        source=source,
-        compile_program=compile_source,
-    )
-    try:
-        await engine.open()
-        work = asyncio.create_task(engine.run())
+    async with engine_alone(site, path) as (engine, store):
         moved, left = await migrate(engine, store, request.campaign, request.who, request.id)
-        await engine.drain()
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-    finally:
-        await store.close()
     return Answer(id=request.id, taken=True, moved=moved, problems=tuple(left))

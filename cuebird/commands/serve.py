@@ -17,7 +17,7 @@ from cuebird.config import ConfigError, Settings, load, require_servable
 from cuebird.dashboard import dashboard_routes
 from delivery.templates import TemplatesInvalid
 from engine.language.problems import SiteErrors
-from persistence.interface import StorageFailed, StoreError
+from persistence.interface import StorageFailed, StorageLost, StoreError
 
 EXIT_STORAGE = 74
 """EX_IOERR of sysexits.h: the disk failed; start again, recovery reads it."""
@@ -28,7 +28,10 @@ EXIT_STORAGE = 74
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option("--dev", is_flag=True, default=None, help="Believe everybody; on a loopback address only.")
-def command(site: Path, host: str | None, port: int | None, dev: bool | None) -> None:
+@click.option(
+    "--accept-loss", is_flag=True, help="Go on with a database that has lost the end of its journal: a restored backup."
+)
+def command(site: Path, host: str | None, port: int | None, dev: bool | None, accept_loss: bool) -> None:
     """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files are taken as they are made, if
     they are sound and say why."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -36,9 +39,12 @@ def command(site: Path, host: str | None, port: int | None, dev: bool | None) ->
     try:
         loaded = load(site, os.environ, {"server.host": host, "server.port": port, "server.dev": dev})
         require_servable(loaded.settings)
-        uvloop.run(_serve(loaded.settings, site))
+        uvloop.run(_serve(loaded.settings, site, accept_loss))
     except (ConfigError, SiteErrors, TemplatesInvalid) as error:
         raise SystemExit(_refused(error)) from None
+    except StorageLost as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(EXIT_STORAGE) from None
     except StorageFailed as error:
         click.echo(f"the disk failed ({error}): start again, nothing acknowledged is lost", err=True)
         raise SystemExit(EXIT_STORAGE) from None
@@ -60,10 +66,10 @@ def _refused(error: ConfigError | SiteErrors | TemplatesInvalid) -> int:
     return 1
 
 
-async def _serve(settings: Settings, site: Path) -> None:
+async def _serve(settings: Settings, site: Path, accept_loss: bool) -> None:
     more = dashboard_routes(dev=settings.server.dev)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means something, and after: it must not end the server
-    async with open_app(settings, site, more_routes=more) as app:
+    async with open_app(settings, site, more_routes=more, accept_loss=accept_loss) as app:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload.soon)
         click.echo(f"cuebird serves {site} at {app.url}", err=True)
         if settings.server.dev:

@@ -72,8 +72,8 @@ def explained(recalled: Recalled, now: int, campaign: str | None = None) -> Expl
 def _notes(recalled: Recalled, moment: Moment) -> list[str]:
     notes = []
     if not recalled.complete:
-        began = "" if not recalled.entries else f" before {words.moment(recalled.entries[0].at, 0)}"
-        notes.append(f"The journal no longer reaches back to its beginning: what happened{began} is known only in sum.")
+        began = f" at {words.moment(recalled.begins_at, 0)}" if recalled.begins_at else " later"
+        notes.append(f"The journal begins{began}: what happened before is known only in sum.")
     if not moment.actor.tracked:
         notes.append("The user does not want to be tracked: what the user does is counted and forgotten.")
     return notes

@@ -68,6 +68,8 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     """Where the fold begins, if the journal does not reach back to the beginning."""
     complete: bool = True
     """Whether the journal reaches back to the beginning."""
+    begins_at: int = 0
+    """Stamp of its first entry, 0 if there is none."""
 
     @property
     def latest(self) -> int:
@@ -114,7 +116,8 @@ async def recall(store: Source, user: str, current: Known | None, at: int | None
     entries = sorted([*own, *[one for name in joined for one in await _history(store, name, at)]], key=_seq)
     rows = [row for name in (owner, *sorted(joined)) for row in await store.ledger(user=name, limit=LEDGER_MAX)]
     rows = sorted((row for row in rows if at is None or row.at <= at), key=lambda row: (row.at, row.turn, row.index))
-    complete = await _reaches_back(store)
+    first = await _first(store)
+    complete = first is not None and first.seq == 1
     start = None if complete else await _start(store, owner, at)
     if not entries and not rows and start is None:
         return None
@@ -131,6 +134,7 @@ async def recall(store: Source, user: str, current: Known | None, at: int | None
         else {},
         start=start,
         complete=complete,
+        begins_at=first.at if first is not None else 0,
     )
 
 
@@ -142,8 +146,11 @@ async def _history(store: Source, user: str, at: int | None) -> list[Entry]:
     return [entry async for batch in store.history(user) for entry in batch if at is None or entry.at <= at]
 
 
-async def _reaches_back(store: Source) -> bool:
-    return any([entry.seq == 1 async for batch in store.tail(0, 1) for entry in batch])
+async def _first(store: Source) -> Entry | None:
+    """Where the journal begins."""
+    async for batch in store.tail(0):
+        return batch[0]
+    return None
 
 
 async def _start(store: Source, user: str, at: int | None) -> Actor | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from persistence import blocks, rows
@@ -107,6 +108,27 @@ async def test_no_index_is_made_of_a_damaged_journal(path: Path) -> None:
     connection.close()
 
 
+async def test_a_row_with_a_byte_that_is_no_utf_8_is_named_by_every_reader(path: Path) -> None:
+    whole = msgspec.msgpack.encode(decision())
+    change(path, "UPDATE ledger SET decision = ?", whole.replace(b"cart", b"\xff\xfe\xfd\xfc"))
+    store = SqliteStore(path)
+    await store.open()
+    with pytest.raises(StorageDamaged, match="row 1 of the ledger is damaged"):
+        await store.ledger()
+    assert [each.seq for each in await every(store.tail(0, 3))] == [1, 2, 3]
+    await store.close()
+
+
+async def test_a_column_with_a_byte_that_is_no_utf_8_is_damage_and_no_failed_disk(path: Path) -> None:
+    change(path, "UPDATE outbox SET reply = CAST(x'fffe' AS TEXT)")
+    store = SqliteStore(path)
+    await store.open()
+    with pytest.raises(StorageDamaged, match="restore a backup"):
+        await store.in_state("pending")
+    assert len(await store.ledger()) == 1
+    await store.close()
+
+
 async def test_a_damaged_decision_or_send_is_named(path: Path) -> None:
     change(path, "UPDATE ledger SET decision = x'00'")
     change(path, "UPDATE outbox SET send = x'00'")
@@ -126,6 +148,8 @@ async def test_a_damaged_decision_or_send_is_named(path: Path) -> None:
         (blocks.unseal, (17, None, None, None, None, None, None), r"journal entries 17 to \? are damaged"),
         (rows.decision, (3, None), "row 3 of the ledger is damaged"),
         (rows.outboxed, ("s1", None, None, None, None, None, None), "send s1 of the outbox is damaged"),
+        (rows.decision, (3, b"\x9a\x01\xa3\xff\xfe\xfd"), "row 3 of the ledger is damaged"),
+        (rows.outboxed, ("s1", b"\x81\xa2id\xa2\xc3\x28", *[None] * 5), "send s1 of the outbox is damaged"),
     ],
 )
 def test_a_row_that_a_torn_page_cuts_short_is_told(

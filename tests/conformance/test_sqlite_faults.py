@@ -19,6 +19,7 @@ from persistence.interface import (
     Entry,
     Link,
     Mark,
+    RowsRefused,
     Snapshot,
     StorageFailed,
     StorageFull,
@@ -71,14 +72,14 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize("what", BAD_ROWS)
 async def test_a_row_that_must_not_be_takes_its_whole_commit_with_it(store: SqliteStore, what: str) -> None:
-    with pytest.raises(AssertionError, match="commit: "):
+    with pytest.raises((AssertionError, RowsRefused), match="commit: "):
         await store.commit(BAD_ROWS[what])
     assert set((await store.counts()).values()) == {0}
     await store.commit(Commit(entries=[entry(1)]))
 
 
 async def test_half_a_surrogate_pair_is_refused_and_the_store_goes_on(store: SqliteStore) -> None:
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(RowsRefused, match="surrogates not allowed"):
         await store.commit(Commit(entries=[entry(1, "\ud800")]))
     await store.commit(Commit(entries=[entry(1)]))
 
@@ -233,3 +234,35 @@ async def test_no_question_of_the_engine_reads_a_whole_table(store: SqliteStore)
             s for s in scans if s not in ("SCAN meta", "SCAN journal", "SCAN asked VIRTUAL TABLE INDEX 1:")
         ] == [], sql
         assert not any("SCAN journal" in step for step in plan) or "LIMIT 1" in sql, sql
+
+
+@pytest.mark.parametrize(
+    ("bad", "user"),
+    [
+        (Commit(entries=[entry(1), Entry(2, 9_999, wrong(Event(user="bob"), kind="click"))]), "bob"),
+        (Commit(entries=[entry(1)], decisions=[decision(), wrong(decision(user="bob"), campaign=None)]), "bob"),
+        (Commit(entries=[entry(1)], names=[("~a", "ann"), ("~b", "~b")]), "~b"),
+        (Commit(entries=[entry(1)], snapshots=[Snapshot("ann", 1, 5, b""), Snapshot("bob", -1, 5, b"")]), "bob"),
+    ],
+    ids=["entry", "decision", "name", "snapshot"],
+)
+async def test_a_refused_row_is_told_with_its_user_and_leaves_no_transaction_open(
+    store: SqliteStore, bad: Commit, user: str
+) -> None:
+    with pytest.raises(RowsRefused) as refused:
+        await store.commit(bad)
+    assert list(refused.value.users) == [user]
+    assert set((await store.counts()).values()) == {0}
+    await store.commit(Commit(entries=[entry(1)]))
+    assert not store._connections[0].in_transaction
+
+
+async def test_a_commit_that_is_too_much_for_sqlite_costs_the_largest_state_alone(store: SqliteStore) -> None:
+    [wide] = store._connections[:1]
+    # SQLITE_LIMIT_LENGTH: as a gigabyte, but quick
+    await wide._execute(wide._conn.setlimit, 0, 10_000)  # type: ignore[no-untyped-call]  # the way to its thread
+    snapshots = [Snapshot(f"u{n}", 1, None, b"x" * (4_000 + n)) for n in range(3)]
+    with pytest.raises(RowsRefused) as refused:
+        await store.commit(Commit(entries=[entry(1)], snapshots=snapshots))
+    assert list(refused.value.users) == ["u2"]
+    await store.commit(Commit(entries=[entry(1)], snapshots=snapshots[:2]))

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from persistence.interface import Commit, StoreRefused
+from persistence import blocks, opening
+from persistence.interface import Commit, Held, StoreRefused
 from persistence.opening import APPLICATION_ID, connect_reader, connect_writer, migrations
 from persistence.reading import BATCH_BYTES
 from persistence.sqlite import SqliteStore
 from tests.conformance.rows import entry, every
 
 pytestmark = pytest.mark.anyio
+
+VERSION = max(migrations())
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ async def assert_refused_untouched(path: Path, match: str) -> None:
     with pytest.raises(StoreRefused, match=match):
         await SqliteStore(path).open()
     assert path.read_bytes() == before
-    assert sorted(each.name for each in path.parent.iterdir()) == ["cuebird.db", "cuebird.db.lock"]
+    assert {each.name for each in path.parent.iterdir()} <= {"cuebird.db", "cuebird.db.lock", "cuebird.db.head"}
 
 
 async def test_a_second_engine_is_told_which_process_runs(path: Path) -> None:
@@ -81,14 +84,14 @@ async def test_the_lock_of_a_dead_process_holds_nobody_up(path: Path) -> None:
 async def test_a_database_of_a_newer_version_is_refused_untouched(path: Path) -> None:
     await made(path)
     change(path, "PRAGMA user_version = 99")
-    await assert_refused_untouched(path, "is of version 99, and this Cuebird knows versions up to 1")
+    await assert_refused_untouched(path, f"is of version 99, and this Cuebird knows versions up to {VERSION}")
 
 
 async def test_a_newer_version_that_stands_only_in_the_wal_is_refused_too(path: Path) -> None:
     await made(path)
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
-    assert int.from_bytes(path.read_bytes()[60:64], "big") == 1
+    assert int.from_bytes(path.read_bytes()[60:64], "big") == VERSION
     with pytest.raises(StoreRefused, match="is of version 99"):
         await SqliteStore(path).open()
     newer.close()
@@ -142,12 +145,14 @@ async def test_nobody_else_can_read_what_the_store_makes(tmp_path: Path) -> None
     modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
     await store.close()
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert modes == dict.fromkeys(["cuebird.db", "cuebird.db-wal", "cuebird.db-shm", "cuebird.db.lock"], 0o600)
+    assert modes == dict.fromkeys(
+        ["cuebird.db", "cuebird.db-wal", "cuebird.db-shm", "cuebird.db.lock", "cuebird.db.head"], 0o600
+    )
 
 
 async def test_after_a_clean_stop_the_file_is_whole_without_its_wal(path: Path) -> None:
     await made(path)
-    assert sorted(each.name for each in path.parent.iterdir()) == ["cuebird.db", "cuebird.db.lock"]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["cuebird.db", "cuebird.db.head", "cuebird.db.lock"]
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM journal").fetchone() == (1,)
     assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
@@ -182,20 +187,37 @@ async def test_the_index_on_users_can_be_switched_on_and_off(path: Path) -> None
 
 async def test_a_migration_is_taken_whole_and_keeps_the_rows(path: Path) -> None:
     await made(path)
-    steps = migrations() | {2: "CREATE TABLE two (x) STRICT;".replace("(x)", "(x INTEGER)"), 3: "DROP TABLE two;"}
+    steps = migrations() | {VERSION + 1: "CREATE TABLE two (x INTEGER) STRICT;", VERSION + 2: "DROP TABLE two;"}
     writer = await connect_writer(path, steps, index_users=False)
-    assert list(await writer.execute_fetchall("PRAGMA user_version")) == [(3,)]
+    assert list(await writer.execute_fetchall("PRAGMA user_version")) == [(VERSION + 2,)]
     assert list(await writer.execute_fetchall("SELECT first_seq FROM journal")) == [(1,)]
     await writer.close()
 
 
+async def test_a_database_of_the_first_version_is_brought_up_and_keeps_its_rows(path: Path) -> None:
+    writer = await connect_writer(path, {1: migrations()[1]}, index_users=False)
+    block = blocks.seal([entry(1), entry(2)])
+    await writer.execute_fetchall("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)", block)
+    await writer.execute_fetchall("INSERT INTO actors VALUES ('ann', 2, 9, x'00')")
+    await writer.close()
+    path.chmod(0o600)
+    store = SqliteStore(path)
+    assert (await store.open()).seq == 2
+    assert await every(store.tail(0)) == [entry(1), entry(2)]
+    assert (await store.load(["ann"]))["ann"].position == 2
+    await store.commit(Commit(entries=[entry(3)], held=[Held("ann", 1, "why", 0)]))
+    assert [held.user for held in await store.held()] == ["ann"]
+    await store.close()
+
+
 async def test_a_migration_that_fails_leaves_the_old_version(path: Path) -> None:
     await made(path)
-    steps = migrations() | {2: "CREATE TABLE two (x INTEGER) STRICT;", 3: "INSERT INTO two VALUES ('not a number');"}
+    wrong = "INSERT INTO two VALUES ('not a number');"
+    steps = migrations() | {VERSION + 1: "CREATE TABLE two (x INTEGER) STRICT;", VERSION + 2: wrong}
     with pytest.raises(sqlite3.IntegrityError):
         await connect_writer(path, steps, index_users=False)
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'two'").fetchone() == (0,)
     connection.close()
 
@@ -223,3 +245,63 @@ async def test_the_writing_connection_syncs_every_commit(path: Path) -> None:
     found = {name: next(iter(await writer.execute_fetchall(f"PRAGMA {name}")))[0] for name in pragmas}
     await writer.close()
     assert found == pragmas
+
+
+async def test_a_journal_that_ends_before_its_mark_is_refused_until_the_loss_is_accepted(path: Path) -> None:
+    await made(path)
+    path.with_name("cuebird.db.head").write_bytes(b"%020d\n" % 51)
+    with pytest.raises(
+        StoreRefused, match=r"ends at entry 1, and it was at 51: the last 50 entries are lost.*--accept-loss"
+    ):
+        await SqliteStore(path).open()
+    store = SqliteStore(path, accept_loss=True)
+    assert (await store.open()).seq == 1
+    await store.close()
+    store = SqliteStore(path)
+    assert (await store.open()).seq == 1
+    await store.close()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\x00" * 21, b"%020d\n" % 0, b"half of it", None])
+async def test_a_mark_that_a_power_cut_left_behind_says_nothing(path: Path, mark: bytes | None) -> None:
+    await made(path)
+    head = path.with_name("cuebird.db.head")
+    head.unlink()
+    if mark is not None:
+        head.write_bytes(mark)
+    store = SqliteStore(path)
+    assert (await store.open()).seq == 1
+    await store.close()
+    assert head.read_bytes() == b"%020d\n" % 1
+
+
+async def test_a_lock_while_it_opens_is_named_and_not_waited_for_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_PRAGMAS", opening._PRAGMAS.replace("busy_timeout = 5000", "busy_timeout = 1"))
+    writer = await connect_writer(path, {1: migrations()[1]}, index_users=False)
+    await writer.close()
+    path.chmod(0o600)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreRefused, match="another program holds the database"):
+        await SqliteStore(path).open()
+    other.execute("COMMIT")
+    other.close()
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+
+
+async def test_a_second_name_of_a_database_that_is_open_here_is_refused(path: Path, tmp_path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    other = tmp_path / "other.db"
+    os.link(path, other)
+    with pytest.raises(StoreRefused, match="another engine has this file open"):
+        await SqliteStore(other).open()
+    await store.commit(Commit(entries=[entry(1)]))
+    await store.close()
+    store = SqliteStore(other)
+    assert (await store.open()).seq == 1
+    await store.close()

@@ -127,7 +127,10 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_name_that_resembles_nothing_is_answered_with_what_there_is(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, "[store]\nxyzzy = 1")
-    assert problem == "cuebird.toml:2: there is no setting `store.xyzzy`; there are: store.path, store.index_users"
+    assert (
+        problem
+        == "cuebird.toml:2: there is no setting `store.xyzzy`; there are: store.path, store.index_users, store.journal_keep_days, store.journal_bytes_max, store.backtest_days"
+    )
 
 
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ async def test_an_event_that_an_actor_fails_on_is_left_out_and_the_others_go_on(
             user="ann", kind="track", name="email_clicked", message_id="bad", body=b"not json", source="engine"
         )
         receipt = await town.take(event("ann", "page_viewed", "m2"), bad, event("bob", message_id="m3"))
-        assert receipt == Receipt(accepted=2)
+        assert receipt == Receipt(accepted=2, quarantined=1)
         assert town.engine.statistics().faults == 1
         assert "'ann' failed on track 'email_clicked' (message 'bad')" in caplog.text
         assert await town.state("ann") != before
@@ -198,7 +198,7 @@ async def test_a_join_that_fails_midway_leaves_the_visitor_and_the_user_as_they_
         before = await town.state("ann"), await town.state("~visitor")
         monkeypatch.setattr("engine.unusual.join", fails_midway)
         receipt = await town.take(event("ann", "", "bad", kind="alias", **{"from": "~visitor"}))
-        assert receipt == Receipt()
+        assert receipt == Receipt(quarantined=1)
         await town.quiet()
         assert (await town.state("ann"), await town.state("~visitor")) == before
         await town.pass_time(60 * 60_000)
