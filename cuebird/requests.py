@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    what: Literal["apply", "migrate"] = "apply"
+    what: Literal["apply", "migrate", "believe_clock"] = "apply"
     who: str = ""
     why: str = ""
     campaign: str = ""

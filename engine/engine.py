@@ -148,7 +148,7 @@ class Engine:
         committer.replayed_from = head.replay_from
         shard.floor = await recovery.floor_of(self._store, head)
         self._told_before = shard.floor
-        self._clock.not_before(head.at)
+        self._clock.resume(max(head.at, shard.floor - 1))
         current = shard.program
         self._eras = await programs.eras(self._store, head.replay_from, current, self._compile)
         shard.count_under(self._eras.current, self._eras.began)
@@ -347,6 +347,7 @@ class Engine:
             seq=committer.durable_seq,
             replayed_from=committer.replayed_from,
             clock_held=self._clock.held,
+            clock_offset_ms=self._clock.offset_ms,
             storage="failed" if committer.failure else "full" if committer.full else "good",
             draining=shard.draining,
         )
