@@ -17,9 +17,9 @@ import msgspec
 from actors.address import valid_address
 from actors.token import Tokens
 from actors.turn import Send
-from delivery.links import Campaigned, track, with_ending, with_preheader
+from delivery.budget import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
+from delivery.links import Campaigned, check_tags, track, with_ending, with_preheader
 from delivery.plain_text import plain_text
-from delivery.sandbox import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
 from delivery.settings import DeliverySettings
 from delivery.templates import TEXT, EmailTemplate, compiled
 
@@ -142,6 +142,7 @@ class Templates:
         self, html: str, send: Send, context: dict[str, Any], marketing: bool, unsubscribe: str
     ) -> tuple[str, tuple[str, ...]]:
         settings = self._settings
+        check_tags(html)
         tracked = track(
             html,
             base=f"{settings.site_url or settings.public_url}/",
