@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from typing import Final
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from actors.automaton import MOVES_KEPT_MAX, Automaton, finder
 from actors.regex import RegexRefused, program
 from actors.values import TEXT_MATCHED_MAX
+from tests.unit.steps import steps
 
 TRIES: Final = 2_000
 
@@ -174,19 +174,12 @@ def test_the_worst_that_are_taken_come_to_an_end_in_a_few_milliseconds(pattern: 
     random_ = random.Random(pattern)
     letters = {"one letter": "a", "two letters": "ab", "ever new letters": "".join(map(chr, range(0x4E00, 0x6E00)))}
     values = ["".join(random_.choice(letters[texts]) for _ in range(TEXT_MATCHED_MAX)) for _ in range(3)]
-    steps = 0
 
-    def counted(frame: object, event: str, argument: object) -> None:
-        nonlocal steps
-        steps += event in ("call", "c_call")
-
-    sys.setprofile(counted)
-    try:
+    def found() -> None:
         for value in values:
             finds(value)
-    finally:
-        sys.setprofile(None)
-    assert steps < STEPS_A_CHARACTER_MAX * TEXT_MATCHED_MAX * len(values)
+
+    assert steps(found) < STEPS_A_CHARACTER_MAX * TEXT_MATCHED_MAX * len(values)
 
 
 def test_what_is_kept_is_bounded_and_forgetting_it_changes_nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from delivery import budget
 from delivery.render import RenderError
 from tests.unit.delivery.making import a_send, templates
+from tests.unit.steps import steps
 
 WORK: Final = 20_000
 """A tenth of what a rendering may use, so that this takes a tenth of the time."""
@@ -92,22 +92,6 @@ REFUSED = [
         ("{{ a }}" * 1000, TIRED),
     ]),
 ]  # fmt: skip
-
-
-def steps(work: Callable[[], Any]) -> int:
-    """Calls of functions, Python's and C's, in its course."""
-    count = 0
-
-    def counted(frame: object, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(counted)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def memory_bytes(work: Callable[[], Any]) -> int:
