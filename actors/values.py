@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from actors.automaton import finder
+
 TEXT_MATCHED_MAX: Final = 300
-"""Characters of a text that `matches` looks at, so that a comparison always ends soon."""
+"""Characters of a text that `matches` looks at."""
 
 
 def number(value: object) -> int | float | None:
@@ -111,8 +112,8 @@ def starts_with(left: object, right: object) -> bool:
 
 def matcher(pattern: str) -> Callable[[object], bool]:
     """`matches "…"`: whether the expression is found anywhere in the text's first characters."""
-    search = re.compile(pattern).search
-    return lambda value: isinstance(value, str) and search(value[:TEXT_MATCHED_MAX]) is not None
+    finds = finder(pattern)
+    return lambda value: isinstance(value, str) and finds(value[:TEXT_MATCHED_MAX])
 
 
 def _arithmetic(

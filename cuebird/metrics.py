@@ -81,6 +81,8 @@ def _disk(now: Statistics) -> Iterator[Metric]:
     states = {state: int(now.storage == state) for state in get_args(StorageState)}
     yield _gauge("storage", "1: so it is", "state", states)
     yield _level("clock_held", "1: the machine's clock has jumped and timers wait", int(now.clock_held))
+    offset = "The machine's clock less the engine's: above 0 it is not believed, below 0 time goes on a tenth slower"
+    yield _level("clock_offset_seconds", offset, now.clock_offset_ms / 1000)
 
 
 def _total(name: str, text: str, value: float) -> Metric:

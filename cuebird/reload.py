@@ -68,6 +68,7 @@ class Reload:
         now_ms: Callable[[], int],
         requests: Requests,
         migrate: Migrate,
+        believe_clock: Callable[[], bool],
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.news: News | None = None
@@ -81,6 +82,7 @@ class Reload:
         self._now_ms = now_ms
         self._requests = requests
         self._migrate = migrate
+        self._believe_clock = believe_clock
         self._look_every_s = look_every_s
         self._woken = asyncio.Event()
         self._seen = fingerprint(path)
@@ -166,6 +168,9 @@ class Reload:
             return
         if request.what in ("retry", "drop"):
             await self._answer_release(request)
+            return
+        if request.what == "believe_clock":
+            self._requests.answer(Answer(id=request.id, taken=self._believe_clock()))
             return
         news = await self.look(request.why, request.who)
         self._requests.answer(Answer(id=request.id, taken=news.taken, problems=news.problems, campaigns=news.campaigns))

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    what: Literal["apply", "migrate", "retry", "drop"] = "apply"
+    what: Literal["apply", "migrate", "retry", "drop", "believe_clock"] = "apply"
     who: str = ""
     why: str = ""
     campaign: str = ""

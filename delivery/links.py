@@ -5,18 +5,27 @@ Works on the rendered text and changes nothing but the tags it must: a mail is w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from html import escape
 from html.parser import HTMLParser
+from itertools import repeat
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import msgspec
 
+from delivery.budget import BudgetSpent
 from delivery.filters import url
 
 LINKS_MAX: Final = 256
 """A token has one byte for the number of the link; what is beyond is left as it was written."""
+
+TAGS_MAX: Final = 10_000
+ENDLESS_TAGS_MAX: Final = 4
+"""Each costs the parser a look through all that follows it."""
+
+_ENDLESS = re.compile(r"<[a-zA-Z/!?][^<>]*(?=<)")
 
 _PADDING: Final = "&#847;&zwnj;&nbsp;" * 60
 """Fills the rest of the preview line, which else would show the beginning of the mail again."""
@@ -34,6 +43,24 @@ class Tracked(msgspec.Struct, frozen=True):
     html: str
     targets: tuple[str, ...]
     """Where the tracked links lead, by index."""
+
+
+def check_tags(html: str) -> None:
+    """Raise BudgetSpent for what takes an HTML parser seconds: very many tags, or several that do not end."""
+    if html.count("<") > TAGS_MAX:
+        raise BudgetSpent(f"more than {TAGS_MAX} tags")
+    if max(map(str.count, html.split(">"), repeat("<"))) <= 1:
+        return
+    if sum(len(_ENDLESS.findall(part)) for part in _outside_comments(html)) > ENDLESS_TAGS_MAX:
+        raise BudgetSpent(f"more than {ENDLESS_TAGS_MAX} tags without their `>`")
+
+
+def _outside_comments(html: str) -> Iterator[str]:
+    at = 0
+    while (start := html.find("<!--", at)) >= 0 and (end := html.find("-->", start)) >= 0:
+        yield html[at:start]
+        at = end + len("-->")
+    yield html[at:]
 
 
 def track(

@@ -14,6 +14,9 @@ _BREAKS: Final = {
 }
 """Line ends that an element has at least before and after it."""
 
+DEPTH_MAX: Final = 100
+"""Of what is hidden in what is hidden, and of lists in lists: what is deeper is taken to be so deep."""
+
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 # What pads a preview line or a word: nothing that a person reads.
 _INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200f\u2060\ufeff]")
@@ -35,7 +38,8 @@ class _Walker(HTMLParser):
         self._space = False
         self._hidden: list[str] = []
         """Open elements from the first hidden one on; empty while what we read is shown."""
-        self._links: list[tuple[str, int]] = []
+        self._link: tuple[str, int] | None = None
+        """Of the open link where it leads, and where its text begins."""
         self._lists: list[int] = []
         """For each open list the number of its last item, -1 for bullets."""
 
@@ -46,7 +50,7 @@ class _Walker(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = dict(attrs)
         if self._hidden or tag in _SILENT or "data-preheader" in told or _is_hidden(told):
-            if tag not in _VOID:
+            if tag not in _VOID and len(self._hidden) < DEPTH_MAX:
                 self._hidden.append(tag)
             return
         self._break(_BREAKS.get(tag, 0))
@@ -58,7 +62,8 @@ class _Walker(HTMLParser):
         elif tag == "img":
             self.handle_data(told.get("alt") or "")
         elif tag == "a":
-            self._links.append((told.get("href") or "", len(self._out)))
+            self._end_link()  # as a browser does: there is no link within a link
+            self._link = (told.get("href") or "", len(self._out))
         elif tag in ("ul", "ol"):
             self._lists.append(0 if tag == "ol" else -1)
         elif tag == "li":
@@ -78,8 +83,8 @@ class _Walker(HTMLParser):
                 while self._hidden.pop() != tag:
                     pass
             return
-        if tag == "a" and self._links:
-            self._end_link(*self._links.pop())
+        if tag == "a":
+            self._end_link()
         elif tag in ("ul", "ol") and self._lists:
             self._lists.pop()
         self._break(_BREAKS.get(tag, 0))
@@ -96,7 +101,7 @@ class _Walker(HTMLParser):
         self._space = text.endswith(" ")
 
     def _item(self) -> None:
-        indent = "  " * max(len(self._lists) - 1, 0)
+        indent = "  " * min(max(len(self._lists) - 1, 0), DEPTH_MAX)
         if self._lists and self._lists[-1] >= 0:
             self._lists[-1] += 1
             self._write(f"{indent}{self._lists[-1]}.")
@@ -104,7 +109,10 @@ class _Walker(HTMLParser):
             self._write(f"{indent}-")
         self._space = True
 
-    def _end_link(self, href: str, since: int) -> None:
+    def _end_link(self) -> None:
+        if self._link is None:
+            return
+        (href, since), self._link = self._link, None
         shown = "".join(self._out[since:]).strip()
         if not href or href.startswith("#") or shown == href.removeprefix("mailto:"):
             return

@@ -17,13 +17,13 @@ import msgspec
 from actors.address import valid_address
 from actors.token import Tokens
 from actors.turn import Send
-from delivery.links import Campaigned, track, with_ending, with_preheader
+from delivery.budget import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
+from delivery.links import Campaigned, check_tags, track, with_ending, with_preheader
 from delivery.plain_text import plain_text
-from delivery.sandbox import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
 from delivery.settings import DeliverySettings
 from delivery.templates import TEXT, EmailTemplate, compiled
 
-SUBJECT_CHARACTERS_MAX: Final = 255
+HEADER_CHARACTERS_MAX: Final = 255
 PUSH_BYTES_MAX: Final = 16 * 1024
 
 T = TypeVar("T")
@@ -113,8 +113,8 @@ class Templates:
         return context
 
     def _made(self, template: EmailTemplate, send: Send, context: dict[str, Any], unsubscribe: str) -> EmailMessage:
-        headers = {key: _header(part.render(context)) for key, part in template.headers.items()}
-        subject = _header(_subject(send.subject).render(context)) if send.subject else headers.get("subject", "")
+        headers = {key: _line(part.render(context)) for key, part in template.headers.items()}
+        subject = _line(_subject(send.subject).render(context)) if send.subject else headers.get("subject", "")
         if not subject:
             raise ValueError("it has no subject: write `subject:` between the `---` lines")
         marketing = send.purpose == "marketing"
@@ -122,14 +122,14 @@ class Templates:
         if template.html is not None:
             html, targets = self._html(_capped(template.html.render(context)), send, context, marketing, unsubscribe)
             if headers.get("preheader"):
-                html = with_preheader(html, headers["preheader"])
+                html = with_preheader(html, headers["preheader"][:HEADER_CHARACTERS_MAX])
         text = _capped(template.text.render(context)) if template.text is not None else plain_text(html)
         if marketing and unsubscribe not in text:
             text = f"{text.rstrip()}\n\nUnsubscribe: {unsubscribe}\n"
         if html:
             html = with_ending(html, self._pixel(send, context))
         return EmailMessage(
-            subject=subject,
+            subject=subject[:HEADER_CHARACTERS_MAX],
             html=html,
             text=text,
             sender=_mailbox("from", headers["from"]) if headers.get("from") else None,
@@ -142,6 +142,7 @@ class Templates:
         self, html: str, send: Send, context: dict[str, Any], marketing: bool, unsubscribe: str
     ) -> tuple[str, tuple[str, ...]]:
         settings = self._settings
+        check_tags(html)
         tracked = track(
             html,
             base=f"{settings.site_url or settings.public_url}/",
@@ -166,7 +167,7 @@ class Templates:
 
 def _filled(value: Any, context: dict[str, Any]) -> Any:
     if isinstance(value, jinja2.Template):
-        return value.render(context)
+        return _well_formed(value.render(context))
     if isinstance(value, dict):
         return {key: _link(key, _filled(inner, context)) for key, inner in value.items()}
     return [_filled(inner, context) for inner in value] if isinstance(value, list) else value
@@ -201,11 +202,17 @@ def _guarded(template: str, make: Callable[[], T]) -> T:
         raise RenderError(template, f"{type(error).__name__}: {error}") from error
 
 
-def _header(text: str) -> str:
-    return _SPACES.sub(" ", _NO_HEADER.sub(" ", text)).strip()[:SUBJECT_CHARACTERS_MAX]
+def _line(text: str) -> str:
+    return _SPACES.sub(" ", _NO_HEADER.sub(" ", _well_formed(text))).strip()
+
+
+def _well_formed(text: str) -> str:
+    """Half a character, which a template may name (`"\\ud83d"`) and no encoding has, is a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _capped(text: str) -> str:
+    text = _well_formed(text)
     if len(text) > OUTPUT_CHARACTERS_MAX or len(text.encode()) > OUTPUT_CHARACTERS_MAX:
         raise BudgetSpent(f"the message is larger than {OUTPUT_CHARACTERS_MAX} bytes")
     return text
@@ -217,7 +224,7 @@ def _mailbox(key: str, text: str) -> tuple[str, str]:
     address = valid_address(found[2]) if found else valid_address(text)
     if address is None:
         raise ValueError(f"{key}: {text!r} is not one address, such as `Shop <news@shop.example>`")
-    return found[1].strip(' "') if found else "", address
+    return found[1].strip(' "')[:HEADER_CHARACTERS_MAX] if found else "", address
 
 
 def _mapping(value: Any) -> dict[str, Any]:

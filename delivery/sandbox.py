@@ -5,30 +5,30 @@ what is missing as nothing; so here, besides:
 
 * a missing value fails when it is printed, looped over or calculated with; `if`, `==` and `default` may look at it;
 * what is printed is text, a number or true/false: a list or null in a mail is a mistake;
-* every rendering has a budget of loop turns and of characters, counted where they are made;
+* every rendering has a budget of loop turns, of characters and of work (`delivery/budget.py`), counted where they are made;
 * only the filters, functions and methods listed here can be called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import nodes, pass_context
+from jinja2.filters import do_map
 from jinja2.runtime import ChainableUndefined, Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import htmlsafe_json_dumps
 from jinja2.visitor import NodeTransformer
-from markupsafe import Markup, escape
+from markupsafe import Markup, escape, soft_str
 
+from delivery.budget import NUMBER_MAX, BudgetSpent, current, listed, metered, pay, settled
 from delivery.filters import FILTERS
 
-OUTPUT_CHARACTERS_MAX: Final = 512 * 1024
-LOOP_TURNS_MAX: Final = 20_000
 RANGE_MAX: Final = 1_000
-NUMBER_MAX: Final = 10**15
+NUMBER_SHOWN_MAX: Final = 10**15
+STRIPPED_KINDS_MAX: Final = 100
 
 _STANDARD_FILTERS: Final = frozenset(
     {"abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby", "int"}
@@ -42,40 +42,16 @@ _METHODS: Final = frozenset(
 )
 
 
-class BudgetSpent(Exception):
-    """The rendering would take more loop turns or characters than it may."""
+_AT_ONCE: Final = frozenset({"count", "d", "default", "first", "last", "length"})
+"""They look at no more than one item."""
 
+_DEAR: Final = {"striptags": 16, "title": 12, "wordcount": 3, "urlencode": 2}
+"""How many times more than others they take for a character."""
 
-class _Budget:
-    __slots__ = ("characters", "turns")
-
-    def __init__(self) -> None:
-        self.turns = LOOP_TURNS_MAX
-        # Intermediate texts count too, hence the factor.
-        self.characters = 4 * OUTPUT_CHARACTERS_MAX
-
-    def spend_turns(self, count: int) -> None:
-        self.turns -= count
-        if self.turns < 0:
-            raise BudgetSpent(f"more than {LOOP_TURNS_MAX} loop turns")
-
-    def spend_characters(self, count: int) -> None:
-        self.characters -= count
-        if self.characters < 0:
-            raise BudgetSpent("more text than a message may have")
-
-
-_budget: ContextVar[_Budget] = ContextVar("budget")
-
-
-@contextmanager
-def budget() -> Iterator[None]:
-    """Around one rendering: what it makes is counted, and BudgetSpent stops it."""
-    token = _budget.set(_Budget())
-    try:
-        yield
-    finally:
-        _budget.reset(token)
+_WALKING_TESTS: Final = frozenset(
+    {"==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", ">=", "ge", "<", "lt", "lessthan", "<=", "le"}
+    | {"in", "lower", "upper"}
+)
 
 
 class Missing(ChainableUndefined):
@@ -105,7 +81,7 @@ def _printable(context: Context, value: Any) -> Any:
         return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < NUMBER_MAX:
+    if isinstance(value, float) and value.is_integer() and abs(value) < NUMBER_SHOWN_MAX:
         return int(value)
     if not isinstance(value, (str, int, float)):
         kind = (
@@ -113,42 +89,92 @@ def _printable(context: Context, value: Any) -> Any:
         )
         raise jinja2.UndefinedError(f"a message cannot show {kind}")
     if isinstance(value, str):
-        _budget.get().spend_characters(len(value))
+        current().spend_characters(len(value))
     return value
 
 
 _printable.jinja_pass_arg = jinja2.utils._PassArg.context  # type: ignore[attr-defined]  # what @pass_context sets
 
 
-def _counted(value: Any) -> Any:
-    """The iterable of a `for`, its turns paid for beforehand."""
+def _counted(value: Any, nodes_a_turn: int, characters_a_turn: int) -> Any:
+    """The iterable of a `for`, its turns paid for beforehand with what the template itself has in each."""
     if isinstance(value, Missing):
         return iter(value)
-    items = value if isinstance(value, (list, tuple, dict, str, range)) else _listed(value)
-    _budget.get().spend_turns(len(items))
+    items = value if isinstance(value, (list, tuple, dict, str, range)) else listed(iter(value))
+    turns, budget = len(items), current()
+    budget.spend_turns(turns)
+    budget.spend_work(turns * nodes_a_turn)
+    budget.spend_characters(turns * characters_a_turn)
     return items
 
 
-def _listed(value: Any) -> list[Any]:
-    items = []
-    for item in value:
-        items.append(item)
-        if len(items) > LOOP_TURNS_MAX:
-            raise BudgetSpent(f"more than {LOOP_TURNS_MAX} loop turns")
-    return items
+def _compared(value: Any) -> Any:
+    """The right side of a comparison, paid for: no more of the left one is looked at."""
+    current().look_at(value)
+    return value
+
+
+def _searched(value: Any) -> Any:
+    """The right side of an `in`, paid for, unless it is looked up."""
+    return value if isinstance(value, dict) else _compared(value)
+
+
+def _copied(value: Any) -> Any:
+    """What a slice is taken of, paid for."""
+    if isinstance(value, (str, list, tuple)):
+        current().spend_work(1 + (len(value) >> 4))
+    return value
 
 
 def _joined(first: Any, *rest: Any) -> str:
     """`a ~ b`, its characters paid for. As Jinja's own: escaped as soon as one of them is markup."""
     values = [first, *rest]
+    budget = current()
+    for value in values:
+        budget.look_at(value)
     marked = any(hasattr(value, "__html__") for value in values)
     texts: list[str] = [escape(value) if marked else str(value) for value in values]
-    _budget.get().spend_characters(sum(map(len, texts)))
+    budget.spend_characters(sum(map(len, texts)))
     return Markup("").join(texts) if marked else "".join(texts)
+
+
+@pass_context
+def _total(context: Context, items: Any, attribute: str | None = None, start: Any = 0) -> Any:
+    """`sum`, of numbers: a sum of lists copies each of them as often as there are lists."""
+    total = start
+    for value in items if attribute is None else do_map(context, items, attribute=attribute):
+        if not (_is_number(total) and _is_number(value)):
+            raise jinja2.TemplateRuntimeError("sum takes numbers")
+        total += value
+    return total
+
+
+def _as_json(value: Any, indent: int | None = None) -> Markup:
+    if indent is not None:
+        raise jinja2.TemplateRuntimeError("tojson takes no indent here: nobody reads it, and it can be gigabytes")
+    return htmlsafe_json_dumps(value, sort_keys=True)
+
+
+def _trimmed(value: Any, chars: str | None = None) -> str:
+    if chars is not None and len(chars) > STRIPPED_KINDS_MAX:
+        raise jinja2.TemplateRuntimeError(f"trim takes at most {STRIPPED_KINDS_MAX} characters")
+    return soft_str(value).strip(chars)
+
+
+_OWN: Final = FILTERS | {"sum": _total, "tojson": _as_json, "trim": _trimmed}
 
 
 _REFUSED: Final = (nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 """A macro can call itself, and an include include itself: neither can be counted beforehand."""
+
+
+_COUNTERS: Final = {
+    "_counted": _counted,
+    "_joined": _joined,
+    "_compared": _compared,
+    "_searched": _searched,
+    "_copied": _copied,
+}
 
 
 class _Metered(NodeTransformer):
@@ -157,7 +183,20 @@ class _Metered(NodeTransformer):
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         if node.recursive:
             raise jinja2.TemplateSyntaxError("recursive loops are not used here", node.lineno)
-        node.iter = nodes.Filter(node.iter, "_counted", [], [], None, None, lineno=node.lineno)
+        size = [nodes.Const(number) for number in _size(node)]
+        node.iter = nodes.Filter(node.iter, "_counted", size, [], None, None, lineno=node.lineno)
+        return self.generic_visit(node)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        for operand in node.ops:
+            if not isinstance(operand.expr, nodes.Const):
+                counter = "_searched" if operand.op in ("in", "notin") else "_compared"
+                operand.expr = nodes.Filter(operand.expr, counter, [], [], None, None, lineno=node.lineno)
+        return self.generic_visit(node)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+        if isinstance(node.arg, nodes.Slice):
+            node.node = nodes.Filter(node.node, "_copied", [], [], None, None, lineno=node.lineno)
         return self.generic_visit(node)
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
@@ -171,14 +210,43 @@ class _Metered(NodeTransformer):
         return super().generic_visit(node, *args, **kwargs)
 
 
+def _size(loop: nodes.For) -> tuple[int, int]:
+    """Of what a turn of the loop has in the template: its nodes, and the characters that it prints as they are."""
+    count = characters = 0
+    for node in loop.find_all(nodes.Node):
+        count += 1
+        if isinstance(node, nodes.TemplateData):
+            characters += len(node.data)
+    return count, characters
+
+
+def _filters(standard: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: standard[name] for name in _STANDARD_FILTERS} | _OWN
+    return {
+        name: function if name in _AT_ONCE else metered(function, _value_at(function), _DEAR.get(name, 0))
+        for name, function in found.items()
+    }
+
+
+def _tests(standard: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: metered(function, _value_at(function)) if name in _WALKING_TESTS else function
+        for name, function in standard.items()
+    }
+
+
+def _value_at(function: Callable[..., Any]) -> int:
+    """Where the value stands among the arguments: behind the context, if a filter takes one."""
+    return int(hasattr(function, "jinja_pass_arg"))
+
+
 class TemplateEnvironment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *, html: bool) -> None:
         super().__init__(autoescape=html, undefined=Missing, finalize=_printable, trim_blocks=True, lstrip_blocks=True)
-        standard = self.filters
-        self.filters = {name: standard[name] for name in _STANDARD_FILTERS}
-        self.filters |= FILTERS | {"_counted": _counted, "_joined": _joined}
+        self.filters = _filters(self.filters) | _COUNTERS
+        self.tests = _tests(self.tests)
         self.globals = {"range": _range}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -195,18 +263,25 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     def is_safe_callable(self, obj: Any) -> bool:
         return obj is _range or getattr(obj, "__name__", "") in _METHODS
 
+    def call(self, context: Context, obj: Any, /, *args: Any, **named: Any) -> Any:
+        owner = getattr(obj, "__self__", None)
+        pay(current(), owner if isinstance(owner, str) else None, args, named)
+        if args and isinstance(args[0], str) and len(args[0]) > STRIPPED_KINDS_MAX and obj.__name__ == "strip":
+            return _trimmed("", *args)  # refuses it
+        return settled(super().call(context, obj, *args, **named))
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
             raise jinja2.TemplateRuntimeError("** is not used here")
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
-            _budget.get().spend_characters(len(left) + len(right))
+            current().spend_characters(len(left) + len(right))
         elif not (_is_number(left) and _is_number(right)):
             # Texts and lists times a number, and old-style formatting, can make gigabytes in one step.
             if isinstance(left, Missing) or isinstance(right, Missing):
                 str(left), str(right)
             raise jinja2.TemplateRuntimeError(f"{operator} takes numbers")
         result = super().call_binop(context, operator, left, right)
-        if _is_number(result) and abs(result) > NUMBER_MAX**2:
+        if _is_number(result) and abs(result) > NUMBER_MAX:
             raise jinja2.TemplateRuntimeError("a number is too large")
         return result
 

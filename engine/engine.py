@@ -168,7 +168,7 @@ class Engine:
         committer.replayed_from = head.replay_from
         shard.floor = await recovery.floor_of(self._store, head)
         self._told_before = shard.floor
-        self._clock.not_before(head.at)
+        self._clock.resume(max(head.at, shard.floor - 1))
         self.retention.begin(head.at)
         self.quarantine.fill(await self._store.held(), await self._store.quarantined())
         current = shard.program
@@ -405,6 +405,7 @@ class Engine:
             journal=self.retention.journal,
             clock_held=self._clock.held,
             storage=committer.storage,
+            clock_offset_ms=self._clock.offset_ms,
             draining=shard.draining,
         )
 

@@ -86,5 +86,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """As it was when it was last looked through, at most a minute ago."""
     clock_held: bool
     """The machine's clock has jumped; timers wait until that is confirmed."""
+    clock_offset_ms: int
+    """What the machine's clock is ahead of the engine's (held) or, below 0, behind it; 0: it is followed."""
     storage: StorageState
     draining: bool

@@ -34,7 +34,7 @@ async def nothing_to_look_at() -> None:
     return None
 
 
-def always_ready() -> dict[str, bool]:
+def always_ready() -> dict[str, bool | int]:
     return {}
 
 

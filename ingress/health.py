@@ -13,8 +13,8 @@ from ingress.answers import json_answer
 from ingress.credentials import server_only
 from ingress.websocket import Doors
 
-Ready = Callable[[], Mapping[str, bool]]
-"""What must hold for us to take events, by name."""
+Ready = Callable[[], Mapping[str, bool | int]]
+"""What must hold for us to take events, by name; numbers only tell more of it."""
 
 
 def health_routes(
@@ -28,7 +28,7 @@ def health_routes(
 
     async def readyz(request: Request) -> Response:
         checks = dict(ready()) | {"not_draining": not doors.draining}
-        return json_answer(checks, 200 if all(checks.values()) else 503)
+        return json_answer(checks, 503 if any(held is False for held in checks.values()) else 200)
 
     async def version_of(request: Request) -> Response:
         return json_answer({"name": "cuebird", "version": version})

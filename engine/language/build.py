@@ -9,11 +9,11 @@ from typing import Final, Literal, cast
 from lark import Token, Tree
 
 from actors.names import canonical
+from actors.regex import RegexRefused, program
 from engine.language import ast
 from engine.language.calls import Calls
 from engine.language.durations import FORMS, duration_ms, seconds
 from engine.language.problems import LanguageError
-from engine.language.regex import RegexRefused, check_regex
 from engine.language.tokens import Part, position, unquoted, word
 
 DEPTH_MAX: Final = 64
@@ -116,7 +116,7 @@ class Builder:
                 '`matches` takes a regular expression in quotes, as in `matches "@shop.example$"`', pattern
             )
         try:
-            check_regex(pattern.value)
+            program(pattern.value)
         except RegexRefused as error:
             at = min(pattern.at + 1 + error.at, max(0, len(self.text) - 1))
             raise LanguageError(error.why, self.text, at) from None
