@@ -102,7 +102,7 @@ class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Headers of a request, with its address: 431."""
     headers_max: int = 100
     """Their number: 431."""
-    pipelined_requests_max: int = 64
+    pipelined_requests_max: int = 16
     """Requests of one connection that wait for the answers before them: those are answered, and the connection is closed."""
     write_wait_ms_max: int = 30_000
     """An HTTP client that takes nothing of its answer for so long is cut."""

@@ -385,9 +385,9 @@ async def test_an_event_stream_does_not_count_as_an_http_connection() -> None:
 async def test_requests_one_after_the_other_are_answered_up_to_a_number_of_them(site: RealSite) -> None:
     request = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
     last = request.replace(b"Host: a", b"Host: a\r\nConnection: close")
-    assert (await answer_to(site.address, request * 50 + last)).count(b"HTTP/1.1 200") == 51
+    assert (await answer_to(site.address, request * 10 + last)).count(b"HTTP/1.1 200") == 11
     answers = await answer_to(site.address, request * 5_000)
-    assert 1 <= answers.count(b"HTTP/1.1 200") <= 70
+    assert 1 <= answers.count(b"HTTP/1.1 200") <= 20
     assert b" 400 " not in answers, "an answer is not mixed up with those that are due"
 
 
