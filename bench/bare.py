@@ -5,7 +5,7 @@
 | `/bare/echo` | it is sent back |
 | `/bare/decode` | the typed decoder of `cuebird.v1`, then an `ok` |
 | `/bare/events` | the same, and its messages become events (JSON -> Event), then an `ok` |
-| `/bare/stock` | as `decode`, through uvicorn's own queue and task for each frame, as any ASGI application gets it |
+| `/bare/stock` | as `decode`, through a queue and a task for each frame, as any ASGI application gets it |
 | `/v1/ws` | all of the ways in (session, credit, acks in order); nothing behind them: each event is acknowledged at once |
 
 All run in one process on the server that the product runs on: uvicorn, uvloop, the same protocol class and settings.
@@ -47,6 +47,7 @@ class _Listener(ABC):
     def __init__(self, line: Line) -> None:
         self._line = line
         self._said: list[str] = []
+        line.admit()
 
     @abstractmethod
     def heard(self, data: bytes) -> None:
@@ -133,6 +134,7 @@ class Stock:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+        scope[LINE].admit()
         while (message := await receive())["type"] == "websocket.receive":
             frame = frames.decode_frame(message["text"])
             said = frames.ok(frame.id, len(frame.e), 0, 1000) if isinstance(frame, Ev) else WELCOME

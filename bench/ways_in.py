@@ -96,7 +96,7 @@ def frames(run: Run) -> Iterator[Figure]:
         "a",
         FRAMES,
         {"bare": "/bare/decode"},
-        {"decode, ok through uvicorn's own queue": "/bare/stock", NO_ENGINE: "/v1/ws"},
+        {"decode, ok through a queue": "/bare/stock", NO_ENGINE: "/v1/ws"},
     )
     bare, product, disk_name = found["bare"], found["cuebird"], run.mode.name
     ratio = product.frames_s / bare.frames_s

@@ -45,6 +45,7 @@ from engine.language.compile import compile_site
 from engine.language.load import load_site
 from engine.shard import CRITICAL
 from ingress.app import Deps, build_app, new_streams
+from ingress.descriptors import fitted, needed, raised
 from ingress.messages import Normalizer
 from ingress.server import Server, build_server
 from ingress.streams import Push, Streams
@@ -208,7 +209,7 @@ async def open_app(
                 streams=streams,
                 keys=settings.key_ring(),
                 normalizer=normalizer,
-                limits=settings.ingress,
+                limits=fitted(settings.ingress, raised(needed(settings.ingress))),
                 in_flight=engine.in_flight,
                 ready=lambda: readiness(engine),
                 version=version("cuebird"),

@@ -11,11 +11,13 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from engine.submit import Submit
 from ingress.admission import Admission
 from ingress.answers import on_failure, on_http_exception
+from ingress.development import LoopbackOnly
 from ingress.health import Ready, health_routes
 from ingress.http import event_routes
 from ingress.keys import KeyRing
@@ -114,6 +116,7 @@ def build_app(deps: Deps, lifespan: Callable[[], AbstractAsyncContextManager[Non
             *health_routes(doors, deps.ready, deps.version, registry, deps.look),
             *deps.extra_routes,
         ],
+        middleware=[Middleware(LoopbackOnly)] if deps.keys.dev else [],
         lifespan=around,
         exception_handlers={HTTPException: on_http_exception, Exception: on_failure},
     )

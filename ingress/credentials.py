@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingress.answers import error_answer
-from ingress.keys import Denied, KeyRing
+from ingress.keys import Denied, KeyRing, Unauthorized
 from ingress.speaker import Speaker
 
 
@@ -36,13 +37,43 @@ def is_proof(token: str) -> bool:
 
 def speaker_of(keys: KeyRing, headers: Headers, query: QueryParams, body: bytes, now: int) -> Speaker:
     """Who makes the request. Raises keys.Denied."""
-    key, proof = _header_key(headers)
-    proof = headers.get("x-cuebird-proof", "") or query.get("proof", "") or proof
-    if not key:
-        key = _query_key(query) or _body_key(body)
+    key, proof = _shown(headers, query)
+    key = key or _body_key(body)
     if not key and proof:
         key, proof = proof, ""
     return keys.speaker(key, proof=proof, origin=headers.get("origin"), now=now)
+
+
+def early_speaker(keys: KeyRing, headers: Headers, query: QueryParams, now: int) -> Speaker | None:
+    """Who makes the request, before its body was read; None if only the body can tell. Raises keys.Denied."""
+    key, proof = _shown(headers, query)
+    if key:
+        return keys.speaker(key, proof=proof, origin=headers.get("origin"), now=now)
+    if proof:
+        # For whom it vouches is asked again with the key that may be in the body; here it has to hold.
+        keys.proven(Speaker(source="client", trusted=keys.dev), proof, now)
+    return None
+
+
+def seek_key(keys: KeyRing, headers: Headers, query: QueryParams, part: bytes, now: int) -> None:
+    """Raise keys.Denied unless there is a good key in this beginning of a body, or none is needed there."""
+    if keys.dev or any(_shown(headers, query)):
+        return
+    denied: Denied = Unauthorized(
+        f"no key in a header, the address or the first {len(part)} bytes of the body: send `Authorization: Bearer`"
+    )
+    for key in _keys_like(part):
+        try:
+            keys.speaker(key, origin=headers.get("origin"), now=now)
+        except Denied as error:
+            denied = error
+        else:
+            return
+    try:
+        raise denied
+    finally:
+        # Its trace holds this frame, and the frame the body: nobody but the garbage collector would part them.
+        del denied
 
 
 def server_only(request: Request, keys: KeyRing, now: int, what: str) -> Response | None:
@@ -57,6 +88,12 @@ def server_only(request: Request, keys: KeyRing, now: int, what: str) -> Respons
     if speaker.source != "server":
         return error_answer(403, "forbidden", f"a write key may not {what}: use a server key (sk_…)")
     return None
+
+
+def _shown(headers: Headers, query: QueryParams) -> tuple[str, str]:
+    """(key, proof) of the headers and the address."""
+    key, proof = _header_key(headers)
+    return key or _query_key(query), headers.get("x-cuebird-proof", "") or query.get("proof", "") or proof
 
 
 def _header_key(headers: Headers) -> tuple[str, str]:
@@ -88,8 +125,8 @@ def _body_key(body: bytes) -> str:
         peek = _decode(body)
         found = [peek, *(_decode(first) for first in (peek.batch or [])[:1])]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        # What is wrong with it is said by the normaliser, to callers with a key: it may be one message of many.
-        return _key_like(body)
+        # What is wrong with it is said by the normaliser, to callers with a good key: it may be one message of many.
+        return next(_keys_like(body), "")
     for peek in found:
         for value in (peek.write_key, peek.api_key, peek.token):
             if isinstance(value, str) and value:
@@ -97,9 +134,8 @@ def _body_key(body: bytes) -> str:
     return ""
 
 
-def _key_like(body: bytes) -> str:
-    """What looks like a key in a body that no decoder takes: whoever is to be told more than that shows a good one."""
+def _keys_like(body: bytes) -> Iterator[str]:
+    """What looks like a key in a body that no decoder takes, or that has not come whole: one of each name."""
     for pattern in _KEYS:
         if shown := pattern.search(body):
-            return shown[1].decode(errors="replace")
-    return ""
+            yield shown[1].decode(errors="replace")

@@ -18,10 +18,12 @@ from engine.submit import Receipt
 from ingress.acks import counted
 from ingress.admission import Refused
 from ingress.answers import accepted, cors, error_answer, json_answer, refused
-from ingress.body import BadBody, inflated, read_body, told_bytes, weight
-from ingress.credentials import speaker_of
+from ingress.body import BadBody, beginning, inflated, read_body, told_bytes, weight
+from ingress.credentials import early_speaker, seek_key, speaker_of
 from ingress.keys import Denied
+from ingress.protocols import SOCKET
 from ingress.rejection import Rejected
+from ingress.speaker import Speaker
 from ingress.taking import Batch
 from ingress.websocket import Doors
 from ingress.world import World
@@ -80,11 +82,11 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
         if doors.draining:
             return _refusal(doors, Receipt(refused="draining"))
         try:
-            _knock(world, request, now)
-            raw = await read_body(request, world.limits)
+            speaker = _knock(world, request, now)
+            raw = await _body(doors, request, speaker, now)
             await world.admission.turn(weight(raw, world.limits))
             body = inflated(raw, world.limits)
-            speaker = speaker_of(world.keys, request.headers, request.query_params, body, now)
+            speaker = speaker or speaker_of(world.keys, request.headers, request.query_params, body, now)
             address = _address(request)
             if (refusal := world.rates.refusal(speaker, address, now)) is not None:
                 raise Refused(refusal)
@@ -99,7 +101,7 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
             await asyncio.sleep(world.admission.refusal_wait_ms() / 1000)
             return answer
         except BadBody as bad:
-            answer = error_answer(bad.status, bad.code, bad.message)
+            answer = error_answer(bad.status, bad.code, bad.message, retry_ms=bad.retry_ms)
             answer.headers["Connection"] = "close"
             return answer
         except Denied as denied:
@@ -113,17 +115,36 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
     return answer
 
 
-def _knock(world: World, request: Request, now: int) -> None:
-    """Before the body is read: is there room for it, and may its sender speak? Raises BadBody, Denied, Refused."""
+def _knock(world: World, request: Request, now: int) -> Speaker | None:
+    """Before the body is read: is there room for it, and may its sender speak? Who that is; None if only the body can tell.
+    Raises BadBody, Denied, Refused."""
     world.admission.look(told_bytes(request, world.limits))
+    speaker = early_speaker(world.keys, request.headers, request.query_params, now)
     refusal = world.rates.refusal_of_address(_address(request), now)
-    if refusal is not None:
-        try:
-            speaker = speaker_of(world.keys, request.headers, request.query_params, b"", now)
-        except Denied:
-            return  # its key may be in the body, and a server's
-        if not speaker.trusted:
-            raise Refused(refusal)
+    # Its key may be in the body, and a server's.
+    if refusal is not None and speaker is not None and not speaker.trusted:
+        raise Refused(refusal)
+    return speaker
+
+
+async def _body(doors: Doors, request: Request, speaker: Speaker | None, now: int) -> bytes:
+    """The body as it comes. For somebody who has shown no key only its beginning is kept, until there is one in it. Raises
+    BadBody, Denied."""
+    world, socket = doors.world, request.scope.get(SOCKET)
+
+    def let_in() -> None:
+        if socket is not None:
+            socket.admit()
+
+    def look(raw: bytes) -> None:
+        part = beginning(raw, world.limits.keyless_bytes_max)
+        seek_key(world.keys, request.headers, request.query_params, part, now)
+        let_in()
+
+    if speaker is None:
+        return await read_body(request, world.limits, doors.buffered, look)
+    let_in()
+    return await read_body(request, world.limits, doors.buffered)
 
 
 def _address(request: Request) -> str:

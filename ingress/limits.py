@@ -22,14 +22,26 @@ class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Open WebSockets and event streams together: close 4100."""
     connections_per_address_max: int = 1_000
     """The same from one network address: close 4029."""
+    http_connections_max: int = 8_000
+    """HTTP connections, event streams left out: the one that has waited longest for a request is cut; if none waits, the
+    newcomer hears 503."""
+    http_connections_per_address_max: int = 1_000
+    """The same from one network address, unless it is a proxy of ours (`FORWARDED_ALLOW_IPS`): 429."""
+    waiting_connections_max: int = 3_000
+    """Connections that wait for a request, the next one, or their hello, or do not take their answer: the one that has waited
+    longest is cut."""
     sessions_max: int = 50_000
     """Sessions that could be resumed; the oldest is forgotten."""
     hello_wait_ms_max: int = 5_000
     """Without a hello: close 4002."""
+    hello_bytes_max: int = 16_384
+    """What a WebSocket sends before its hello is taken: close 1009."""
+    control_frames_per_minute_max: int = 120
+    """Pings and pongs of the WebSocket layer: close 1008. Who does not read gets no pongs."""
     ping_ms: int = 25_000
     """A connection that said nothing for so long is asked."""
     silence_ms_max: int = 75_000
-    """A connection that said nothing for so long is dead: close 4103."""
+    """A connection that said nothing for so long is dead: close 4103. Pings of the WebSocket layer say nothing."""
     close_wait_ms_max: int = 5_000
     """A connection that does not take its close frame is cut."""
     tick_ms: int = 1_000
@@ -40,6 +52,13 @@ class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
     """An HTTP body as it comes: 413."""
     inflated_bytes_max: int = 4_194_304
     """An HTTP body after gunzip: 413, and no more than this is inflated."""
+    keyless_bytes_max: int = 16_384
+    """How much of a body is read to find the key in it, where no header and no address has one: 401."""
+    buffered_bytes_max: int = 33_554_432
+    """Bodies and WebSocket messages that have not come whole, of all connections together: 503, close 4100. A quarter more
+    for small bodies."""
+    slow_ms: int = 2_000
+    """Whose body or message takes longer gives way first when they are too much."""
     body_events_max: int = 10_000
     """Messages in one HTTP body: 413."""
     message_bytes_max: int = 65_536
@@ -80,7 +99,13 @@ class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
     body_wait_ms_max: int = 30_000
     """A body that does not arrive: 408, and the connection is closed."""
     header_bytes_max: int = 65_536
-    """Headers of a request: 431."""
+    """Headers of a request, with its address: 431."""
+    headers_max: int = 100
+    """Their number: 431."""
+    pipelined_requests_max: int = 16
+    """Requests of one connection that wait for the answers before them: those are answered, and the connection is closed."""
+    write_wait_ms_max: int = 30_000
+    """An HTTP client that takes nothing of its answer for so long is cut."""
     heartbeat_ms: int = 15_000
     """Between comments on a quiet event stream."""
     pushes_per_user_max: int = 100

@@ -27,6 +27,9 @@ class Counts(Collector):
         self.connections: Counter[str] = Counter()
         self.closes: Counter[int] = Counter()
         self.pushes: Counter[str] = Counter()
+        self.malformed: Counter[str] = Counter()
+        """By what was wrong."""
+        self.put_out = 0
 
     def collect(self) -> Iterator[Metric]:
         yield family("cuebird_events_received", "Messages taken", ["source"], self.received)
@@ -38,6 +41,10 @@ class Counts(Collector):
         yield family("cuebird_frames", "WebSocket frames", ["dir"], {"in": self.frames_in, "out": self.frames_out})
         yield family("cuebird_connection_closes", "Connections that we closed", ["code"], self.closes)
         yield family("cuebird_pushes", "Pushes handed to open streams", ["transport"], self.pushes)
+        yield family("cuebird_requests_malformed", "Requests and handshakes that are none", ["reason"], self.malformed)
+        yield CounterMetricFamily(
+            "cuebird_connections_put_out", "Cut while they waited, for others", value=self.put_out
+        )
         open_now = GaugeMetricFamily("cuebird_connections", "Open connections", labels=["transport"])
         for transport in ("ws", "sse"):
             open_now.add_metric([transport], self.connections[transport])

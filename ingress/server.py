@@ -15,8 +15,8 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
-from ingress.limits import IngressLimits
-from ingress.protocols import WebSocketProtocol, http_protocol
+from ingress.gate import proxies
+from ingress.protocols import http_protocol
 from ingress.websocket import Doors
 
 LOOK_SECONDS = 0.02
@@ -75,19 +75,15 @@ class Server(uvicorn.Server):
 def build_server(app: Starlette, *, host: str = "127.0.0.1", port: int = 8700, fd: int | None = None) -> Server:
     """A server of an application of `build_app`; `await server.serve()`, or `server.run()`. Port 0: any free one."""
     doors: Doors = app.state.doors
-    limits: IngressLimits = doors.world.limits
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         fd=fd,
         loop="uvloop",
-        http=http_protocol(limits),
-        ws=WebSocketProtocol,
-        ws_max_size=limits.frame_bytes_max,
-        ws_per_message_deflate=False,
-        # Pings are the session's: a page's script cannot see the library's.
-        ws_ping_interval=None,
+        http=http_protocol(doors),
+        # Our HTTP protocol answers handshakes itself (`ingress.line`).
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -96,4 +92,5 @@ def build_server(app: Starlette, *, host: str = "127.0.0.1", port: int = 8700, f
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
+    doors.gate.is_proxy = proxies(config.forwarded_allow_ips)
     return Server(config, doors)

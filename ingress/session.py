@@ -178,6 +178,8 @@ class Session:
             self._world.sessions.leave(self._record, self._replaced, now)
         self.close = self.close or (1000, CLOSES[1000])
         self._out = []
+        # There is nobody to be woken, and who wakes and who is woken hold each other.
+        self._wake = _asleep
 
     # --- out --------------------------------------------------------------------------------------------------------
 
@@ -446,6 +448,10 @@ class Session:
                 # It does not read: what waits for it is only in the way.
                 self._out = []
                 self.acks.frames()
+
+
+def _asleep() -> None:
+    """The connection is gone."""
 
 
 def _nothing_to_say(receipt: Receipt) -> None:

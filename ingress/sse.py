@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -19,11 +20,12 @@ from ingress.answers import cors, error_answer
 from ingress.credentials import speaker_of
 from ingress.keys import Denied
 from ingress.proof_watch import left_ms
+from ingress.protocols import SOCKET
 from ingress.rejection import Rejected
 from ingress.speaker import Speaker
 from ingress.streams import Attached, Item, Since, push_fields
 from ingress.taking import identifier, user_identifier
-from ingress.websocket import ABORT, Doors
+from ingress.websocket import Doors
 
 RETRY_MS: Final = 2_000
 RETRY_BUSY_MS: Final = 15_000
@@ -66,7 +68,10 @@ class EventStreamEndpoint:
         self, scope: Scope, receive: Receive, send: Send, speaker: Speaker, since: Since | None, allowed: dict[str, str]
     ) -> None:
         doors, counts = self.doors, self.doors.world.counts
-        reader = Reader(doors.world.limits.send_queue_bytes_max, scope.get(ABORT))
+        socket = scope.get(SOCKET)
+        if socket is not None:
+            socket.streams()
+        reader = Reader(doors.world.limits.send_queue_bytes_max, socket.abort if socket is not None else None)
         stream, attached = doors.world.streams.attach(speaker.actor(), reader.push, since)
         doors.event_streams.add(reader)
         counts.connections["sse"] += 1
@@ -106,7 +111,7 @@ class EventStreamEndpoint:
 class Reader:
     """What waits for one page. A page that does not read is cut off; it resumes from where it was."""
 
-    def __init__(self, bytes_max: int, abort: object) -> None:
+    def __init__(self, bytes_max: int, abort: Callable[[], None] | None) -> None:
         self.ended = False
         self.draining = False
         self._bytes_max = bytes_max
@@ -122,7 +127,7 @@ class Reader:
         if self._bytes > self._bytes_max:
             self._items.clear()
             self.end()
-            if callable(self._abort):
+            if self._abort is not None:
                 self._abort()
 
     def drain(self) -> None:

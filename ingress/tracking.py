@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -35,6 +35,7 @@ PIXEL: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f904010000
 """A transparent GIF of 1 by 1, the smallest that every client shows."""
 
 FORM_BYTES_MAX: Final = 4096
+FORM_S_MAX: Final = 10.0
 RESUBMITS_MAX: Final = 5
 RECEIPT_S_MAX: Final = 10.0
 
@@ -203,11 +204,17 @@ async def _form(request: Request) -> dict[str, str]:
     """Fields of a small form, urlencoded or multipart as RFC 8058 allows."""
     size = 0
     chunks = []
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > FORM_BYTES_MAX:
-            raise HTTPException(413, f"A form of at most {FORM_BYTES_MAX} bytes, please.")
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(FORM_S_MAX):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > FORM_BYTES_MAX:
+                    raise HTTPException(413, f"A form of at most {FORM_BYTES_MAX} bytes, please.")
+                chunks.append(chunk)
+    except TimeoutError:
+        raise HTTPException(408, "The form did not arrive.", {"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise HTTPException(400, "The form ended early.") from None
     return form_fields(b"".join(chunks), request.headers.get("content-type", ""))
 
 

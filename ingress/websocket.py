@@ -16,19 +16,18 @@ from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
+from ingress.buffered import Buffered
+from ingress.descriptors import Lookout
 from ingress.frames import BEARER, PROTOCOLS
+from ingress.gate import Gate
 from ingress.session import Session
 from ingress.world import World
-
-ABORT = "cuebird.abort"
-"""Key in the ASGI scope, put there by our protocol classes: cuts the connection without a word."""
-
 
 BATCH_EVENTS_MIN: Final = 50
 """Events in flight from which on a connection is one that sends batches, and may be made to wait."""
 
 LINE = "cuebird.line"
-"""Key in the ASGI scope of a WebSocket: its protocol object (`ingress.protocols.WebSocketProtocol`)."""
+"""Key in the ASGI scope of a WebSocket: its protocol object (`ingress.line.WebSocketLine`)."""
 
 
 class Listener(Protocol):
@@ -48,13 +47,15 @@ class Line(Protocol):
 
     listener: Listener | None
 
+    def admit(self) -> None:
+        """Who talks has said who it is."""
+
     def may_say(self) -> bool: ...
     def say(self, text: str) -> None: ...
     def pause(self) -> None:
         """Read nothing more from it."""
 
     def resume(self) -> None: ...
-    def abort(self) -> None: ...
 
 
 class Drainable(Protocol):
@@ -69,6 +70,9 @@ class Doors:
         self.world = world
         self.now_ms = now_ms
         self.draining = False
+        self.gate = Gate(world.limits, world.counts, now_ms)
+        self.buffered = Buffered(world.limits)
+        self.lookout = Lookout()
         self.connections: set[Connection] = set()
         self.addresses: Counter[str] = Counter()
         self.event_streams: set[Drainable] = set()
@@ -97,9 +101,9 @@ class Doors:
                 connection.session.unheard(now)
             connection.session.tick(now)
             connection.wake()
-            connection.cut_if_stuck(now, self.world.limits.close_wait_ms_max)
         self.world.sessions.forget(now)
         self.world.admission.settled()
+        self.lookout.look()
 
     async def watch(self) -> None:
         """Ticks until it is cancelled."""
@@ -116,6 +120,7 @@ class Doors:
             stream.drain()
 
     def finish(self) -> None:
+        self.buffered.end()
         for connection in list(self.connections):
             connection.session.finish()
             connection.wake()
@@ -138,13 +143,16 @@ class Connection:
         self._now_ms = now_ms
         self._loop = asyncio.get_running_loop()
         self._flush_is_due = False
-        self._cut_at: int | None = None
         self.paused = False
         """It is not read from: it waits for its turn, or spoke too fast."""
+        self._admitted = False
         self.closing = asyncio.Event()
 
     def heard(self, data: bytes) -> None:
         self.session.receive_text(data, self._now_ms())
+        if not self._admitted and self.session.state != "new":
+            self._admitted = True
+            self._line.admit()
 
     def heard_binary(self) -> None:
         self.session.receive_binary(self._now_ms())
@@ -194,15 +202,6 @@ class Connection:
         with suppress(OSError):
             await send({"type": "websocket.close", "code": code, "reason": reason})
 
-    def cut_if_stuck(self, now: int, wait_ms: int) -> None:
-        """A peer that does not take its close frame is cut off: else its buffers stay for ever."""
-        if self.session.close is None:
-            return
-        if self._cut_at is None:
-            self._cut_at = now + wait_ms
-        elif now >= self._cut_at:
-            self._line.abort()
-
 
 class WebSocketEndpoint:
     """The ASGI application of `/v1/ws`."""
@@ -215,14 +214,15 @@ class WebSocketEndpoint:
         message = await receive()
         if message["type"] != "websocket.connect":
             return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         address = (scope.get("client") or ("", 0))[0]
         offered: list[str] = scope.get("subprotocols", [])
         chosen, known = choose(offered)
+        origin, token = _told(scope["headers"], offered)
+        # Cookies may be large, and whoever waits for a hello waits with them.
+        scope["headers"] = []
         await send({"type": "websocket.accept", "subprotocol": chosen})
 
         def session_of(wake: Callable[[], None]) -> Session:
-            origin, token = headers.get(b"origin"), token_of(headers, offered)
             return Session(world, doors.now_ms(), token=token, origin=origin, address=address, wake=wake)
 
         line: Line = scope[LINE]
@@ -271,6 +271,12 @@ def choose(offered: Sequence[str]) -> tuple[str | None, bool]:
     if ours is not None:
         return ours, True
     return (spoken[0], False) if spoken else (None, True)
+
+
+def _told(headers: Sequence[tuple[bytes, bytes]], offered: Sequence[str]) -> tuple[str | None, str]:
+    """(origin, token) of a handshake."""
+    found = {name: value.decode("latin-1") for name, value in headers}
+    return found.get(b"origin"), token_of(found, offered)
 
 
 def token_of(headers: Mapping[bytes, str], offered: Sequence[str]) -> str:

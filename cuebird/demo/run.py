@@ -96,7 +96,7 @@ def _settings(told: DemoSettings, port: int, smtp: int) -> Settings:
 def demo_limits(speed: float) -> IngressLimits:
     """The waits for clients are told by the engine's clock, and a browser does not get faster with it."""
     usual = IngressLimits()
-    waits = ("hello_wait_ms_max", "ping_ms", "silence_ms_max", "resume_ms_max", "close_wait_ms_max")
+    waits = ("hello_wait_ms_max", "ping_ms", "silence_ms_max", "resume_ms_max")
     return msgspec.structs.replace(usual, **{name: round(getattr(usual, name) * max(1.0, speed)) for name in waits})
 
 

@@ -74,12 +74,15 @@ class Process:
 
 @asynccontextmanager
 async def launched(
-    *arguments: str | Path, settings: Mapping[str, str | int | Path] | None = None
+    *arguments: str | Path, settings: Mapping[str, str | int | Path] | None = None, files_max: int | None = None
 ) -> AsyncIterator[Process]:
-    """`cuebird` with these arguments; `settings` as environment variables without their `CUEBIRD_`. Killed at the end."""
+    """`cuebird` with these arguments; `settings` as environment variables without their `CUEBIRD_`. Killed at the end.
+    `files_max`: how many files it may have open."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CUEBIRD_")}
     ours = {f"CUEBIRD_{name}": str(value) for name, value in (settings or {}).items()}
     command = [str(CUEBIRD), *map(str, arguments)]
+    if files_max is not None:
+        command = ["/bin/sh", "-c", f'ulimit -n {files_max}; exec "$@"', "sh", *command]
     process = Process(
         await asyncio.create_subprocess_exec(
             *command, env=inherited | ours, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
