@@ -1,7 +1,7 @@
 """The head mark: a small file beside the database that says how far the journal had come.
 
 It is written after every commit and never synced: it survives the process's end, and after a power cut it may be older
-than the database, which says nothing. Newer than the database it is only if something of the database was lost: its WAL, or
+than the database, which says nothing, or half of two marks, which its checksum shows. Newer than the database it is only if something of the database was lost: its WAL, or
 all of it, for an older copy.
 """
 
@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
+from zlib import crc32
 
 from persistence.interface import StoreRefused
+
+DIGITS: Final = 20
 
 
 class HeadMark:
@@ -34,7 +38,7 @@ class HeadMark:
     def write(self, seq: int) -> None:
         """The journal's end, on the disk as far as the database is concerned."""
         assert self._fd is not None
-        os.pwrite(self._fd, b"%020d\n" % seq, 0)
+        os.pwrite(self._fd, mark_of(seq), 0)
 
     def close(self) -> None:
         if self._fd is not None:
@@ -47,4 +51,11 @@ class HeadMark:
             text = self._path.read_bytes()
         except FileNotFoundError:
             return 0
-        return int(text) if text.strip().isdigit() else 0
+        digits = text[:DIGITS]
+        return int(digits) if digits.isdigit() and text == mark_of(int(digits)) else 0
+
+
+def mark_of(seq: int) -> bytes:
+    """Of one length for every position, so that a mark is written over the one before it."""
+    digits = b"%0*d" % (DIGITS, seq)
+    return b"%s %08x\n" % (digits, crc32(digits))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from persistence import blocks, opening
+from persistence.head import mark_of
 from persistence.interface import Commit, Held, StoreRefused
 from persistence.opening import APPLICATION_ID, connect_reader, connect_writer, migrations
 from persistence.reading import BATCH_BYTES
@@ -249,7 +250,7 @@ async def test_the_writing_connection_syncs_every_commit(path: Path) -> None:
 
 async def test_a_journal_that_ends_before_its_mark_is_refused_until_the_loss_is_accepted(path: Path) -> None:
     await made(path)
-    path.with_name("cuebird.db.head").write_bytes(b"%020d\n" % 51)
+    path.with_name("cuebird.db.head").write_bytes(mark_of(51))
     with pytest.raises(
         StoreRefused, match=r"ends at entry 1, and it was at 51: the last 50 entries are lost.*--accept-loss"
     ):
@@ -262,7 +263,7 @@ async def test_a_journal_that_ends_before_its_mark_is_refused_until_the_loss_is_
     await store.close()
 
 
-@pytest.mark.parametrize("mark", [b"", b"\x00" * 21, b"%020d\n" % 0, b"half of it", None])
+@pytest.mark.parametrize("mark", [b"", b"\x00" * 30, mark_of(51)[:20], mark_of(52)[:20] + mark_of(51)[20:], b"?", None])
 async def test_a_mark_that_a_power_cut_left_behind_says_nothing(path: Path, mark: bytes | None) -> None:
     await made(path)
     head = path.with_name("cuebird.db.head")
@@ -272,7 +273,7 @@ async def test_a_mark_that_a_power_cut_left_behind_says_nothing(path: Path, mark
     store = SqliteStore(path)
     assert (await store.open()).seq == 1
     await store.close()
-    assert head.read_bytes() == b"%020d\n" % 1
+    assert head.read_bytes() == mark_of(1)
 
 
 async def test_a_lock_while_it_opens_is_named_and_not_waited_for_for_ever(
