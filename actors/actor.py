@@ -16,13 +16,14 @@ from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
 from actors.memory import remember
 from actors.migration import MIGRATED, migrate
-from actors.patterns import Found, at_hand, passed, told
+from actors.patterns import Found, at_hand, passed, told, told_against
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
 from actors.recent import NEWEST_BYTES_MAX, kept, knew
 from actors.run import consider, hear, meet, ring
 from actors.sending import decide
 from actors.shared import shared, shared_parts
+from actors.speech import PAGES, WITHOUT_PROOF, needs_proof
 from actors.state import ENDED, Actor, Run
 from actors.steps import earliest, end
 from actors.timers import Timer, has_restless_run, is_awaited, may_move_timers, next_timer, set_due
@@ -105,6 +106,8 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         history.notice(actor, event, occurred, event.source != "engine")
         return before
     work = Work(actor, program, at, actor.turn)
+    if event.source in WITHOUT_PROOF:
+        work.unproven = True
     _tell(work, event, occurred)
     if work.decisions or work.asking or not event.name or may_move_timers(actor, event.name, occurred, program):
         settle(work)
@@ -152,7 +155,7 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
         if machine and name in FEEDBACK_IF_MACHINE:
             return  # a scanner follows every link: what waits for a click waits for a person's
     else:
-        history.notice(actor, event, occurred, event.source == "client" if not name else event.source != "engine")
+        history.notice(actor, event, occurred, event.source in PAGES if not name else event.source != "engine")
         if not name:
             if event.kind == "identify" and not history.identify(actor, event):
                 work.reach("traits")
@@ -187,6 +190,8 @@ def _enrol(work: Work, entries: tuple[tuple[Campaign, EventPattern], ...]) -> No
             if plain is None:
                 plain = at_hand(work)
             matched.append((campaign, plain))
+        elif work.unproven and pattern.__class__ is not Match and needs_proof(actor.user, campaign.purpose):
+            told_against(work, pattern, actor, None)  # no part of a match either: what completes it may be proven
         elif (found := told(work, pattern, actor, None)) is not None:
             matched.append((campaign, found))
     entered: set[str] = set()
@@ -218,7 +223,8 @@ def settle(work: Work) -> None:
     for _ in range(ROUNDS_MAX):
         while work.emitted:
             actor.turn += 1
-            told_next, *work.emitted = work.emitted
+            (told_next, unproven), *work.emitted = work.emitted
+            work.unproven = work.unproven or unproven
             _tell(work, told_next, work.now)
         if work.asking:
             _decide_sends(work)

@@ -13,6 +13,7 @@ from actors.patterns import Found
 from actors.program import Campaign
 from actors.run import over_already
 from actors.shared import shared
+from actors.speech import UNPROVEN_RUNS_MAX, needs_proof
 from actors.state import ENDED, ENTRIES_BYTES_MAX, ENTRY_BYTES_MIN, RUNS_MAX, Actor, Run
 from actors.steps import advance
 from actors.work import Work
@@ -30,7 +31,8 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
     if work.event is None:
         scope.take_up(found.body)
     key = "" if campaign.key is None else _key(scope.properties.get(campaign.key))
-    reason = _refusal(work, campaign, key)
+    unproven = work.unproven or found.unproven
+    reason = _refusal(work, campaign, key, unproven)
     if reason is not None:
         work.refusals = (*work.refusals, (campaign.id, reason))
         if work.program.tells_all:
@@ -53,6 +55,7 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
         key=key,
         entry=shared(entry),
         goal=_goal_until(campaign, found.occurred),
+        unproven=unproven,
     )
     work.actor.runs.append(run)
     if not campaign.shadow:
@@ -122,13 +125,15 @@ def _goal_until(campaign: Campaign, occurred: int) -> int:
     return 0 if campaign.goal.within is None else occurred + campaign.goal.within
 
 
-def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
+def _refusal(work: Work, campaign: Campaign, key: str, unproven: bool) -> str | None:
     """The first entry rule that fails, None if none does."""
     scope, actor = work, work.actor
     if campaign.status == "paused":
         return "paused"
     if campaign.canary < 1 and not campaign.side and not in_canary(campaign, actor):
         return "canary"
+    if unproven and needs_proof(actor.user, campaign.purpose):
+        return "unproven"
     if campaign.condition is not None and not campaign.condition(scope):
         return "condition"
     if campaign.audience is not None and not campaign.audience(scope):
@@ -137,7 +142,7 @@ def _refusal(work: Work, campaign: Campaign, key: str) -> str | None:
     if last is not None and (campaign.re_entry == "once" or work.now - last < campaign.re_entry_after):
         return "re_entry"
     active = [run for run in actor.runs if run.pc != ENDED]
-    if len(active) >= RUNS_MAX:
+    if len(active) >= RUNS_MAX or (unproven and sum(run.unproven for run in active) >= UNPROVEN_RUNS_MAX):
         return "concurrency"
     if campaign.concurrency != "parallel" and any(
         run.campaign == campaign.id and (campaign.concurrency == "one_per_user" or run.key == key) for run in active

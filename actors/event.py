@@ -14,11 +14,19 @@ import msgspec
 Kind = Literal["track", "page", "screen", "identify", "group", "alias", "program"]
 """Segment's six, and `program`: an operator changed the program. Only the engine says that, of no user."""
 
-Source = Literal["client", "server", "engine"]
+Source = Literal["client", "server", "engine", "visitor", "bare"]
+"""Who said it. Of a page: `client`, the user himself, by proof or because everybody is trusted; `visitor`, the holder of a
+visitor token; `bare`, whoever knows an anonymous id (`actors/speech.py`)."""
 
 ANONYMOUS: Final = "~"
 """First character of the actor name of a visitor who is not known: `~` + anonymousId. A user id may not begin
 with it, so nobody can speak for a known user by choosing an anonymous id."""
+
+VISITOR: Final = "~v."
+"""Begins the names of visitors whose id we made and signed: only the holder of the token is that visitor."""
+
+BARE: Final = "~bare."
+"""Begins the name of whoever uses an id that belongs to somebody else, or claims one of ours without its token."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
@@ -39,7 +47,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True
     context: bytes = b""
     """Raw JSON object of the message's `context`, empty if there was none."""
     source: Source = "server"
-    """Who said it: `client` (a browser with a write key), `server` (a back end, a file) or `engine` (feedback, emit)."""
+    """Who said it: a page (`client`, `visitor`, `bare`), `server` (a back end, a file) or `engine` (feedback, emit)."""
 
 
 FEEDBACK_ONLY: Final = frozenset(

@@ -10,6 +10,7 @@ from actors.address import valid_address
 from actors.event import ENGAGED, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event
 from actors.kept import NAME_BYTES_MAX
 from actors.scope import SESSION_MS
+from actors.speech import PAGES, is_unproven, lowered
 from actors.state import Actor
 from actors.traits import learn, merged
 from actors.zone import NAME_CHARACTERS_MAX
@@ -34,7 +35,7 @@ def is_activity(event: Event, machine: bool) -> bool:
     """Whether it is something the user did (language.md §4): not feedback by machines, not what a server sets."""
     name = event.name
     if not name:
-        return event.source == "client"
+        return event.source in PAGES
     if name in FEEDBACK_ONLY:
         return False
     if name in FEEDBACK_IF_MACHINE:
@@ -61,24 +62,49 @@ def notice(actor: Actor, event: Event, occurred: int, active: bool) -> None:
             actor.last_seen = occurred
     if event.context and b'"timezone"' in event.context:
         told = _decode_context(event.context).timezone
-        if isinstance(told, str) and told != actor.zone:
+        if isinstance(told, str) and told != actor.zone and not is_unproven(event, actor.user):
             actor.zone = told[:NAME_CHARACTERS_MAX]
 
 
 def identify(actor: Actor, event: Event) -> bool:
-    """Take the traits; returns whether there was room for all of them."""
-    whole = learn(actor.traits, _decode(event.body), len(event.body))
-    if event.source == "client":
+    """Take the traits; returns whether there was room for all of them. Who does not prove that he is the user may only take
+    consent back."""
+    traits, told = actor.traits, _decode(event.body)
+    if is_unproven(event, actor.user):
+        if event.source == "visitor" and (no := lowered(told.get("consent"))):
+            traits["consent"] = {**_consent(actor), **no}
+            note_tracking(actor)
+        return True
+    before = dict(traits) if event.source == "bare" else None
+    whole = learn(traits, told, len(event.body))
+    if before is not None or actor.claimed:
+        _note_claims(actor, told, before)
+    if event.source in PAGES:
         actor.signed_in = True
     share_consent(actor)
     note_tracking(actor)
     return whole
 
 
+def _note_claims(actor: Actor, told: dict[str, Any], before: dict[str, Any] | None) -> None:
+    """Which traits only a bare id vouches for, now that these were told; `before`: the traits that it found."""
+    traits = actor.traits
+    if before is not None:
+        claimed = dict.fromkeys((*actor.claimed, *(name for name in told if traits.get(name) != before.get(name))))
+    else:
+        # Another part of the consent may still be a mere claim.
+        vouched = {name for name in told if name != "consent" or told[name] == traits.get(name)}
+        claimed = dict.fromkeys(name for name in actor.claimed if name not in vouched)
+    actor.claimed = tuple(name for name in claimed if name in traits)
+
+
 def merge_person(into: Actor, source: Actor) -> bool:
     """Who the user is, of one who was known as two; an address that may not be mailed and a topic that is not wanted stay
-    so. Returns whether there was room for all traits."""
-    into.traits, whole = merged(into.traits, source.traits)
+    so. What is a mere claim of the visitor is not carried over, but for a no. Returns whether there was room for all traits."""
+    carried = {name: value for name, value in source.traits.items() if name not in source.claimed}
+    if "consent" in source.claimed and (no := lowered(source.traits.get("consent"))):
+        carried["consent"] = no
+    into.traits, whole = merged(into.traits, carried)
     into.suppressed = tuple(dict.fromkeys(source.suppressed + into.suppressed))[-SUPPRESSED_MAX:]
     for topic in source.unsubscribed:
         _unsubscribe(into, topic)
@@ -108,6 +134,8 @@ def note_tracking(actor: Actor) -> None:
 
 def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
     """Sign-in, and what feedback says of how the user may be reached."""
+    if is_unproven(event, actor.user):
+        return
     match event.name:
         case "signed_in" | "signed_up":
             actor.signed_in = True

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.compiled_patterns import Absence, AllOf, EventPattern, Match, Sequence, Silence, Timed, Unmatched
+from actors.compiled_patterns import Absence, AllOf, EventPattern, Match, Pattern, Sequence, Silence, Timed, Unmatched
 from actors.kept import BODY_BYTES_MAX
 from actors.kept import kept as kept_body
 from actors.memory import rows_after
@@ -38,6 +38,8 @@ class Found(msgspec.Struct, frozen=True):
     body: bytes
     occurred: int
     ordinal: int
+    unproven: bool = False
+    """Whether nothing proved what it ended with; of an event at hand the work says it."""
 
 
 def fits(work: Work, match: Match, run: Run | None) -> bool:
@@ -67,6 +69,12 @@ def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> 
             if pattern.heard is not None and fits(work, pattern.heard, run):
                 _store(holder, pattern.key + BESIDE, max(_kept(holder, pattern.key + BESIDE) or 0, work.occurred))
             return None
+
+
+def told_against(work: Work, pattern: Pattern, holder: Holder, run: Run | None) -> None:
+    """Let the event at hand end what waits for its absence, and nothing else."""
+    if isinstance(pattern, Absence):
+        _told_absence(work, pattern, holder, run, only_against=True)
 
 
 def at_hand(work: Work) -> Found:
@@ -192,10 +200,11 @@ def _chosen(pattern: AllOf, kept: list[Any], steps: list[int], taken: list[list[
     return None
 
 
-# --- a then no b: partials `[deadline or 0, [[occurred, ordinal], …], raw properties of the last]` ----------------------
+# --- a then no b: partials `[deadline or 0, [[occurred, ordinal], …], raw properties of the last]`, and a fourth part, true,
+# --- if nothing proved the last -----------------------------------------------------------------------------------------
 
 
-def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None) -> None:
+def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None, *, only_against: bool = False) -> None:
     place = [work.occurred, work.ordinal]
     kept = list(_kept(holder, pattern.key))
     if fits(work, pattern.absent, run):
@@ -203,7 +212,7 @@ def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None)
             one for one in kept if not (one[0] and one[1][-1] < place and place[0] <= one[1][-1][0] + pattern.within)
         ]
     kept = [one for one in kept if one[0] or one[1][0][0] >= _oldest(work, pattern.within)]
-    fitting = [fits(work, step, run) for step in pattern.steps]
+    fitting = [not only_against and fits(work, step, run) for step in pattern.steps]
     advanced = [
         one
         for one in kept
@@ -216,7 +225,8 @@ def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None)
             kept.append([0, chain, b"{}"])
         elif not _answered(work.actor, pattern, place):
             body = shared(kept_body(work.body, BODY_BYTES_MAX)) if run is None else b"{}"  # of a run nobody asks
-            kept.append([max(place[0] + pattern.within, work.now), chain, body])
+            whole = [max(place[0] + pattern.within, work.now), chain, body]
+            kept.append([*whole, True] if work.unproven else whole)
     _store(holder, pattern.key, kept)
 
 
@@ -266,7 +276,7 @@ def passed(work: Work, pattern: Timed, holder: Holder, since: int) -> Found | No
     kept = _kept(holder, pattern.key)
     ripe = next(one for one in kept if one[0] == moment)
     _store(holder, pattern.key, [one for one in kept if one is not ripe])
-    return Found(ripe[2], work.now, work.ordinal)
+    return Found(ripe[2], work.now, work.ordinal, unproven=len(ripe) > 3)
 
 
 def recall(pattern: Timed, holder: Holder, actor: Actor) -> None:

@@ -11,6 +11,7 @@ from actors.frequency import capped_until, cooling_until, quiet_until
 from actors.local import time_zone
 from actors.program import Campaign, Program, SendMessage
 from actors.scope import Scope
+from actors.speech import needs_proof
 from actors.state import Actor, Run
 from actors.turn import Purpose, Send
 
@@ -59,6 +60,8 @@ def objections(scope: Scope, run: Run, campaign: Campaign, send: SendMessage) ->
         yield Objection("audience")
     if not consents(actor, send.purpose, send.topic, program):
         yield Objection("no_consent")
+    if run.unproven and needs_proof(actor.user, send.purpose):
+        yield Objection("unproven")
     if send.channel == "email":
         to = address(actor, program)
         if to is None:

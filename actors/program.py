@@ -237,6 +237,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     default_campaign: str | None = None
     deduplicate: int = 7 * 86_400_000
     """For how long an event is known again by its message id, in ms."""
+    trust_anonymous_ids: bool = False
+    """Whether what is told under the anonymous id of a known user, by whoever knows it, is that user's behaviour."""
 
     @property
     def longest(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from actors.compiled_patterns import Match, Membership, Pattern
-from actors.patterns import due, fits, passed, told
+from actors.patterns import due, fits, passed, told, told_against
 from actors.program import Campaign, Goal, SendMessage, WaitIdle, WaitUntil, WaitWhen
+from actors.speech import needs_proof
 from actors.state import ENDED, Actor, Run
 from actors.steps import arrived, earliest, end, go_on, instructions, last_activity, time_is_up
 from actors.values import number
@@ -12,9 +13,15 @@ from actors.work import Work
 
 
 def hear(work: Work, run: Run, campaign: Campaign) -> None:
-    """Goals, then exits, then what the run waits for: the event at hand, if it came after the entry."""
+    """Goals, then exits, then what the run waits for: the event at hand, if it came after the entry. A run that is for what
+    is proven alone only takes it for an answer to what it waits to be left out."""
     assert work.event is not None
     if work.event.name not in campaign.listens or (work.occurred, work.ordinal) <= (run.occurred, run.ordinal):
+        return
+    if work.unproven and needs_proof(work.actor.user, campaign.purpose):
+        for pattern in campaign.partial:
+            if work.event.name in pattern.events:
+                told_against(work, pattern, run, run)
         return
     complete: set[int] = set()
     for pattern in campaign.partial:

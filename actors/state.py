@@ -57,6 +57,8 @@ class Run(msgspec.Struct, array_like=True):
     """Its variant of the campaign's experiment, or `holdout`."""
     asked: int = 0
     """When the send at `pc` was first due, while it is held; 0 else."""
+    unproven: bool = False
+    """Whether nothing proved that the user did what began it."""
 
 
 class Actor(msgspec.Struct, array_like=True):
@@ -110,3 +112,5 @@ class Actor(msgspec.Struct, array_like=True):
     """`at` of the last entry into any campaign."""
     older_ids: OlderIds | None = None
     """Those before them, of who has done more than they hold (`recent.py`)."""
+    claimed: tuple[str, ...] = ()
+    """Of a visitor: the traits for which only an id that anybody may know vouches. They are not carried over to a user."""

@@ -234,13 +234,16 @@ def _emit(work: Work, run: Run, campaign: Campaign, instruction: EmitEvent) -> b
     properties = {name: value(work) for name, value in instruction.properties}
     work.emitted = (
         *work.emitted,
-        Event(
-            user=work.actor.user,
-            name=instruction.event,
-            message_id=identity(run.id, run.pc),
-            occurred=work.now,
-            body=_encode(properties),
-            source="engine",
+        (
+            Event(
+                user=work.actor.user,
+                name=instruction.event,
+                message_id=identity(run.id, run.pc),
+                occurred=work.now,
+                body=_encode(properties),
+                source="engine",
+            ),
+            run.unproven,
         ),
     )
     work.write(campaign, run, "emitted", step=instruction.step, detail={"event": instruction.event})

@@ -1,6 +1,6 @@
-"""Signed tokens of the links in a message: short, opaque, unforgeable, each good for one purpose only.
+"""Signed tokens, of the links in a message and of visitors: short, opaque, unforgeable, each good for one purpose only.
 
-36 characters of base64url: 16 bytes of the send's id, 1 byte of index, 10 bytes of HMAC-SHA256. The key differs by purpose
+36 characters of base64url: 16 bytes of the send's or visitor's id, 1 byte of index, 10 bytes of HMAC-SHA256. The key differs by purpose
 and the purpose is inside the MAC, so the token of a link cannot unsubscribe anybody. Short, because a mail client's
 limits on header lines are older than signed tokens (RFC 5322 §2.1.1: 998 characters).
 """
@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
-Purpose = Literal["open", "click", "unsubscribe"]
+Purpose = Literal["open", "click", "unsubscribe", "visitor"]
 
 SECRET_BYTES_MIN: Final = 32
 TOKEN_CHARACTERS: Final = 36
@@ -35,7 +35,7 @@ class Tokens:
         }
 
     def sign(self, purpose: Purpose, send: str, index: int = 0) -> str:
-        """A token for the send with that id (32 hexadecimal digits). ValueError if the id or the index (0..255) is not one."""
+        """A token for the send or visitor with that id (32 hexadecimal digits). ValueError if the id or the index (0..255) is not one."""
         identity = bytes.fromhex(send)
         if len(identity) != _ID_BYTES or not 0 <= index <= INDEX_MAX:
             raise ValueError(f"no token can hold send {send!r} with index {index}")
@@ -44,7 +44,7 @@ class Tokens:
         return base64.urlsafe_b64encode(payload + mac).decode("ascii")
 
     def verify(self, purpose: Purpose, token: str) -> tuple[str, int] | None:
-        """(send id, index) of a token that we made for that purpose, else None. Takes the same time for every wrong MAC."""
+        """(id, index) of a token that we made for that purpose, else None. Takes the same time for every wrong MAC."""
         if len(token) != TOKEN_CHARACTERS or not token.isascii():
             return None
         try:

@@ -29,8 +29,10 @@ class Work(Scope):
     decisions: Sequence[Decision] = ()
     sends: Sequence[Send] = ()
     refusals: Sequence[tuple[str, str]] = ()
-    emitted: Sequence[Event] = ()
-    """Events that steps emitted and that are still to be told."""
+    unproven = False
+    """Whether nothing proves that the event at hand is the user's doing; a run that it begins is as little sure."""
+    emitted: Sequence[tuple[Event, bool]] = ()
+    """Events that steps emitted and that are still to be told; whether they come of something unproven."""
     emits = 0
     asking: Sequence[Run] = ()
     """Runs that have come to a send: decided when all have moved, by priority."""

@@ -13,6 +13,7 @@ Tone = Literal["", "good", "stop"]
 
 SKIPPED: Final = {
     "no_consent": "they have not said yes to such letters",
+    "unproven": "only a page said what it answers, without proof that it was them",
     "suppressed": "the address bounced or complained before",
     "no_address": "no address is known",
     "audience": "they are no longer in the audience",
@@ -33,6 +34,7 @@ NOT_ENTERED: Final = {
     "re_entry": "they were in it too recently",
     "concurrency": "they are in it already",
     "canary": "they are not among the share that tries it first",
+    "unproven": "only a page said it, without proof that it was them",
 }
 
 EXITED: Final = {

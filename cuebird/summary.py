@@ -24,6 +24,7 @@ REASONS: Final[Mapping[str, str]] = {
     "re_entry": "entered too recently",
     "concurrency": "already in it",
     "canary": "not among the first to get it",
+    "unproven": "only a page said it, without proof",
     "no_consent": "no consent",
     "suppressed": "the address is suppressed",
     "no_address": "no usable address",

@@ -344,6 +344,11 @@ class Engine:
         actor = await self._actor(send.user)
         return "user_quarantined" if actor is None else standing(actor, send, self._clock.now_ms(), self._shard.program)
 
+    def owner(self, name: str, then: Callable[[str], None]) -> None:
+        """Calls `then` with the user that an anonymous name belongs to; with the name itself if it is nobody's. At once if
+        that is known, else when the store has been asked."""
+        self._shard.unusual.owner(name, then)
+
     async def user(self, name: str) -> Actor | None:
         """The user's state, to be read at once and not kept; None if nothing was ever heard of the user, or it is held."""
         actor = await self._actor(name)

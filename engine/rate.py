@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actors.event import Event
+from actors.speech import PAGES
 
 FORGET_PAST = 65_536
 """Users remembered before those who have earned all back are forgotten."""
@@ -25,7 +26,7 @@ class UserRate:
         """0: they may pass, and count. Else none of them counts, and in so many milliseconds they may."""
         counts: dict[str, int] = {}
         for event in events:
-            if event.source == "client":
+            if event.source in PAGES:
                 counts[event.user] = counts.get(event.user, 0) + 1
         busy_until = self._busy_until
         for user in counts:

@@ -10,6 +10,7 @@ import msgspec
 from actors.actor import Actor, pack, renew, take
 from actors.event import ANONYMOUS, Event
 from actors.joining import join
+from actors.speech import forwarded
 from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
 from engine.alarms import Alarms
 from engine.committer import Committer
@@ -84,7 +85,9 @@ class Unusual:
 
     def take(self, event: Event, at: int, pending: Pending) -> None:
         """One event, now or when its actor is there."""
-        event = self._forwarded(event)
+        if event.user.startswith(ANONYMOUS):
+            # What comes under the anonymous name of a known user is that user's, in the journal too, if it may be.
+            event = forwarded(event, self._residence.names, self._shard.program.policy.trust_anonymous_ids)
         user = event.user
         if user in self._residence.held:
             self._keep(event, at, "its actor is held", pending)
@@ -109,14 +112,18 @@ class Unusual:
         pending.losses = self._committer.losses
         self._finish(pending)
 
-    def _forwarded(self, event: Event) -> Event:
-        """What comes under the anonymous name of a known user is that user's, in the journal too."""
-        name = event.user
-        if name.startswith(ANONYMOUS):
-            user = self._residence.names.get(name)
-            if user is not None:
-                return msgspec.structs.replace(event, user=user)
-        return event
+    def owner(self, name: str, then: Callable[[str], None]) -> None:
+        """See Engine.owner."""
+        residence, loading = self._residence, self._loading
+        if (
+            name in residence.names
+            or residence.holds(name)
+            or residence.absence.sure(name)
+            or loading.is_kept_out(name)
+        ):
+            then(residence.names.get(name, name))
+        else:
+            loading.ask(name, lambda: then(residence.names.get(name, name)))
 
     def _wait(self, name: str, event: Event, pending: Pending) -> None:
         pending.waiting += 1

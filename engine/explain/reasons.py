@@ -18,6 +18,7 @@ REASONS: Final[Mapping[str, str]] = {
     "re_entry": "it was entered too recently",
     "concurrency": "there was a run already",
     "canary": "not among the users let in so far",
+    "unproven": "only a page said it, without proof that it was the user",
     "no_consent": "no consent",
     "suppressed": "the address is suppressed",
     "no_address": "no usable address",

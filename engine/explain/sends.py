@@ -61,6 +61,8 @@ class Checks:
             part = Walk(self._language, self._moment, run=self._run).part(audience)
             checks.append(msgspec.structs.replace(part, text=f"audience: {part.text}"))
         checks.append(self._consent())
+        if self._run is not None and self._run.unproven:
+            checks.append(self._check("unproven", self._proof(), "proof"))
         if self._send.channel == "email":
             checks += [self._address(), self._suppression()]
         if self._program.holdout:
@@ -94,6 +96,10 @@ class Checks:
         if send.topic in actor.unsubscribed:
             saw += f"; unsubscribed from {send.topic}"
         return self._check("no_consent", saw, "consent")
+
+    def _proof(self) -> str:
+        began = "a page without proof began the run"
+        return began if "unproven" in self._objections else f"{began}; marketing needs none"
 
     def _address(self) -> Part:
         traits, to = self._moment.actor.traits, address(self._moment.actor, self._moment.known.program)

@@ -364,6 +364,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     marketing_consent: Literal["opt_in", "opt_out"] = "opt_in"
     tracking_consent: Literal["opt_in", "opt_out"] = "opt_out"
     unverified_email: Literal["allow", "deny"] = "deny"
+    trust_anonymous_ids: bool = False
     expires: float = 86_400.0
     time_zone: str = "UTC"
     lateness: float = 86_400.0

@@ -13,6 +13,7 @@ def compile_policy(policy: ast.Policy) -> compiled.Policy:
         marketing_opt_in=policy.marketing_consent == "opt_in",
         tracking_opt_in=policy.tracking_consent == "opt_in",
         unverified_email=policy.unverified_email == "allow",
+        trust_anonymous_ids=policy.trust_anonymous_ids,
         expires=round(policy.expires * 1000),
         time_zone=policy.time_zone,
         lateness=round(policy.lateness * 1000),

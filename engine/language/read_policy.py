@@ -51,6 +51,7 @@ def read_policy(value: Value | None, context: Context) -> Policy:
         marketing_consent=found.consent.marketing,
         tracking_consent=found.consent.tracking,
         unverified_email=found.unverified_email,
+        trust_anonymous_ids=found.trust_anonymous_ids,
         expires=found.expires.seconds if found.expires else defaults.expires,
         time_zone=found.time_zone.text if found.time_zone else defaults.time_zone,
         lateness=lateness,

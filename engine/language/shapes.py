@@ -194,6 +194,10 @@ class PolicyFile(msgspec.Struct):
     unverified_email: Annotated[
         Literal["allow", "deny"], Meta(description="Marketing to addresses that only a browser vouches for.")
     ] = "deny"
+    trust_anonymous_ids: Annotated[
+        bool,
+        Meta(description="Whoever knows a user's anonymous id may tell what the user does, without a visitor token."),
+    ] = False
     expires: Annotated[Duration | None, Meta(description="A send older than this is not worth sending (24h).")] = None
     time_zone: Annotated[Placed | None, Meta(description="For users whose zone is not known (UTC).")] = None
     lateness: Annotated[Duration | None, Meta(description="How late an event may come (24h).")] = None

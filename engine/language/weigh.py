@@ -36,7 +36,8 @@ def actor_bytes_max(program: Program) -> dict[str, int]:
     runs = RUNS_MAX + WATCHED_MAX
     return {
         "events": sum(NUMBER + slot.bytes_max for slot in program.slots),
-        "traits": HEAD + TRAITS_BYTES_MAX + CONSENT_BYTES_MAX,
+        # Their names may stand once more in `Actor.claimed`.
+        "traits": 2 * (HEAD + TRAITS_BYTES_MAX) + CONSENT_BYTES_MAX,
         "runs": HEAD
         + runs * max(map(_run, program.versions.values()), default=0)
         + ENTRIES_BYTES_MAX
@@ -95,7 +96,7 @@ def _partials(patterns: Mapping[int, Pattern | Unmatched], *, in_run: bool = Fal
                 yield NUMBER + HEAD + PARTIALS_MAX * (NUMBER + PLACE)
             case Absence(steps=steps):
                 body = HEAD + (2 if in_run else BODY_BYTES_MAX)
-                yield NUMBER + HEAD + PARTIALS_MAX * (1 + NUMBER + HEAD + len(steps) * PLACE + body)
+                yield NUMBER + HEAD + PARTIALS_MAX * (2 + NUMBER + HEAD + len(steps) * PLACE + body)
             case Silence() | Unmatched():
                 yield 4 * NUMBER
 

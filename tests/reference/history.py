@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 SESSION_MS = 30 * 60_000
 
+PAGES = {"client", "visitor", "bare"}
+WITHOUT_PROOF = {"visitor", "bare"}
+
 NEVER_ACTIVITY = {
     "email_delivered",
     "email_deferred",
@@ -42,6 +45,10 @@ class Happening:
     ordinal: int
     properties: dict[str, Any]
     time_zone: str | None = None
+    unproven: bool = False
+    """Whether it comes of what a page said without proof."""
+    barred: bool = False
+    """Whether a page said it without proof, of a user who was known then."""
     fitted: dict[Any, bool] = field(default_factory=dict)
     """Whether it was what a pattern looks for: decided when it was told, by what was true then."""
 
@@ -53,7 +60,7 @@ class Happening:
     def active(self) -> bool:
         """Whether it is something the user did."""
         if not self.name:
-            return self.source == "client"
+            return self.source in PAGES
         if self.name in NEVER_ACTIVITY:
             return False
         if self.name in OPENED:
@@ -168,14 +175,17 @@ class History:
             if isinstance(fact, TraitsWritten):
                 traits.update(fact.values)
             elif isinstance(fact, Became):
-                theirs = fact.other.traits()
+                theirs = fact.other.carried()
                 both = {**(theirs.get("consent") or {}), **(traits.get("consent") or {})}
                 for half in (theirs.get("consent") or {}, traits.get("consent") or {}):
                     both |= {part: False for part in ("marketing", "tracking") if half.get(part) is False}
                 traits = {**theirs, **traits, **({"consent": both} if both else {})}
             elif fact.kind == "identify" if isinstance(fact, Happening) else False:
                 assert isinstance(fact, Happening)
-                _learn(traits, fact.properties)
+                if not fact.barred:
+                    _learn(traits, fact.properties)
+                elif fact.source == "visitor" and (no := _taken_back(fact.properties.get("consent"))):
+                    traits["consent"] = {**(traits.get("consent") or {}), **no}
             elif isinstance(fact, Happening) and not fact.properties.get("topic"):
                 if fact.name == "email_unsubscribed":
                     traits["consent"] = {**(traits.get("consent") or {}), "marketing": False}
@@ -183,15 +193,35 @@ class History:
                     traits["consent"] = {**(traits.get("consent") or {}), "marketing": True}
         return traits
 
+    def carried(self) -> dict[str, Any]:
+        """Of a visitor: the traits that become those of whom he turns out to be. What only a bare id said does not, but for a no."""
+        traits: dict[str, Any] = {}
+        claims: set[str] = set()
+        for fact in self.facts:
+            if isinstance(fact, TraitsWritten):
+                traits.update(fact.values)
+            elif isinstance(fact, Happening) and fact.kind == "identify":
+                before = dict(traits)
+                _learn(traits, fact.properties)
+                if fact.source == "bare":
+                    claims |= {name for name in fact.properties if traits.get(name) != before.get(name)}
+                else:
+                    whole = {"consent"} if fact.properties.get("consent") == traits.get("consent") else set()
+                    claims -= (set(fact.properties) - {"consent"}) | whole
+                claims &= set(traits)
+        carried = {name: value for name, value in self.traits().items() if name not in claims}
+        no = _taken_back(self.traits().get("consent")) if "consent" in claims else {}
+        return {**carried, **({"consent": no} if no else {})}
+
     def consent(self, purpose: str) -> object:
         return (self.traits().get("consent") or {}).get(purpose)
 
     def signed_in(self) -> bool:
         found = False
         for fact in self.facts:
-            if not isinstance(fact, Happening):
+            if not isinstance(fact, Happening) or fact.barred:
                 continue
-            if fact.name in ("signed_in", "signed_up") or (fact.kind == "identify" and fact.source == "client"):
+            if fact.name in ("signed_in", "signed_up") or (fact.kind == "identify" and fact.source in PAGES):
                 found = True
             elif fact.name == "signed_out":
                 found = False
@@ -201,7 +231,7 @@ class History:
         told = self.traits().get("time_zone")
         if isinstance(told, str) and _is_zone(told):
             return told
-        zones = [one.time_zone for one in self.told() if one.time_zone]
+        zones = [one.time_zone for one in self.told() if one.time_zone and not one.barred]
         return zones[-1] if zones and _is_zone(zones[-1]) else default
 
     def suppressed(self) -> set[str]:
@@ -242,6 +272,12 @@ def _learn(traits: dict[str, Any], told: dict[str, Any]) -> None:
             traits["consent"] = {**traits["consent"], **value}
         else:
             traits[name] = value
+
+
+def _taken_back(consent: Any) -> dict[str, bool]:
+    return {
+        part: False for part in ("marketing", "tracking") if isinstance(consent, dict) and consent.get(part) is False
+    }
 
 
 def _is_zone(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from actors.event import Event
+from actors.event import Event, Source
 from tests.reference.expression_strategies import EVENTS, SPANS, TOPICS, Features
 
 STARTS = (
@@ -32,6 +32,8 @@ LONG: tuple[dict[str, Any], ...] = (
 )
 """Properties that are longer than what is kept: of a name, of a remembered event, of any event."""
 
+SPEAKERS: tuple[Source, ...] = ("server", "client", "visitor", "visitor", "bare", "bare")
+
 Input = tuple[Event, int]
 
 
@@ -44,11 +46,13 @@ def histories(draw: st.DrawFn, features: Features) -> tuple[int, list[Input]]:
     if "policy" in features:
         known = {"email": EMAIL, "consent": {"marketing": True}}
         inputs += [(_event(user, "", known, f"known-{user}", kind="identify"), at) for user in users if user != "~v"]
-    for number in range(draw(st.integers(1, 10))):
+    for number in range(draw(st.integers(4 if "speech" in features else 1, 10))):
         at += draw(st.sampled_from(GAPS + MONTHS if "unmatched" in features else GAPS))
         user = draw(st.sampled_from(users))
         late = draw(st.sampled_from((0, 0, 0, *LATE))) if "late" in features else 0
         event = draw(_events(user, f"m{number}", features))
+        if "speech" in features and event.source == "server" and event.kind != "alias":
+            event = msgspec.structs.replace(event, source=draw(st.sampled_from(SPEAKERS)))
         if late:
             event = msgspec.structs.replace(event, occurred=at - late)
         if "duplicates" in features and inputs and draw(st.integers(0, 7)) == 0:

@@ -15,7 +15,7 @@ import msgspec
 from actors.event import Event
 from engine.language import ast
 from tests.reference.expressions import Moment, is_true
-from tests.reference.history import OF_THE_ACCOUNT, Became, Happening, History
+from tests.reference.history import OF_THE_ACCOUNT, WITHOUT_PROOF, Became, Happening, History
 from tests.reference.instants import next_change
 from tests.reference.kept import as_much_as_fits
 from tests.reference.patterns import deadlines, looks_beyond_the_event, milliseconds
@@ -59,7 +59,10 @@ class Interpreter:
             return True
         person.ids.append(event.message_id)
         turn = self.turn(person)
-        turn.tell(self.happening(event, properties))
+        happening = self.happening(event, properties)
+        happening.unproven = event.source in WITHOUT_PROOF
+        happening.barred = happening.unproven and not person.history.user.startswith("~")
+        turn.tell(happening)
         turn.settle(self.teller(turn))
         return True
 
@@ -91,13 +94,13 @@ class Interpreter:
             time_zone=context.get("timezone"),
         )
 
-    def teller(self, turn: Turn) -> Callable[[str, dict[str, Any]], None]:
+    def teller(self, turn: Turn) -> Callable[[str, dict[str, Any], bool], None]:
         """Tells the user's actor an event that a step emitted."""
 
-        def tell(name: str, properties: dict[str, Any]) -> None:
+        def tell(name: str, properties: dict[str, Any], unproven: bool) -> None:
             self.taken += 1
             told = as_much_as_fits(properties, EVENT_BYTES)
-            turn.tell(Happening(name, "track", "engine", self.now, self.now, self.taken, told))
+            turn.tell(Happening(name, "track", "engine", self.now, self.now, self.taken, told, unproven=unproven))
 
         return tell
 
@@ -154,8 +157,8 @@ class Interpreter:
         asked = Turn(self.site, person, self.now, 0, [])
         for campaign in asked.campaigns():
             for pattern in dict.fromkeys(campaign.entry.patterns):
-                for due, entry, mark in self.by_time(person, pattern, campaign, None):
-                    found.append((due, self.entering(person, campaign, entry, mark)))
+                for due, entry, mark, unproven in self.by_time(person, pattern, campaign, None):
+                    found.append((due, self.entering(person, campaign, entry, mark, unproven)))
         for campaign in asked.campaigns():
             if campaign.id == self.site.policy.default_campaign:
                 shadows = {one.id for one in self.site.campaigns if one.status == "shadow"}
@@ -172,14 +175,14 @@ class Interpreter:
 
     def by_time(
         self, person: Person, pattern: ast.Pattern, campaign: ast.Campaign, run: Run | None
-    ) -> list[tuple[int, dict[str, Any], Callable[[int], None]]]:
-        """What time alone will complete: when, with which properties, and what marks it as done."""
+    ) -> list[tuple[int, dict[str, Any], Callable[[int], None], bool]]:
+        """What time alone will complete: when, with which properties, what marks it as done, and whether it is unproven."""
         holder = run or campaign.id
         key = (holder, pattern)
         if isinstance(pattern, ast.ThenPattern) and pattern.absent is not None:
             used = person.used.setdefault(key, [])
             return [
-                (one.at, one.last.properties, lambda now, one=one: used.append(one.last))  # type: ignore[misc]
+                (one.at, one.last.properties, lambda now, one=one: used.append(one.last), one.last.unproven)  # type: ignore[misc]
                 for one in deadlines(
                     pattern,
                     person.history.told(),
@@ -192,7 +195,7 @@ class Interpreter:
             last = self.silent_since(person, pattern, campaign, run)
             matched = person.silences.setdefault(key, [])
             if last is not None and all(last > noticed for noticed in matched):
-                return [(last + milliseconds(pattern.seconds), {}, lambda now: matched.append(last))]
+                return [(last + milliseconds(pattern.seconds), {}, lambda now: matched.append(last), False)]
         return []
 
     def is_one(self, person: Person, part: ast.EventPattern, one: Happening, run: Run | None) -> bool:
@@ -214,13 +217,18 @@ class Interpreter:
         return last if last is None or run is None else max(last, run.entry_place[0])
 
     def entering(
-        self, person: Person, campaign: ast.Campaign, entry: dict[str, Any], mark: Callable[[int], None]
+        self,
+        person: Person,
+        campaign: ast.Campaign,
+        entry: dict[str, Any],
+        mark: Callable[[int], None],
+        unproven: bool = False,
     ) -> Callable[[int], None]:
         def enter(now: int) -> None:
             mark(now)
             turn = self.turn(person)
             turn.properties = entry
-            turn.enter(campaign, entry)
+            turn.enter(campaign, entry, unproven)
             turn.settle(self.teller(turn))
 
         return enter
@@ -237,7 +245,7 @@ class Interpreter:
         dues = [
             due
             for pattern in patterns_of(run.campaign)
-            for due, _, _ in self.by_time(person, pattern, run.campaign, run)
+            for due, _, _, _ in self.by_time(person, pattern, run.campaign, run)
             if not run.ended or run.may_reach_goal(due)
         ]
         if not run.ended and run.steps:
@@ -255,7 +263,7 @@ class Interpreter:
         turn = self.turn(person)
         matched = set()
         for pattern in patterns_of(run.campaign):
-            for due, _, mark in self.by_time(person, pattern, run.campaign, run):
+            for due, _, mark, _ in self.by_time(person, pattern, run.campaign, run):
                 if due <= self.now and pattern not in matched:
                     mark(self.now)
                     matched.add(pattern)

@@ -59,5 +59,10 @@ KINDS: Final[dict[str, Features]] = {
     "long": frozenset(
         {"long", "remembered", "when", "if", "where", "until", "ends", "entry rules", "identity", "absence"}
     ),
+    "speech": frozenset({"speech", "policy", "until", "ends", "chains"}),
+    "speech and time": frozenset(
+        {"speech", "policy", "absence", "set", "emit", "segments", "segment patterns", "session"}
+    ),
+    "speech and identity": frozenset({"speech", "policy", "identity", "users", "until", "absence", "late"}),
     "everything": EVERYTHING,
 }

@@ -27,6 +27,8 @@ class Wanted:
     purpose: str
     audience: ast.Expression | None
     held_out: bool
+    unproven: bool
+    """Whether it is for what is proven alone, and nobody proved what it answers."""
 
 
 def objections(wanted: Wanted, moment: Moment) -> Iterator[Objection]:
@@ -37,6 +39,8 @@ def objections(wanted: Wanted, moment: Moment) -> Iterator[Objection]:
         yield Objection("audience")
     if marketing and not _consents(wanted.topic, moment):
         yield Objection("no_consent")
+    if wanted.unproven:
+        yield Objection("unproven")
     if wanted.channel == "email":
         address = history.traits().get("email")
         if not isinstance(address, str):

@@ -33,6 +33,8 @@ class Run:
     """When the wait is over whatever happens."""
     length: int = 0
     """How long a wait for silence is."""
+    unproven: bool = False
+    """Whether nobody proved what began it."""
     asked: int | None = None
     """When the send that it holds was first due."""
 

@@ -20,6 +20,8 @@ from tests.reference.expression_strategies import (
 )
 from tests.reference.telling import pattern_text
 
+PURPOSES = ("marketing", "marketing", "transactional")
+
 REMEMBERED: tuple[tuple[str, ast.Collection], ...] = (
     ("cart", ast.Bag(event="a", key="k", remove="b", clear=("c",))),
     ("spent", ast.SumOf(event="b", property="n")),
@@ -191,7 +193,7 @@ def campaigns(draw: st.DrawFn, number: int, features: Features) -> ast.Campaign:
         file=f"campaigns/c{number}.yaml",
         status=draw(st.sampled_from(("live", "live", "live", "shadow", "paused", "canary"))) if rules else "live",
         canary=50.0,
-        purpose=draw(st.sampled_from(("marketing", "marketing", "transactional"))) if policy else "marketing",
+        purpose=draw(st.sampled_from(PURPOSES[::2] if "speech" in features else PURPOSES)) if policy else "marketing",
         topic=draw(st.sampled_from(TOPICS)) if policy else f"c{number}",
         priority=draw(st.sampled_from((50, 50, 60))),
         entry=draw(entries(features)),

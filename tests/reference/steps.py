@@ -48,13 +48,18 @@ class Walk:
         self.properties: dict[str, Any] = {}
         self.changed: set[tuple[str, bool]] = set()
         self.asking: list[Run] = []
-        self.emitted: list[tuple[str, dict[str, Any]]] = []
+        self.emitted: list[tuple[str, dict[str, Any], bool]] = []
+        self.unproven = False
+        """Whether this turn comes of something that nobody proved."""
         self.emits = 0
 
     # --- helpers --------------------------------------------------------------------------------------------------
 
     def moment(self, run: Run | None = None) -> Moment:
         return Moment(self.site, self.person.history, self.now, run, self.properties, in_run=run is not None)
+
+    def asks_for_proof(self, purpose: str) -> bool:
+        return purpose == "transactional" and not self.person.history.user.startswith("~")
 
     def write(
         self,
@@ -153,7 +158,8 @@ class Walk:
                 if self.emits > EMITS:
                     self.write(campaign, run, "emitted", step=run.step, reason="emit_depth_max")
                 else:
-                    self.emitted.append((event, {name: evaluate(value, moment) for name, value in properties}))
+                    told = {name: evaluate(value, moment) for name, value in properties}
+                    self.emitted.append((event, told, run.unproven))
                     self.write(campaign, run, "emitted", step=run.step, detail={"event": event})
             case ast.Exit(reason=reason):
                 self.end(run, reason)
@@ -236,6 +242,7 @@ class Walk:
             step.purpose or campaign.purpose,
             campaign.entry.audience,
             run.variant == "holdout",
+            run.unproven and self.asks_for_proof(step.purpose or campaign.purpose),
         )
         asked = self.now if run.asked is None else run.asked
         policy_expires = round(self.site.policy.expires * 1000)

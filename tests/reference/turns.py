@@ -28,6 +28,7 @@ class Turn(Walk):
     def tell(self, event: Happening) -> None:
         """The event at hand: goals, exits and waits of the runs, then who enters."""
         self.event = event
+        self.unproven = event.unproven = self.unproven or event.unproven
         self.ordinal = event.ordinal
         self.properties = event.properties
         self.person.history.facts.append(event)
@@ -69,7 +70,9 @@ class Turn(Walk):
                 in_run=run is not None,
                 in_where=True,
             )
-            event.fitted[holder, part] = part.event == event.name and is_true(part.where, looked)
+            event.fitted[holder, part] = (
+                part.event == event.name and not self.is_barred(campaign, pattern) and is_true(part.where, looked)
+            )
         used = self.person.used.setdefault((holder, pattern), [])
         before = [one for one in self.person.history.told() if one is not event and one not in used]
         match = completed(pattern, event, before, lambda part, one: one.fitted.get((holder, part), False))
@@ -78,8 +81,15 @@ class Turn(Walk):
         used += match
         return True
 
+    def is_barred(self, campaign: ast.Campaign, pattern: ast.Pattern) -> bool:
+        """Whether the event at hand is no part of a match of that pattern, because nobody proved it. A plain entry has its
+        own word for that."""
+        return self.asks_for_proof(campaign.purpose) and self.unproven and not isinstance(pattern, ast.EventPattern)
+
     def hear(self, run: Run, event: Happening) -> None:
         campaign = run.campaign
+        if self.unproven and self.asks_for_proof(campaign.purpose):
+            return
         matched = {pattern for pattern in patterns_of(campaign) if self.match(pattern, campaign, run, event)}
         self.meet(run, matched, event)
 
@@ -119,10 +129,11 @@ class Turn(Walk):
 
     # --- entry ----------------------------------------------------------------------------------------------------
 
-    def enter(self, campaign: ast.Campaign, entry: dict[str, Any]) -> None:
+    def enter(self, campaign: ast.Campaign, entry: dict[str, Any], unproven: bool = False) -> None:
         person, rules = self.person, campaign.entry
+        unproven = unproven or self.unproven
         key = _key(self.properties.get(rules.key)) if rules.key else ""
-        reason = self.refusal(campaign, key)
+        reason = self.refusal(campaign, key, unproven)
         detail = {"key": key} if key else {}
         if reason is not None:
             self.write(campaign, None, "not_entered", reason=reason, detail=detail)
@@ -136,6 +147,7 @@ class Turn(Walk):
             entry_place=self.place,
             entry=entry,
             steps=list(campaign.steps),
+            unproven=unproven,
         )
         person.runs.append(run)
         self.write(campaign, run, "entered", detail=detail)
@@ -187,13 +199,15 @@ class Turn(Walk):
             )
         ]
 
-    def refusal(self, campaign: ast.Campaign, key: str) -> str | None:
+    def refusal(self, campaign: ast.Campaign, key: str, unproven: bool) -> str | None:
         rules, person = campaign.entry, self.person
         moment = self.moment()
         if campaign.status == "paused":
             return "paused"
         if campaign.status == "canary" and share(f"{campaign.id}/canary", person.history.user) >= campaign.canary / 100:
             return "canary"
+        if unproven and self.asks_for_proof(campaign.purpose):
+            return "unproven"
         if not is_true(rules.condition, moment):
             return "condition"
         if not is_true(rules.audience, moment):

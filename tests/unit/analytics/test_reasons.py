@@ -63,5 +63,5 @@ def test_only_a_number_is_worth_something(detail: bytes, value: float) -> None:
 def test_the_reasons_are_those_of_the_language() -> None:
     assert set(SKIPPED) == {
         *("no_consent", "suppressed", "no_address", "audience", "holdout", "capped", "cooldown", "quiet_hours"),
-        *("expired", "render_error", "shadow"),
+        *("expired", "render_error", "shadow", "unproven"),
     }
