@@ -22,6 +22,7 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from actors.event import Event
+from actors.token import SECRET_BYTES_MIN, Tokens
 from engine.clock import SystemClock
 from engine.language.compile import compile_site
 from engine.language.load import load_site
@@ -35,6 +36,7 @@ from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
 from ingress.server import Server, build_server
 from ingress.speaker import Speaker
+from ingress.visitor_tokens import VisitorTokens
 from ingress.websocket import LINE, Line
 
 SPEAKER = Speaker(source="client", key="dev")
@@ -165,7 +167,9 @@ def bare_server(site: Path) -> Server:
             submit=at_once,
             now_ms=clock.now_ms,
             streams=new_streams("bench", clock.now_ms, limits),
+            owner=lambda name, then: then(name),
             keys=KeyRing(dev=True),
+            visitors=VisitorTokens(Tokens([bytes(SECRET_BYTES_MIN)])),
             normalizer=normalizer(),
             limits=limits,
             extra_routes=[*routes, WebSocketRoute("/bare/stock", Stock())],

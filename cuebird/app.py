@@ -51,6 +51,7 @@ from ingress.server import Server, build_server
 from ingress.streams import Push, Streams
 from ingress.tracking import Tracking
 from ingress.users import user_routes
+from ingress.visitor_tokens import VisitorTokens
 from persistence.interface import Commit, Store
 from persistence.sqlite import SqliteStore
 
@@ -207,7 +208,9 @@ async def open_app(
                 submit=engine.submit,
                 now_ms=clock.now_ms,
                 streams=streams,
+                owner=engine.owner,
                 keys=settings.key_ring(),
+                visitors=VisitorTokens(tokens, secure=url.startswith("https:")),
                 normalizer=normalizer,
                 limits=fitted(settings.ingress, raised(needed(settings.ingress))),
                 in_flight=engine.in_flight,

@@ -47,9 +47,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     dev: bool = False
     """Everybody is believed. On a loopback address only."""
     secret: str = ""
-    """Signs links in mails; at least 32 bytes."""
+    """Signs links in mails and visitor tokens; at least 32 bytes."""
     old_secrets: tuple[str, ...] = ()
-    """Links signed with these still work."""
+    """What was signed with these still holds."""
 
     @property
     def url(self) -> str:

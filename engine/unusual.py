@@ -120,6 +120,7 @@ class Unusual:
             or residence.holds(name)
             or residence.absence.sure(name)
             or loading.is_kept_out(name)
+            or name in residence.held
         ):
             then(residence.names.get(name, name))
         else:

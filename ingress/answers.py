@@ -49,12 +49,12 @@ def error_answer(status: int, code: str, message: str, *, retry_ms: int | None =
     return json_answer({"success": False, "code": code, "message": message} | more, status, headers)
 
 
-def accepted(counted: Counted, rejected: Sequence[Rejection]) -> Response:
+def accepted(counted: Counted, rejected: Sequence[Rejection], **more: str) -> Response:
     """`too_old` and `quarantined` are only said if there are any: most senders will never meet one."""
     counts = {"accepted": counted.taken, "duplicates": counted.duplicates}
     rare = {"too_old": counted.too_old, "quarantined": counted.quarantined}
     counts |= {name: count for name, count in rare.items() if count}
-    return json_answer({"success": True, **counts, "rejected": rejected})
+    return json_answer({"success": True, **counts, "rejected": rejected, **more})
 
 
 def refused(receipt: Receipt, retry_ms: int) -> Response:
@@ -72,7 +72,8 @@ def cors(origin: str | None, keys: KeyRing) -> dict[str, str]:
         return {"Vary": "Origin"}
     return {
         "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Headers": "authorization, content-type, x-write-key, x-cuebird-proof, anonymousid, sentat, x-retry-count",
+        "Access-Control-Allow-Headers": "authorization, content-type, x-write-key, x-cuebird-proof, x-cuebird-visitor, anonymousid, sentat, x-retry-count",
+        "Access-Control-Allow-Credentials": "true",
         "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
         "Access-Control-Max-Age": "7200",
         "Access-Control-Expose-Headers": "retry-after",

@@ -27,7 +27,8 @@ from ingress.metrics import Counts
 from ingress.rates import Rates
 from ingress.resume import Sessions
 from ingress.sse import EventStreamEndpoint
-from ingress.streams import Streams, following
+from ingress.streams import Owner, Streams, following
+from ingress.visitor_tokens import VisitorTokens
 from ingress.websocket import Doors, WebSocketEndpoint
 from ingress.world import World
 
@@ -46,7 +47,9 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     submit: Submit
     now_ms: Callable[[], int]
     streams: Streams
+    owner: Owner
     keys: KeyRing
+    visitors: VisitorTokens
     normalizer: Normalizer
     limits: IngressLimits = IngressLimits()
     in_flight: Callable[[], int] = lambda: 0
@@ -82,10 +85,12 @@ def build_app(deps: Deps, lifespan: Callable[[], AbstractAsyncContextManager[Non
     admission = Admission(limits, deps.now_ms, deps.in_flight)
     registry.register(admission)
     world = World(
-        submit=following(deps.submit, deps.streams),
+        submit=following(deps.submit, deps.streams, deps.owner),
+        owner=deps.owner,
         streams=deps.streams,
         sessions=Sessions(deps.new_session_id, keep_ms=limits.resume_ms_max, sessions_max=limits.sessions_max),
         keys=deps.keys,
+        visitors=deps.visitors,
         normalizer=deps.normalizer,
         counts=counts,
         limits=limits,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from ingress.answers import error_answer
 from ingress.keys import Denied, KeyRing, Unauthorized
 from ingress.speaker import Speaker
+from ingress.visitor_tokens import HEADER, in_cookies
 
 
 class _Peek(msgspec.Struct, rename="camel"):
@@ -23,6 +24,7 @@ class _Peek(msgspec.Struct, rename="camel"):
     write_key: object = None
     api_key: object = msgspec.field(default=None, name="api_key")
     token: object = None
+    visitor: object = None
     batch: list[msgspec.Raw] | None = None
 
 
@@ -76,6 +78,13 @@ def seek_key(keys: KeyRing, headers: Headers, query: QueryParams, part: bytes, n
         del denied
 
 
+def visitor_token_of(headers: Headers, body: bytes = b"") -> str:
+    """The visitor token that a request shows: in a header, in the envelope of a batch (a beacon cannot set headers), else in
+    a cookie. Never in the address, for that stands in logs. "" if it shows none."""
+    in_body = _body_visitor(body) if b'"visitor"' in body else ""
+    return headers.get(HEADER, "") or in_body or in_cookies(headers.get("cookie", ""))
+
+
 def server_only(request: Request, keys: KeyRing, now: int, what: str) -> Response | None:
     """The refusal of a request that holds no server key; None if it does, or in development mode. `what`: what a write
     key may not do."""
@@ -118,6 +127,14 @@ def _basic(value: str) -> str:
 
 def _query_key(query: QueryParams) -> str:
     return query.get("writeKey") or query.get("key") or query.get("k") or query.get("token") or ""
+
+
+def _body_visitor(body: bytes) -> str:
+    try:
+        peek = _decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ""
+    return peek.visitor if isinstance(peek.visitor, str) and peek.batch is not None else ""
 
 
 def _body_key(body: bytes) -> str:

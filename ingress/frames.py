@@ -61,6 +61,8 @@ class Who(msgspec.Struct, rename="camel", gc=False):
 class Hello(_Frame, tag="hello", kw_only=True):
     token: str = ""
     proof: str = ""
+    visitor: str | None = None
+    """The visitor token of a client that knows of them, "" if it has none yet."""
     client: str = ""
     user: Who | None = None
     session: str = ""

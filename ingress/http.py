@@ -19,12 +19,13 @@ from ingress.acks import counted
 from ingress.admission import Refused
 from ingress.answers import accepted, cors, error_answer, json_answer, refused
 from ingress.body import BadBody, beginning, inflated, read_body, told_bytes, weight
-from ingress.credentials import early_speaker, seek_key, speaker_of
+from ingress.credentials import early_speaker, seek_key, speaker_of, visitor_token_of
 from ingress.keys import Denied
 from ingress.protocols import SOCKET
 from ingress.rejection import Rejected
 from ingress.speaker import Speaker
 from ingress.taking import Batch
+from ingress.visitor_tokens import NOT_OURS
 from ingress.websocket import Doors
 from ingress.world import World
 
@@ -56,6 +57,7 @@ def event_routes(doors: Doors) -> list[BaseRoute]:
     routes: list[BaseRoute] = []
     for path, kind in ROUTES.items():
         routes += _both(path, with_cors(doors, _intake(doors, kind)), "POST")
+    routes += _both("/v1/visitor", with_cors(doors, _visitor(doors)), "POST")
     routes += _both("/v1/m", with_cors(doors, _drop), "POST")
     routes += _both("/v1/projects/{key}/settings", with_cors(doors, _settings), "GET")
     return routes
@@ -92,6 +94,8 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
                 raise Refused(refusal)
             # Before it is decoded: what turns out to be nonsense has cost as much.
             world.rates.count(speaker, address, 0, len(body), now)
+            shown = "" if speaker.trusted else visitor_token_of(request.headers, body)
+            speaker = world.visitors.holder(speaker, shown)
             batch = world.normalizer.batch(
                 body, received_at=now, speaker=speaker, kind=kind, messages_max=world.limits.body_events_max
             )
@@ -108,9 +112,10 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
             return error_answer(denied.status, denied.code, denied.message)
         except Rejected as error:
             return error_answer(413 if error.code in ("too_long", "too_large") else 400, error.code, error.message)
+        told = {"visitor": NOT_OURS} if shown and not speaker.visitor else {}
         # A browser's goes as a whole: its user's rate lets a batch pass or not.
         parts = speaker.source == "server"
-        return await submitted(doors, batch, world.limits.slice_inputs_max if parts else len(batch.events))
+        return await submitted(doors, batch, world.limits.slice_inputs_max if parts else len(batch.events), **told)
 
     return answer
 
@@ -151,8 +156,8 @@ def _address(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-async def submitted(doors: Doors, batch: Batch, slice_max: int) -> Response:
-    """The answer to a batch, once it is on disk."""
+async def submitted(doors: Doors, batch: Batch, slice_max: int, **more: str) -> Response:
+    """The answer to a batch, once it is on disk, with what else there is to say."""
     counts = doors.world.counts
     counts.received["http"] += batch.messages
     counts.unproven["http"] += batch.unproven
@@ -164,7 +169,7 @@ async def submitted(doors: Doors, batch: Batch, slice_max: int) -> Response:
     told = counted(batch.messages, len(batch.events) - batch.messages, receipt)
     counts.duplicates["http"] += told.duplicates
     counts.too_old["http"] += told.too_old
-    return accepted(told, batch.rejected)
+    return accepted(told, batch.rejected, **more)
 
 
 def _refusal(doors: Doors, receipt: Receipt) -> Response:
@@ -208,6 +213,34 @@ def _submit(doors: Doors, events: Sequence[Event]) -> asyncio.Future[Receipt]:
 
     doors.world.submit(events, done)
     return word
+
+
+def _visitor(doors: Doors) -> Endpoint:
+    """A visitor token for a page, in the answer and in a cookie; who holds one keeps it, and the cookie lasts a year more."""
+
+    async def answer(request: Request) -> Response:
+        world, now = doors.world, doors.now_ms()
+        try:
+            early = _knock(world, request, now)
+            body = inflated(await _body(doors, request, early, now), world.limits)
+            if early is None:
+                speaker_of(world.keys, request.headers, request.query_params, body, now)
+        except Refused as error:
+            return _refusal(doors, error.receipt)
+        except BadBody as bad:
+            return error_answer(bad.status, bad.code, bad.message)
+        except Denied as denied:
+            return error_answer(denied.status, denied.code, denied.message)
+        # Not from the body: a form of another site could put a token of its own into the visitor's cookie.
+        token = visitor_token_of(request.headers)
+        told = {"id": world.visitors.read(token)}
+        if not told["id"]:
+            given = world.visitors.issue()
+            token, told = given.token, {"id": given.id, "token": given.token}
+        headers = {"Set-Cookie": world.visitors.cookie(token), "Cache-Control": "no-store"}
+        return json_answer({"success": True, "visitor": told}, headers=headers)
+
+    return answer
 
 
 async def _drop(request: Request) -> Response:

@@ -17,14 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, Literal
 
-import msgspec
-
 from engine.submit import Receipt
 from ingress import frames, scan
 from ingress.acks import Acks, Pending
 from ingress.admission import OVERLOADED
 from ingress.feedback import Feedback
 from ingress.frames import CLOSES, TYPES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
+from ingress.greeting import Greeted, greet, home_of, is_anonymous
 from ingress.instants import told_at
 from ingress.keys import Denied
 from ingress.proof_watch import ProofWatch, left_ms
@@ -32,7 +31,7 @@ from ingress.rejection import Rejected
 from ingress.resume import Record
 from ingress.speaker import Speaker
 from ingress.streams import Item, iso, push_frame
-from ingress.taking import Batch, identifier, user_identifier
+from ingress.taking import Batch
 from ingress.wire import rejected
 from ingress.world import World
 
@@ -48,7 +47,7 @@ OUT_OF_PLACE: Final[Mapping[State, tuple[str, str]]] = {
 
 
 class Session:
-    """`wake` is called when there is output and nobody is in `receive`. `token`: what the handshake carried."""
+    """`wake` is called when there is output and nobody is in `receive`. `token`, `visitor`: what the handshake carried."""
 
     def __init__(
         self,
@@ -56,6 +55,7 @@ class Session:
         now: int,
         *,
         token: str = "",
+        visitor: str = "",
         origin: str | None = None,
         address: str = "",
         wake: Callable[[], None],
@@ -69,6 +69,7 @@ class Session:
         """How long it should not be read from, because it spoke too fast; whoever reads sets it back."""
         self._world = world
         self._token = token
+        self._visitor = visitor
         self._origin = origin
         self._address = address
         self._counted = False
@@ -247,29 +248,43 @@ class Session:
     def _hello(self, hello: Hello, now: int) -> None:
         world = self._world
         try:
-            speaker = world.keys.speaker(hello.token or self._token, proof=hello.proof, origin=self._origin, now=now)
-            who = hello.user or frames.Who()
-            user, anonymous = user_identifier(who.user_id), identifier(who.anonymous_id, "anonymousId")
+            greeted = greet(world, hello, now, token=self._token, cookie=self._visitor, origin=self._origin)
         except Denied as denied:
             self.refuse(4003 if denied.status == 403 else 4001, denied.message)
             return
         except Rejected as error:
             self._send(frames.err(error.code, error.message))
             return
-        self.speaker = msgspec.structs.replace(speaker, user=user, anonymous=anonymous)
-        self._counted = world.rates.concern(speaker)
+        self.speaker = greeted.speaker
+        self._counted = world.rates.concern(self.speaker)
         self.state = "open"
-        owner = f"{speaker.key}\n{self.speaker.actor()}"
+        owner = f"{self.speaker.key}\n{self.speaker.actor()}"
         self._record = world.sessions.open(hello.session, owner, self._replaced, now)
-        self._welcome(self._record, hello, now)
+        self._at_home(partial(self._welcome, self._record, hello, greeted, now))
 
-    def _welcome(self, record: Record, hello: Hello, now: int) -> None:
+    def _at_home(self, then: Callable[[str], None]) -> None:
+        """`then` with whose pushes this page receives, as soon as it is known who a visitor turned out to be."""
+        name = self.speaker.actor()
+        if not is_anonymous(name):
+            then(name)
+            return
+
+        def owned(owner: str) -> None:
+            if name != self.speaker.actor():
+                self._at_home(then)  # it proved meanwhile that it is somebody else
+            elif self.close is None:
+                then(home_of(self.speaker, name, owner))
+                self._wake()
+
+        self._world.owner(name, owned)
+
+    def _welcome(self, record: Record, hello: Hello, greeted: Greeted, now: int, home: str) -> None:
         streams, limits = self._world.streams, self._world.limits
         missed: Sequence[Item] = ()
         recovered, offset = False, streams.offset
-        actor = self.speaker.actor()
-        if "push" in hello.want and actor:
-            self._stream, attached = streams.attach(actor, self.push, hello.since)
+        if "push" in hello.want and home:
+            follows = self.speaker.holds(self.speaker.actor())
+            self._stream, attached = streams.attach(home, self.push, hello.since, follows=follows)
             recovered, offset, missed = attached.recovered, attached.offset, attached.missed
         welcome = frames.frame(
             "welcome",
@@ -283,6 +298,7 @@ class Session:
             recovered=recovered,
             offset=offset,
             time=iso(now),
+            **({"visitor": greeted.visitor} if greeted.visitor else {}),
         )
         self._send(welcome)
         for item in missed:

@@ -1,10 +1,28 @@
-"""Who is speaking, and for whom he may speak (interfaces.md §1)."""
+"""Who is speaking, and for whom he may speak (docs/security.md).
+
+| he is | by | may speak for |
+|---|---|---|
+| trusted | a server key, or development mode | anybody |
+| proven | a proof | the user that it vouches for |
+| a visitor | a visitor token that we signed | the visitor of that id |
+| bare | a write key | visitors of ids that he names, which are no secrets |
+
+One may be proven and a visitor at once: a page that signs in. `Event.source` tells an actor which of it a message rests on.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from actors.event import ANONYMOUS, Source
+from actors.event import ANONYMOUS, BARE, VISITOR, Source
+
+OURS: Final = (VISITOR.removeprefix(ANONYMOUS), BARE.removeprefix(ANONYMOUS))
+"""Beginnings of ids that nobody may claim by naming them."""
+
+OURS_BEGIN: Final = frozenset(beginning[0] for beginning in OURS)
+"""Their first characters."""
 
 
 class Speaker(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +39,8 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     """The address that the proof vouches for."""
     expires_ms: int | None = None
     """When the proof ends; None: never."""
+    visitor: str = ""
+    """The anonymous id that a visitor token vouches for."""
     user: str = ""
     """User id of messages that name nobody."""
     anonymous: str = ""
@@ -35,7 +55,25 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
             return self.user
         if self.proven:
             return self.proven
-        return ANONYMOUS + self.anonymous if self.anonymous else ""
+        return self.visitor_actor(self.anonymous) if self.anonymous else ""
+
+    def visitor_actor(self, anonymous_id: str) -> str:
+        """The actor of a visitor whom this speaker names. An id of ours without its token is a visitor of its own."""
+        if self.trusted or anonymous_id == self.visitor or not anonymous_id.startswith(OURS):
+            return ANONYMOUS + anonymous_id
+        return BARE + anonymous_id
+
+    def source_for(self, actor: str) -> Source:
+        """What a message of this speaker about that actor rests on."""
+        if self.trusted or actor == self.proven:
+            return self.source
+        return "visitor" if self.visitor and actor == ANONYMOUS + self.visitor else "bare"
+
+    def holds(self, actor: str) -> bool:
+        """Whether the speaker is that actor, and not merely somebody who knows its name: its pushes follow to the user."""
+        if self.trusted or (self.proven != "" and actor == self.proven):
+            return True
+        return self.visitor != "" and actor == ANONYMOUS + self.visitor
 
 
 SERVER = Speaker()

@@ -17,7 +17,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ingress.answers import cors, error_answer
-from ingress.credentials import speaker_of
+from ingress.credentials import speaker_of, visitor_token_of
+from ingress.greeting import home_of, is_anonymous
 from ingress.keys import Denied
 from ingress.proof_watch import left_ms
 from ingress.protocols import SOCKET
@@ -34,7 +35,8 @@ HEARTBEAT: Final = ": hb\n\n"
 
 
 class EventStreamEndpoint:
-    """The ASGI application of `/v1/sse`. Query: `key`, `proof`, `userId`, `anonymousId`, `last_event_id`."""
+    """The ASGI application of `/v1/sse`. Query: `key`, `proof`, `userId`, `anonymousId`, `last_event_id`; a visitor token comes in
+    the cookie, for EventSource cannot set headers, or in the header of a fetch."""
 
     def __init__(self, doors: Doors) -> None:
         self.doors = doors
@@ -72,13 +74,15 @@ class EventStreamEndpoint:
         if socket is not None:
             socket.streams()
         reader = Reader(doors.world.limits.send_queue_bytes_max, socket.abort if socket is not None else None)
-        stream, attached = doors.world.streams.attach(speaker.actor(), reader.push, since)
+        name = speaker.actor()
+        home = home_of(speaker, name, await self._owner(name)) if is_anonymous(name) else name
+        stream, attached = doors.world.streams.attach(home, reader.push, since, follows=speaker.holds(name))
         doors.event_streams.add(reader)
         counts.connections["sse"] += 1
         watcher = asyncio.create_task(_until_gone(receive, reader))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _raw(_STREAM_HEADERS | allowed)})
-            await _send(send, _greeting(doors.world.streams.epoch, attached))
+            await _send(send, _greeting(doors.world.streams.epoch, attached, speaker.visitor))
             for item in attached.missed:
                 reader.push(item)
             await self._write(reader, send, speaker)
@@ -91,6 +95,12 @@ class EventStreamEndpoint:
             doors.world.streams.detach(stream)
             doors.event_streams.discard(reader)
             counts.connections["sse"] -= 1
+
+    async def _owner(self, name: str) -> str:
+        """Who the visitor of that name turned out to be."""
+        owner: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.doors.world.owner(name, lambda user: None if owner.done() else owner.set_result(user))
+        return await owner
 
     async def _write(self, reader: Reader, send: Send, speaker: Speaker) -> None:
         """Until the page goes, or the server, or the proof that let it in has ended: then it comes back with a new one."""
@@ -160,10 +170,11 @@ _STREAM_HEADERS: Final = {
 def _speaker(doors: Doors, headers: Headers, query: QueryParams) -> Speaker:
     """Who listens. Raises Denied, Rejected."""
     speaker = speaker_of(doors.world.keys, headers, query, b"", doors.now_ms())
+    speaker = doors.world.visitors.holder(speaker, visitor_token_of(headers))
     speaker = msgspec.structs.replace(
         speaker,
         user=user_identifier(query.get("userId")),
-        anonymous=identifier(query.get("anonymousId"), "anonymousId"),
+        anonymous=identifier(query.get("anonymousId"), "anonymousId") or speaker.anonymous,
     )
     if not speaker.actor():
         raise Rejected("no_id", "say whose pushes: anonymousId, or userId with a proof", "anonymousId")
@@ -180,8 +191,9 @@ def _not_now(allowed: dict[str, str]) -> Response:
     return Response(f"retry: {RETRY_BUSY_MS}\n\n", headers=_STREAM_HEADERS | allowed)
 
 
-def _greeting(epoch: str, attached: Attached) -> str:
-    state = msgspec.json.encode({"epoch": epoch, "offset": attached.offset, "recovered": attached.recovered}).decode()
+def _greeting(epoch: str, attached: Attached, visitor: str) -> str:
+    told: dict[str, object] = {"epoch": epoch, "offset": attached.offset, "recovered": attached.recovered}
+    state = msgspec.json.encode(told | ({"visitor": {"id": visitor}} if visitor else {})).decode()
     # No id while pushes are missing: whoever drops off now must come back to where he was.
     place = "" if attached.missed else f"id: {epoch}:{attached.offset}\n"
     return f"retry: {RETRY_MS}\n{place}event: open\ndata: {state}\n\n"

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
-from actors.event import Event
+from actors.event import ANONYMOUS, BARE, Event
 from engine.submit import Receipt, Submit
 
 
@@ -56,6 +57,9 @@ class Attached(msgspec.Struct, frozen=True):
 
 OnPush = Callable[[Item], None]
 
+Owner = Callable[[str, Callable[[str], None]], None]
+"""Calls back, now or later, with the user that an anonymous name belongs to; with the name itself if it is nobody's."""
+
 
 class _Ring:
     __slots__ = ("dropped", "items")
@@ -87,6 +91,7 @@ class Streams:
         self._rings: OrderedDict[str, _Ring] = OrderedDict()
         self._open: dict[str, dict[int, OnPush]] = {}
         self._homes: dict[int, str] = {}
+        self._bare: set[int] = set()
         self._moved: OrderedDict[str, str] = OrderedDict()
         self._forgotten = 0
         self._next_stream = 0
@@ -107,16 +112,31 @@ class Streams:
             on_push(item)
         return len(streams)
 
-    def attach(self, user: str, on_push: OnPush, since: Since | None = None) -> tuple[int, Attached]:
-        """Open a stream of the user's pushes, from now on and, with `since`, from where it was. Its id, to detach."""
-        user = self._moved.get(user, user)
+    def attach(
+        self, user: str, on_push: OnPush, since: Since | None = None, *, follows: bool = True
+    ) -> tuple[int, Attached]:
+        """Open a stream of the user's pushes, from now on and, with `since`, from where it was. Its id, to detach.
+
+        `follows`: it is that visitor, so that it goes along when he turns out to be somebody. A stream that only knows
+        his name stays behind, with pushes of its own.
+        """
+        if user in self._moved:
+            user = self._moved[user] if follows else self.own(user)
         self._next_stream += 1
         stream = self._next_stream
+        if not follows:
+            self._bare.add(stream)
         self._open.setdefault(user, {})[stream] = on_push
         self._homes[stream] = user
         return stream, self._missed(user, since)
 
+    @staticmethod
+    def own(name: str) -> str:
+        """The visitor of its own that a stream is which only knows a name that belongs to somebody."""
+        return BARE + name.removeprefix(ANONYMOUS)
+
     def detach(self, stream: int) -> None:
+        self._bare.discard(stream)
         home = self._homes.pop(stream, None)
         if home is None:
             return
@@ -134,7 +154,7 @@ class Streams:
         return next(((home, item.push) for item in reversed(ring.items) if item.offset == offset), None)
 
     def rename(self, source: str, to: str) -> None:
-        """A visitor turned out to be a user: open streams and what was pushed follow, and whoever comes by that name."""
+        """A visitor turned out to be a user: his streams and what was pushed follow, and whoever comes as that visitor."""
         to = self._moved.get(to, to)
         if source == to:
             return
@@ -147,10 +167,10 @@ class Streams:
             target.items = deque(sorted([*target.items, *ring.items], key=lambda item: item.offset))
             target.dropped = max(target.dropped, ring.dropped)
             self._prune(target)
-        streams = self._open.pop(source, None)
-        if streams:
-            self._open.setdefault(to, {}).update(streams)
-            self._homes.update(dict.fromkeys(streams, to))
+        for stream, on_push in self._open.pop(source, {}).items():
+            home = self.own(source) if stream in self._bare else to
+            self._open.setdefault(home, {})[stream] = on_push
+            self._homes[stream] = home
 
     def connected(self, user: str) -> bool:
         return user in self._open
@@ -212,8 +232,9 @@ def iso(moment_ms: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
 
 
-def following(submit: Submit, streams: Streams) -> Submit:
-    """The same front door; once an alias is on disk, the visitor's streams are the user's."""
+def following(submit: Submit, streams: Streams, owner: Owner) -> Submit:
+    """The same front door; once an alias is on disk, the visitor's streams are those of whom he belongs to: the engine says
+    who that is, for a visitor who was somebody before stays that."""
 
     def submit_and_follow(events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
         joined = [event for event in events if event.kind == "alias"]
@@ -224,7 +245,8 @@ def following(submit: Submit, streams: Streams) -> Submit:
         def follow(receipt: Receipt) -> None:
             if receipt.refused is None and not receipt.quarantined:
                 for event in joined:
-                    streams.rename(msgspec.json.decode(event.body, type=dict[str, str])["from"], event.user)
+                    name = msgspec.json.decode(event.body, type=dict[str, str])["from"]
+                    owner(name, partial(streams.rename, name))
             done(receipt)
 
         submit(events, follow)

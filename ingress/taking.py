@@ -9,12 +9,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, Event, Kind
+from actors.address import valid_address
+from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event, Kind, Source
 from ingress import commerce, loose, scan
 from ingress.instants import milliseconds, occurred, told_at
 from ingress.rejection import Rejected, Rejection, rejection
 from ingress.sizes import Sizes
-from ingress.speaker import Speaker
+from ingress.speaker import OURS_BEGIN, Speaker
 from ingress.wire import NONE, Id, Instant, Wire, rejected, told_apart
 
 KINDS: Final[frozenset[str]] = frozenset({"track", "page", "screen", "identify", "group", "alias"})
@@ -24,10 +25,9 @@ HOUR_MS: Final = 3_600_000
 REPEAT_MS: Final = 60_000
 """Two equal messages without an id and without a time are one if they come within the same span of this length."""
 
-RESERVED: Final = (
-    FEEDBACK_ONLY | FEEDBACK_IF_MACHINE | {"email_unsubscribed", "push_seen", "push_clicked", "push_dismissed"}
-)
-"""Feedback about our own messages. A browser may not claim it: its receipts come in by `ack` frames and links."""
+RESERVED: Final = FEEDBACK_ONLY | FEEDBACK_IF_MACHINE | HUMAN_FEEDBACK | {"email_subscribed"}
+"""Feedback about our own messages, and who wants them. A browser may not claim it: its receipts come in by `ack` frames and
+links, a yes by `consent` with proof."""
 
 UNPROVEN: Final = ANONYMOUS + "unproven."
 """Begins the actor of an event that names a user without proof, and no anonymous id."""
@@ -70,6 +70,7 @@ class Taking:
         "sent",
         "sizes",
         "speaker",
+        "trusted",
         "unproven",
     )
 
@@ -93,6 +94,8 @@ class Taking:
         self.received = received
         self.sent = sent
         self.speaker = speaker
+        self.trusted: Source | None = speaker.source if speaker.trusted else None
+        """What all its messages rest on, if it is one thing."""
         self.kind = kind
         self.checked = checked
         """Nothing in the whole of it is `suspicious`."""
@@ -240,7 +243,7 @@ class Taking:
         before = len(self.events)
         try:
             if anonymous and not actor.startswith(ANONYMOUS):
-                self._event("alias", "", actor, _encode({"from": ANONYMOUS + anonymous}), wire, index)
+                self._event("alias", "", actor, _encode({"from": self.speaker.visitor_actor(anonymous)}), wire, index)
             self._event("identify", "", actor, body, wire, index)
         except Rejected:
             # Nobody is joined by a message that is refused.
@@ -257,9 +260,8 @@ class Taking:
         if not self.speaker.may_speak_for(user):
             self.unproven += 1
             raise Rejected("unproven", "an alias to a user needs proof that this is him", "userId")
-        if not previous.startswith(ANONYMOUS):
-            previous = ANONYMOUS + previous
-        self._event("alias", "", user, _encode({"from": previous}), wire, index)
+        visitor = self.speaker.visitor_actor(previous.removeprefix(ANONYMOUS))
+        self._event("alias", "", user, _encode({"from": visitor}), wire, index)
 
     def _actor(self, wire: Wire) -> str:
         """Whose event it is. Raises Rejected."""
@@ -276,10 +278,11 @@ class Taking:
                 return user
             self.unproven += 1
             anonymous = identifier(wire.anonymous_id, "anonymousId") or self.speaker.anonymous
-            return ANONYMOUS + anonymous if anonymous else UNPROVEN + user
+            return self.speaker.visitor_actor(anonymous) if anonymous else UNPROVEN + user
         anonymous = identifier(wire.anonymous_id, "anonymousId")
         if anonymous:
-            return ANONYMOUS + anonymous
+            # Looked at closely only if it may be one of ours: once for every message.
+            return self.speaker.visitor_actor(anonymous) if anonymous[0] in OURS_BEGIN else ANONYMOUS + anonymous
         actor = self.speaker.actor()
         if not actor:
             raise Rejected("no_id", "a message must name its user: userId or anonymousId", "userId")
@@ -327,7 +330,7 @@ class Taking:
                 occurred=moment,
                 body=body,
                 context=context,
-                source=self.speaker.source,
+                source=self.trusted or self.speaker.source_for(actor),
             )
         )
 
@@ -346,7 +349,7 @@ class Taking:
             return traits
         decoded = _dict(traits, "traits")
         address = decoded.get("email")
-        if address is None or (isinstance(address, str) and address.casefold() == self.speaker.email.casefold() != ""):
+        if address is None or (isinstance(address, str) and _same_address(address, self.speaker.email)):
             return traits
         del decoded["email"]
         return _encode(decoded | {"unverified_email": address})
@@ -368,6 +371,13 @@ def identifier(value: Id, field: str) -> str:
     if not value.isprintable() and CONTROL.search(value):
         raise Rejected("bad_string", f"{field} holds control characters", field)
     return value
+
+
+def _same_address(told: str, vouched: str) -> bool:
+    """Whether a letter to either goes to one place: as we write them, in ASCII, for letters that only fold into one another (ß
+    and ss) may be of two domains."""
+    address, known = valid_address(told), valid_address(vouched)
+    return address is not None and known is not None and address.lower() == known.lower()
 
 
 def user_identifier(value: Id) -> str:

@@ -21,6 +21,7 @@ from ingress.descriptors import Lookout
 from ingress.frames import BEARER, PROTOCOLS
 from ingress.gate import Gate
 from ingress.session import Session
+from ingress.visitor_tokens import in_cookies
 from ingress.world import World
 
 BATCH_EVENTS_MIN: Final = 50
@@ -217,13 +218,15 @@ class WebSocketEndpoint:
         address = (scope.get("client") or ("", 0))[0]
         offered: list[str] = scope.get("subprotocols", [])
         chosen, known = choose(offered)
-        origin, token = _told(scope["headers"], offered)
+        origin, token, visitor = _told(scope["headers"], offered)
         # Cookies may be large, and whoever waits for a hello waits with them.
         scope["headers"] = []
         await send({"type": "websocket.accept", "subprotocol": chosen})
 
         def session_of(wake: Callable[[], None]) -> Session:
-            return Session(world, doors.now_ms(), token=token, origin=origin, address=address, wake=wake)
+            return Session(
+                world, doors.now_ms(), token=token, visitor=visitor, origin=origin, address=address, wake=wake
+            )
 
         line: Line = scope[LINE]
         connection = Connection(session_of, line, doors.now_ms, world)
@@ -273,10 +276,10 @@ def choose(offered: Sequence[str]) -> tuple[str | None, bool]:
     return (spoken[0], False) if spoken else (None, True)
 
 
-def _told(headers: Sequence[tuple[bytes, bytes]], offered: Sequence[str]) -> tuple[str | None, str]:
-    """(origin, token) of a handshake."""
+def _told(headers: Sequence[tuple[bytes, bytes]], offered: Sequence[str]) -> tuple[str | None, str, str]:
+    """(origin, token, visitor token) of a handshake."""
     found = {name: value.decode("latin-1") for name, value in headers}
-    return found.get(b"origin"), token_of(found, offered)
+    return found.get(b"origin"), token_of(found, offered), in_cookies(found.get(b"cookie", ""))
 
 
 def token_of(headers: Mapping[bytes, str], offered: Sequence[str]) -> str:

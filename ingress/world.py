@@ -12,14 +12,17 @@ from ingress.messages import Normalizer
 from ingress.metrics import Counts
 from ingress.rates import Rates
 from ingress.resume import Sessions
-from ingress.streams import Streams
+from ingress.streams import Owner, Streams
+from ingress.visitor_tokens import VisitorTokens
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
     submit: Submit
+    owner: Owner
     streams: Streams
     sessions: Sessions
     keys: KeyRing
+    visitors: VisitorTokens
     normalizer: Normalizer
     counts: Counts
     limits: IngressLimits = IngressLimits()

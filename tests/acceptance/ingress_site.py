@@ -20,7 +20,7 @@ from ingress.messages import Normalizer
 from ingress.server import Server, build_server
 from ingress.websocket import Doors
 from tests.unit.ingress.engine import MemoryEngine
-from tests.unit.ingress.site import KEYS, SERVER, SHOP
+from tests.unit.ingress.site import KEYS, SERVER, SHOP, VISITORS
 
 WAIT_SECONDS = 5.0
 
@@ -121,7 +121,9 @@ async def running(
         submit=engine.submit,
         now_ms=now_ms,
         streams=new_streams("e7", now_ms, limits),
+        owner=engine.owner,
         keys=keys,
+        visitors=VISITORS,
         normalizer=Normalizer(),
         limits=limits,
         version="1.2.3",

@@ -74,7 +74,7 @@ async def test_without_the_engines_word_the_server_leaves_all_the_same() -> None
 PROGRAM = """
 import sys, time
 from tests.unit.ingress.engine import MemoryEngine
-from tests.unit.ingress.site import KEYS
+from tests.unit.ingress.site import KEYS, VISITORS
 from ingress.app import Deps, build_app, new_streams
 from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
@@ -82,8 +82,9 @@ from ingress.server import build_server
 
 def now_ms(): return time.time_ns() // 1_000_000
 limits = IngressLimits(drain_ms=int(sys.argv[2]))
-app = build_app(Deps(submit=MemoryEngine().submit, now_ms=now_ms, streams=new_streams("e", now_ms, limits), keys=KEYS,
-                     normalizer=Normalizer(), limits=limits))
+engine = MemoryEngine()
+app = build_app(Deps(submit=engine.submit, owner=engine.owner, now_ms=now_ms, streams=new_streams("e", now_ms, limits), keys=KEYS,
+                     visitors=VISITORS, normalizer=Normalizer(), limits=limits))
 build_server(app, port=int(sys.argv[1])).run()
 print("left", flush=True)
 """

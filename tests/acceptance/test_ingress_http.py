@@ -138,7 +138,7 @@ async def test_a_key_is_found_wherever_an_sdk_puts_it(
     content = json.dumps(message)
     answer = await site.http.post(f"/v1/batch{query}", content=content, headers=headers | {"Origin": SHOP})
     assert answer.status_code == 200, answer.text
-    assert [(e.user, e.source) for e in site.engine.events] == [("~a1", "client")]
+    assert [(e.user, e.source) for e in site.engine.events] == [("~a1", "bare")]
 
 
 async def test_a_proof_lets_a_page_speak_for_its_user(site: RealSite) -> None:

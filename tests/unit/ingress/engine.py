@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from actors.event import Event
 from engine.submit import Receipt, RefusalCode
 
@@ -20,6 +22,10 @@ class MemoryEngine:
         self.events: list[Event] = []
         self.forgotten: set[str] = set()
         """Message ids of which it cannot say whether it has seen them."""
+        self.owners: dict[str, str] = {}
+        self.thinks = False
+        """Whose a name is, it says only with `answer`."""
+        self.asked: list[tuple[str, Callable[[str], None]]] = []
         self._seen: set[tuple[str, str]] = set()
         self._waiting: list[tuple[Receipt, Callable[[Receipt], None]]] = []
 
@@ -35,11 +41,26 @@ class MemoryEngine:
                 self._seen.add((event.user, event.message_id))
                 fresh.append(event)
         self.events += fresh
+        for event in fresh:
+            if event.kind == "alias":
+                self.owners.setdefault(msgspec.json.decode(event.body)["from"], event.user)
         receipt = Receipt(len(fresh), len(known) - len(fresh), len(events) - len(known))
         if self.hold:
             self._waiting.append((receipt, done))
         else:
             done(receipt)
+
+    def owner(self, name: str, then: Callable[[str], None]) -> None:
+        if self.thinks:
+            self.asked.append((name, then))
+        else:
+            then(self.owners.get(name, name))
+
+    def answer(self) -> None:
+        """Who each name that was asked for belongs to."""
+        asked, self.asked = self.asked, []
+        for name, then in asked:
+            then(self.owners.get(name, name))
 
     def commit(self, *which: int) -> None:
         """The word on the waiting batches of these indexes, on all if none is named."""

@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import msgspec
 
+from actors.token import Tokens
 from ingress.admission import Admission
 from ingress.keys import KeyRing, ProofKey, ServerKey, WriteKey, digest
 from ingress.limits import IngressLimits
@@ -16,6 +17,7 @@ from ingress.rates import Rates
 from ingress.resume import Sessions
 from ingress.session import Session
 from ingress.streams import Push, Streams, following
+from ingress.visitor_tokens import VisitorTokens
 from ingress.world import World
 from tests.unit.ingress.engine import MemoryEngine
 
@@ -36,6 +38,8 @@ KEYS = KeyRing(
 def proof(user: str, *, expires_ms: int = NOW + 3_600_000, secret: str = SECRET, **claims: Any) -> str:
     return jwt.encode({"sub": user, "exp": expires_ms / 1000, "aud": "cuebird"} | claims, secret, algorithm="HS256")
 
+
+VISITORS = VisitorTokens(Tokens([b"what visitor tokens are signed with"]))
 
 BINARY = object()
 """Stands for a binary message."""
@@ -59,10 +63,12 @@ class Site:
         names = (f"s_{i}" for i in range(1, 1_000))
         limits = limits or IngressLimits()
         self.world = World(
-            submit=following(self.engine.submit, self.streams),
+            submit=following(self.engine.submit, self.streams, self.engine.owner),
+            owner=self.engine.owner,
             streams=self.streams,
             sessions=Sessions(lambda: next(names)),
             keys=keys,
+            visitors=VISITORS,
             normalizer=Normalizer(),
             counts=Counts(),
             limits=limits,

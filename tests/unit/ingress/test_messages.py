@@ -16,6 +16,7 @@ from ingress.limits import IngressLimits
 from ingress.messages import Normalizer
 from ingress.rejection import Rejected
 from ingress.speaker import Speaker
+from ingress.taking import RESERVED
 from tests.unit.ingress.odd import odd
 
 NOW = 1_795_320_000_000  # 2026-11-22T04:00:00Z
@@ -146,12 +147,37 @@ def test_a_browser_without_proof_speaks_for_its_visitor_only() -> None:
     batch = Normalizer().batch(json.dumps([track(anonymousId="a1"), track()]), received_at=NOW, speaker=BROWSER)
     assert [event.user for event in batch.events] == ["~a1", "~unproven.u1"]
     assert batch.unproven == 2
-    assert {event.source for event in batch.events} == {"client"}
+    assert {event.source for event in batch.events} == {"bare"}
 
 
 def test_a_browser_with_proof_speaks_for_that_user_and_no_other() -> None:
     assert one(track(userId="ann"), speaker=ANN).user == "ann"
     assert one(track(userId="bob", anonymousId="a1"), speaker=ANN).user == "~a1"
+
+
+def test_an_event_says_what_it_rests_on() -> None:
+    holder = msgspec.structs.replace(ANN, visitor="v.1")
+    told = [track(userId="ann"), track(anonymousId="v.1"), track(anonymousId="v.2"), track(anonymousId="bare.x")]
+    batch = Normalizer().batch(json.dumps(told), received_at=NOW, speaker=holder)
+    assert [(event.user, event.source) for event in batch.events] == [
+        ("ann", "client"),
+        ("~v.1", "visitor"),
+        ("~bare.v.2", "bare"),
+        ("~bare.bare.x", "bare"),
+    ]
+    assert one(track(userId=None, anonymousId="v.2"), speaker=Speaker()).user == "~v.2", "a back end is believed"
+
+
+@pytest.mark.parametrize("previous", ["v.2", "~v.2"])
+def test_a_proof_joins_no_visitor_whose_token_the_page_does_not_hold(previous: str) -> None:
+    event = one({"type": "alias", "userId": "ann", "previousId": previous}, speaker=ANN)
+    assert json.loads(event.body) == {"from": "~bare.v.2"}
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_no_browser_may_tell_what_became_of_our_messages(name: str) -> None:
+    assert refused(track(userId="ann", event=name), speaker=ANN).code == "reserved_event"
+    assert one(track(userId="ann", event=name)).name == name
 
 
 def test_a_browser_without_proof_joins_nobody() -> None:

@@ -102,7 +102,7 @@ def test_a_visitor_who_signs_in_keeps_stream_and_pushes(streams: Streams) -> Non
 
 def test_the_stream_follows_an_alias_once_it_is_on_disk(streams: Streams) -> None:
     engine = MemoryEngine(hold=True)
-    submit = following(engine.submit, streams)
+    submit = following(engine.submit, streams, engine.owner)
     page = Open(streams, "~a1")
     words: list[object] = []
     alias = Event(user="ann", kind="alias", message_id="m", body=b'{"from":"~a1"}')
