@@ -29,6 +29,7 @@ export class Cuebird {
   #o;
   #tab = uid();
   #me; // {anonymousId, userId}, shared by the tabs
+  #visitor; // the server's word that this browser is that visitor; "" before there is one
   #since; // {epoch, offset}: how far pushes were read
   #queue = []; // {m: message, f: id of the frame it went in, 0 = not under way}
   #receipts = [];
@@ -61,6 +62,7 @@ export class Cuebird {
     };
     this.#me = this.#read("cuebird.me") ?? { anonymousId: uid() };
     this.#become(this.#me);
+    this.#visitor = this.#read("cuebird.visitor") ?? "";
     this.#since = this.#read("cuebird.since");
     this.#adopt();
     g.addEventListener?.("pagehide", () => this.#beacon());
@@ -137,6 +139,7 @@ export class Cuebird {
   reset() {
     if (this.#me.userId) this.track("Signed Out");
     this.#become({ anonymousId: uid() });
+    this.#show("new"); // no token at all, so that a cookie does not bring the old visitor back
     this.#rejoin();
   }
 
@@ -155,6 +158,21 @@ export class Cuebird {
   #become(me) {
     this.#me = me;
     this.#write("cuebird.me", me);
+  }
+
+  #show(token) {
+    this.#visitor = token;
+    this.#write("cuebird.visitor", token);
+  }
+
+  /** The server signs the visitor's id: what waits goes under that one. */
+  #visit({ id, token } = {}) {
+    if (token) this.#show(token);
+    const { anonymousId } = this.#me;
+    if (!id || id === anonymousId) return;
+    for (const { m } of this.#queue) if (m.anonymousId === anonymousId) m.anonymousId = id;
+    this.#become({ ...this.#me, anonymousId: id });
+    this.#keep();
   }
 
   #keep() {
@@ -248,7 +266,7 @@ export class Cuebird {
   }
 
   #body(batch) {
-    return json({ writeKey: this.#o.writeKey, sentAt: now(), batch: batch.map((item) => item.m) });
+    return json({ writeKey: this.#o.writeKey, visitor: this.#visitor, sentAt: now(), batch: batch.map((item) => item.m) });
   }
 
   async #post() {
@@ -259,7 +277,7 @@ export class Cuebird {
       const token = await this.#token();
       const headers = { "Content-Type": "text/plain" }; // a simple request: no CORS preflight
       if (token) headers.Authorization = `Bearer ${token}`;
-      const answer = await this.#o.fetch(`${this.#o.url}/v1/events`, { method: "POST", headers, body: this.#body(batch) });
+      const answer = await this.#o.fetch(`${this.#o.url}/v1/events`, { method: "POST", credentials: "include", headers, body: this.#body(batch) });
       if (answer.status === 408 || answer.status === 429 || answer.status >= 500) throw (answer.headers.get("Retry-After") ?? 2) * 1000;
       const said = await answer.json();
       const bad = answer.ok ? said.rejected.map((r) => ({ ...r, item: batch[r.index] })) : batch.map((item) => ({ ...said, item }));
@@ -306,7 +324,7 @@ export class Cuebird {
     this.#ws = ws;
     this.#quiet();
     ws.onopen = async () => {
-      const hello = { t: "hello", token: this.#o.writeKey, proof: await this.#token(), user: this.#me };
+      const hello = { t: "hello", token: this.#o.writeKey, proof: await this.#token(), visitor: this.#visitor, user: this.#me };
       this.#say({ ...hello, session: this.#welcome.session, since: this.#since, want: ["push"] });
     };
     ws.onmessage = ({ data }) => {
@@ -349,7 +367,8 @@ export class Cuebird {
     this.#emit("close", { code, retryInMs });
   }
 
-  #ready({ epoch, offset, recovered }) {
+  #ready({ epoch, offset, recovered, visitor }) {
+    this.#visit(visitor);
     if (!recovered) {
       if (this.#since) this.#emit("gap");
       this.#reached(epoch, offset);
@@ -395,12 +414,19 @@ export class Cuebird {
   };
 
   async #stream() {
-    const query = new URLSearchParams({ key: this.#o.writeKey, ...this.#me });
+    const { writeKey, url, fetch } = this.#o;
+    // An event stream can show the token in a cookie alone.
+    const headers = this.#visitor ? { "X-Cuebird-Visitor": this.#visitor } : {};
+    try {
+      const answer = await fetch(`${url}/v1/visitor`, { method: "POST", credentials: "include", headers, body: JSON.stringify({ writeKey }) });
+      this.#visit((await answer.json()).visitor);
+    } catch {}
+    const query = new URLSearchParams({ key: writeKey, ...this.#me });
     if (this.#since) query.set("last_event_id", `${this.#since.epoch}:${this.#since.offset}`);
     const proof = await this.#token();
     if (proof) query.set("proof", proof);
     if (this.#stopped) return;
-    const source = (this.#sse = new this.#o.EventSource(`${this.#o.url}/v1/sse?${query}`));
+    const source = (this.#sse = new this.#o.EventSource(`${url}/v1/sse?${query}`, { withCredentials: true }));
     // The browser has an event of this name too, without data.
     source.addEventListener("open", ({ data }) => data && this.#ready(JSON.parse(data)));
     // The browser's own retry stops for good on an error status.

@@ -11,7 +11,8 @@ import click
 from actors.program import Program
 from cuebird.busy_day import as_json as busy_json
 from cuebird.busy_day import replay_hint, sentences, write_witness
-from cuebird.config import ConfigError, load
+from cuebird.config import ConfigError, Settings, load
+from cuebird.key_advice import advise_keys
 from cuebird.replay import Unreadable
 from cuebird.seen import seen_events
 from cuebird.sites import open_site, refuse, told
@@ -49,16 +50,16 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
     if kind is not None:
         click.echo(json.dumps(schema(kind), indent=2))
         return
-    settings = _settings(site)
+    settings, problems = _settings(site)
     try:
         checked, program = open_site(site)
         scenarios = len(load_scenarios(site, checked.site))
     except SiteErrors as error:
-        raise refuse(error, as_json=as_json, settings=settings) from None
-    if settings:
-        raise refuse(SiteErrors(()), as_json=as_json, settings=settings)
-    advice = [*checked.advice, *(_unseen(checked, program, seen) if seen is not None else ())]
-    advice = list(SiteErrors(advice).problems)
+        raise refuse(error, as_json=as_json, settings=problems) from None
+    if problems:
+        raise refuse(SiteErrors(()), as_json=as_json, settings=problems)
+    unseen = _unseen(checked, program, seen) if seen is not None else ()
+    advice = list(SiteErrors((*checked.advice, *advise_keys(site, settings, checked.site.policy), *unseen)).problems)
     busiest = busiest_day(checked.site, program)
     if witness is not None:
         _write(busiest, witness)
@@ -74,14 +75,12 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
         click.echo(replay_hint(busiest, site, witness))
 
 
-def _settings(site: Path) -> tuple[str, ...]:
-    """What is wrong with cuebird.toml and the environment, a line each."""
+def _settings(site: Path) -> tuple[Settings, tuple[str, ...]]:
+    """Those of cuebird.toml and the environment, and what is wrong with them, a line each."""
     try:
-        if site.is_dir():
-            load(site, os.environ)
+        return (load(site, os.environ).settings if site.is_dir() else Settings()), ()
     except ConfigError as error:
-        return error.problems
-    return ()
+        return Settings(), error.problems
 
 
 def _unseen(checked: Checked, program: Program, path: Path) -> list[Problem]:

@@ -101,6 +101,27 @@ test("a visitor's events go out after the welcome, what one tick tracked in one 
   assert.equal(cb.pending, 0);
 });
 
+test("a page shows the visitor token that it was given, and what waits goes under the id in it", async () => {
+  const { cb, last, storage } = world();
+  cb.connect();
+  cb.track("a");
+  await settled();
+  await last().open({ visitor: { id: "v.1", token: "signed" } });
+  assert.equal(last().sent[0].visitor, "");
+  assert.equal(cb.anonymousId, "v.1");
+  assert.deepEqual(last().events()[0].e.map((m) => [m.event, m.anonymousId]), [["a", "v.1"]]);
+  assert.ok(!JSON.stringify(last().events()).includes("signed"), "no event bears it");
+  const next = world({ storage });
+  next.cb.connect();
+  await next.last().open({ visitor: { id: "v.1" } });
+  assert.deepEqual([next.last().sent[0].visitor, next.last().sent[0].user], ["signed", { anonymousId: "v.1" }]);
+  next.cb.reset();
+  await settled();
+  await next.last().open({ session: "s2", visitor: { id: "v.2", token: "another" } });
+  assert.notEqual(next.last().sent[0].visitor, "signed");
+  assert.deepEqual([next.cb.anonymousId, storage.getItem("cuebird.visitor")], ["v.2", '"another"']);
+});
+
 test("what was not acknowledged is sent again with the same message id", async () => {
   const { cb, last } = world();
   cb.connect();
@@ -340,8 +361,8 @@ test("a proof is asked for again when the server says that it ends", async () =>
 test("where no WebSocket connects, pushes come by SSE and events go by fetch", async () => {
   const sources = [];
   class Source {
-    constructor(url) {
-      Object.assign(this, { url, on: {} });
+    constructor(url, options) {
+      Object.assign(this, { url, options, on: {} });
       sources.push(this);
     }
     addEventListener(name, listener) {
@@ -353,11 +374,12 @@ test("where no WebSocket connects, pushes come by SSE and events go by fetch", a
   }
   const posts = [];
   const answers = [
+    { ok: true, status: 200, json: async () => ({ success: true, visitor: { id: "v.1", token: "signed" } }) },
     { ok: true, status: 200, json: async () => ({ success: true, accepted: 1, rejected: [] }) },
     { ok: false, status: 503, headers: new Map([["Retry-After", "3"]]) },
     { ok: true, status: 200, json: async () => ({ success: true, accepted: 0, rejected: [{ index: 0, code: "no_event", message: "" }] }) },
   ];
-  const fetch = async (url, init) => (posts.push([url, JSON.parse(init.body)]), answers.shift());
+  const fetch = async (url, init) => (posts.push([url, JSON.parse(init.body), init]), answers.shift());
   const { cb, last, told } = world({ EventSource: Source, fetch });
   cb.connect();
   await last().end(1006);
@@ -367,12 +389,17 @@ test("where no WebSocket connects, pushes come by SSE and events go by fetch", a
   const url = new URL(sources[0].url);
   assert.equal(url.pathname, "/v1/sse");
   assert.deepEqual([url.searchParams.get("key"), url.searchParams.get("anonymousId"), url.searchParams.get("userId")], ["wk_1", cb.anonymousId, null]);
+  const [, asked, options] = posts.shift();
+  assert.deepEqual([asked, options.credentials, options.headers], [{ writeKey: "wk_1" }, "include", {}]);
+  assert.deepEqual([cb.anonymousId, sources[0].options], ["v.1", { withCredentials: true }], "the cookie shows the token");
+  assert.ok(!sources[0].url.includes("signed"), "no address bears it");
   sources[0].on.open({});
   sources[0].on.open({ data: '{"epoch":"e1","offset":5,"recovered":false}' });
   cb.track("a");
   await settled();
   assert.equal(posts[0][0], "http://shop.example/v1/events");
   assert.deepEqual([posts[0][1].writeKey, posts[0][1].batch.map((m) => m.event)], ["wk_1", ["a"]]);
+  assert.equal(posts[0][1].visitor, "signed");
   assert.equal(cb.pending, 0);
   cb.track("b");
   await settled();
@@ -440,6 +467,7 @@ test("a server that did not get the whole of it is sent it again", async () => {
   const statuses = [408, 200];
   const posts = [];
   const fetch = async (url, init) => {
+    if (url.endsWith("/v1/visitor")) throw new TypeError("no network yet");
     const status = (posts.push(init.body), statuses.shift());
     return { ok: status === 200, status, headers: new Map(), json: async () => ({ success: true, accepted: 1, rejected: [] }) };
   };

@@ -7,8 +7,10 @@ import re
 import shlex
 import shutil
 import sqlite3
+import subprocess
+import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +31,7 @@ from engine.language.scenarios import ScenarioFile, load_scenarios
 from engine.language.shapes import CampaignFile, PolicyFile, ProfileFile
 from engine.language.yaml import Mapping, Sequence, load_yaml
 from ingress.frames import Ev, Hello, decode_frames
+from ingress.keys import KeyRing, ProofKey, WriteKey
 from ingress.messages import Normalizer
 from ingress.speaker import Speaker
 from persistence.sqlite import SqliteStore
@@ -192,6 +195,57 @@ def test_the_loose_message_of_the_page_is_the_event_that_it_says() -> None:
     text = next(body for _, body in bodies() if "add_to_cart" in body)
     (event,) = Normalizer().batch(text, received_at=NOW).events
     assert (event.user, event.name) == ("12345", "product_added")
+
+
+# --- proofs -------------------------------------------------------------------------------------------------------
+
+PROOF_SECRET: Final = "a proof secret of the shop, 32 bytes or more"
+ARGUMENTS: Final = ("ann/ü?", "ann@example.test", PROOF_SECRET)
+
+
+def proof_snippet(language: str) -> str:
+    (found,) = [one.text for one in snippets(language) if re.search(r"proof_?of", one.text, re.IGNORECASE)]
+    return found
+
+
+def run_proof(program: str, *arguments: str, stdin: str = "") -> str:
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not on this machine: the proof of docs/sending-events.md was NOT run in it")
+    return subprocess.run(
+        [found, *arguments], input=stdin, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+
+
+def proof_in_python() -> str:
+    made: dict[str, Any] = {}
+    exec(proof_snippet("python"), made)
+    proof: str = made["proof_of"](*ARGUMENTS)
+    return proof
+
+
+def proof_in_node() -> str:
+    call = f"\nprocess.stdout.write(proofOf(...{json.dumps(ARGUMENTS)}));"
+    return run_proof("node", "--input-type=module", "-", stdin=proof_snippet("js") + call)
+
+
+def proof_in_php() -> str:
+    call = f"\necho proof_of(...json_decode({json.dumps(json.dumps(ARGUMENTS))}));"
+    return run_proof("php", stdin="<?php\n" + proof_snippet("php") + call)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        proof_in_python,
+        pytest.param(proof_in_node, marks=pytest.mark.slow),
+        pytest.param(proof_in_php, marks=pytest.mark.slow),
+    ],
+)
+def test_the_proof_of_the_page_vouches_for_the_user_and_the_address(make: Callable[[], str]) -> None:
+    keys = KeyRing(proofs=(ProofKey(key=PROOF_SECRET),), write_keys=(WriteKey(name="web", value="wk_1"),))
+    speaker = keys.speaker("wk_1", proof=make(), now=int(time.time() * 1000))
+    assert (speaker.proven, speaker.email) == ARGUMENTS[:2]
 
 
 # --- settings -----------------------------------------------------------------------------------------------------

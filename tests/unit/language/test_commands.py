@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 
 from actors.event import Event
 from cuebird.cli import main
+from cuebird.key_advice import TRUSTED_IDS
+from cuebird.new_keys import new_key, store_key
 from persistence.interface import Commit, Entry
 from persistence.sqlite import SqliteStore
 
@@ -118,6 +120,27 @@ def test_problems_as_json_keep_their_places(shop: Path) -> None:
     assert (found["ok"], problem["line"], problem["column"], problem["severity"]) == (False, 6, 18, "error")
     (shop / "campaigns" / "reminder.yaml").write_text(CAMPAIGN)
     assert json.loads(cuebird("check", shop, "--json").output)["campaigns"] == {"reminder": "live"}
+
+
+def test_a_site_whose_pages_can_prove_nothing_is_advised_to_sign(shop: Path) -> None:
+    write, proof = new_key("write", "web"), new_key("proof", "")
+    store_key(shop, write)
+    result = cuebird("check", shop)
+    assert result.exit_code == 0
+    line = (shop / "cuebird.toml").read_text().splitlines().index("[[keys.write]]") + 1
+    told = f"{(shop / 'cuebird.toml').as_posix()}:{line}:1: advice: there are write keys and no proof key"
+    assert told in result.output
+    store_key(shop, proof)
+    assert "advice" not in cuebird("check", shop).output
+
+
+def test_what_trusting_anonymous_ids_means_is_told(shop: Path) -> None:
+    with (shop / "policy.yaml").open("a") as file:
+        file.write("\ntrust_anonymous_ids: true\n")
+    found = json.loads(cuebird("check", shop, "--json").output)["problems"]
+    assert [(one["severity"], one["message"][:30]) for one in found] == [("advice", TRUSTED_IDS[:30])]
+    (shop / "cuebird.toml").write_text("[server]\ndev = true\n")
+    assert "advice" not in cuebird("check", shop).output
 
 
 def test_the_schema_of_a_file_is_printed_for_an_editor() -> None:
