@@ -70,6 +70,12 @@ class OlderIds(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When the newest of those was taken that were dropped because they were too many; 0: none were."""
 
 
+def has_taken(ids: bytes, older: OlderIds | None, message_id: str) -> bool:
+    """Return whether an actor with these ids has taken that message."""
+    found = digests.digest(message_id)
+    return digests.knows(ids, found) or (older is not None and knew(older, found))
+
+
 def knew(older: OlderIds, found: bytes) -> bool:
     """Return whether that digest is among the older ids."""
     place, bit = found[1] | found[2] << 8, 1 << (found[3] & 7)

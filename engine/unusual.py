@@ -10,6 +10,7 @@ import msgspec
 from actors.actor import Actor, pack, renew, take
 from actors.event import ANONYMOUS, Event
 from actors.joining import join
+from actors.recent import has_taken
 from actors.speech import forwarded
 from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
 from engine.alarms import Alarms
@@ -85,9 +86,13 @@ class Unusual:
 
     def take(self, event: Event, at: int, pending: Pending) -> None:
         """One event, now or when its actor is there."""
-        if event.user.startswith(ANONYMOUS):
+        owner = self._residence.names.get(event.user)
+        if owner is not None:
             # What comes under the anonymous name of a known user is that user's, in the journal too, if it may be.
-            event = forwarded(event, self._residence.names, self._shard.program.policy.trust_anonymous_ids)
+            heard = forwarded(event, self._residence.names, self._shard.program.policy.trust_anonymous_ids)
+            if heard.user != owner and not self._is_new_to(owner, event, pending):
+                return
+            event = heard
         user = event.user
         if user in self._residence.held:
             self._keep(event, at, "its actor is held", pending)
@@ -105,6 +110,20 @@ class Unusual:
                 self._alias(actor, name, event, at, pending)
                 return
         self._turn(actor, event, at, pending, lambda: take(actor, event, at, self._shard.program))
+
+    def _is_new_to(self, owner: str, event: Event, pending: Pending) -> bool:
+        """Whether an event that stays with a visitor of its own was not taken as the user's, before it was known whose the
+        name is: sent again, it would count twice. False too if the user is yet to come, and the event waits for it."""
+        if owner in self._residence.held or self._loading.is_kept_out(owner):
+            return True
+        actor = self._residence.find(owner) if owner not in self._loading.mailboxes else None
+        if actor is None:
+            self._wait(owner, event, pending)
+            return False
+        if has_taken(actor.ids, actor.older_ids, event.message_id):
+            pending.duplicates += 1
+            return False
+        return True
 
     def submitted(self, pending: Pending) -> None:
         """The whole batch has been looked at."""

@@ -259,6 +259,21 @@ async def test_each_speaker_may_do_what_the_page_says_and_nothing_else(speaker: 
     assert found == {what: CELLS[speaker, what] for what in PROBES}
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_what_a_page_told_before_it_was_known_whose_it_is_counts_once_however_often_it_is_sent(
+    restarts: bool, tmp_path: Path
+) -> None:
+    event = {"type": "track", "anonymousId": ID, "event": "Product Viewed", "messageId": "sent-again"}
+    async with open_shop(tmp_path) as shop:
+        assert (await shop.say(event))["accepted"] == 1
+        await bob_is_known(shop)
+        if not restarts:
+            assert (await shop.say(event))["duplicates"] == 1
+    async with open_shop(tmp_path) as shop:
+        assert (await shop.say(event, event | {"messageId": "new"}))["duplicates"] == 1
+        assert len(await journal_of(shop, f"~bare.{ID}")) == 1
+
+
 # --- visitor tokens -------------------------------------------------------------------------------------------------------
 
 
