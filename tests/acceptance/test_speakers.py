@@ -234,9 +234,8 @@ PROBES: dict[str, Callable[[Voice], Awaitable[bool]]] = {
 def cells_of_the_page() -> dict[tuple[str, str], str]:
     """(speaker, what) -> yes or no, as docs/security.md says."""
     page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
-    rows = [line for line in page.splitlines() if line.startswith("|")]
-    start = next(place for place, line in enumerate(rows) if line.startswith("| | server key |"))
-    head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in rows[start:]]
+    table = page[page.index("| | server key |") :].partition("\n\n")[0]
+    head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     return {(speaker, row[0]): cell for row in body for speaker, cell in zip(head[1:], row[1:], strict=True)}
 
 
