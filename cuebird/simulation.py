@@ -204,7 +204,9 @@ class Simulation:
         if sent.channel == "push":
             return Rendered(content=self._templates.push(sent.send))
         mail = self._templates.email(sent.send)
-        return Rendered(subject=mail.subject, html=mail.html, text=mail.text, targets=mail.targets)
+        return Rendered(
+            subject=mail.subject, html=mail.html, text=mail.text, targets=tuple(one.url for one in mail.targets)
+        )
 
     @cached_property
     def _templates(self) -> Templates:

@@ -16,6 +16,7 @@ from cuebird.replay import Unreadable
 from cuebird.seen import seen_events
 from cuebird.sites import open_site, refuse, told
 from engine.language.advise import advise_seen
+from engine.language.advise_properties import advise_told
 from engine.language.busiest import Busiest, busiest_day
 from engine.language.load import Checked
 from engine.language.problems import Problem, SiteErrors
@@ -52,23 +53,25 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
     settings = _settings(site)
     try:
         checked, program = open_site(site)
-        scenarios = len(load_scenarios(site, checked.site))
+        scenarios = load_scenarios(site, checked.site)
     except SiteErrors as error:
         raise refuse(error, as_json=as_json, settings=settings) from None
     if settings:
         raise refuse(SiteErrors(()), as_json=as_json, settings=settings)
-    advice = [*checked.advice, *(_unseen(checked, program, seen) if seen is not None else ())]
+    advice = [*checked.advice, *advise_told(checked.site, checked.places, scenarios)]
+    advice += [one for scenario in scenarios for one in scenario.advice]
+    advice += _unseen(checked, program, seen) if seen is not None else ()
     advice = list(SiteErrors(advice).problems)
     busiest = busiest_day(checked.site, program)
     if witness is not None:
         _write(busiest, witness)
     if as_json:
-        found = _as_json(checked, program, scenarios)
+        found = _as_json(checked, program, len(scenarios))
         click.echo(json.dumps({**found, "problems": told(tuple(advice)), "busiest_day": busy_json(busiest)}, indent=2))
         return
     for problem in advice:
         click.echo(str(problem))
-    click.echo(_summary(checked, program, scenarios))
+    click.echo(_summary(checked, program, len(scenarios)))
     click.echo("\n".join(sentences(busiest)))
     if witness is not None:
         click.echo(replay_hint(busiest, site, witness))

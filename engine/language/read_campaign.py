@@ -67,15 +67,18 @@ def read_campaign(
 
 def _entry(entry: EntryFile, context: Context) -> ast.Entry:
     re_entry, after = _re_entry(entry.re_entry, context)
-    return ast.Entry(
+    made = ast.Entry(
         patterns=context.patterns(entry.event, ENTRY),
-        key=entry.key,
+        key=entry.key.text if entry.key else None,
         condition=context.expression(entry.if_, IF),
         audience=context.expression(entry.audience, AUDIENCE),
         re_entry=re_entry,
         re_entry_after=after,
         concurrency=entry.concurrency,
     )
+    if entry.key is not None:
+        context.places.note(made, entry.key.value)
+    return made
 
 
 def _re_entry(told: Placed | None, context: Context) -> tuple[Literal["once", "always", "after"], float]:
@@ -99,9 +102,12 @@ def _re_entry(told: Placed | None, context: Context) -> tuple[Literal["once", "a
 def _goal(goal: GoalFile | None, context: Context) -> ast.Goal | None:
     if goal is None:
         return None
-    return ast.Goal(
+    made = ast.Goal(
         patterns=context.patterns(goal.event, PATTERN),
         within=None if goal.within is None else goal.within.seconds,
-        value=goal.value,
+        value=goal.value.text if goal.value else None,
         go_on=goal.continue_,
     )
+    if goal.value is not None:
+        context.places.note(made, goal.value.value)
+    return made
