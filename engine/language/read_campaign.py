@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence as Several
 from typing import Literal
 
 import msgspec
@@ -18,14 +18,12 @@ from engine.language.read_steps import Sending, StepReader
 from engine.language.resolve import AUDIENCE, ENTRY, IF, PATTERN
 from engine.language.rule_fields import StatusText
 from engine.language.shapes import CampaignFile, EntryFile, GoalFile
-from engine.language.yaml import Mapping, Value
+from engine.language.yaml import Mapping, Sequence, Value
 
 RE_ENTRY = ("once", "always", "after")
 
 
-def read_campaign(
-    value: Value, stem: str, file: str, context: Context
-) -> tuple[ast.Campaign | None, Sequence[Sending]]:
+def read_campaign(value: Value, stem: str, file: str, context: Context) -> tuple[ast.Campaign | None, Several[Sending]]:
     """The campaign, if enough of it could be read, and its sends; all problems are in the report."""
     report = context.report
     found = decode(value, CampaignFile, report, "a campaign")
@@ -34,7 +32,8 @@ def read_campaign(
     identity = found.campaign.text if found.campaign else stem
     if found.campaign and identity != stem:
         report.at(found.campaign.value, f"the campaign is called `{identity}`, its file {stem}.yaml: they are the same")
-    if not found.steps and isinstance(value, Mapping) and "steps" in value.values:
+    written = value.values.get("steps") if isinstance(value, Mapping) else None
+    if not found.steps and isinstance(written, Sequence) and not written.items:
         report.at(value, "`steps` is empty: a campaign does at least one thing")
     variants = read_variants(found.experiment, found.steps, context)
     told = ways(found.experiment, variants, found.steps, report)

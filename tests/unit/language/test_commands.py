@@ -93,7 +93,7 @@ def test_check_finds_a_filter_that_no_template_has(shop: Path) -> None:
     (shop / "templates" / "reminder.html").write_text("---\nsubject: Hello\n---\n{{ user.name | shout }}\n")
     result = cuebird("check", shop)
     assert result.exit_code == 1
-    assert "templates/reminder.html:4:1: No filter named 'shout'." in result.output
+    assert "templates/reminder.html:4:16: there is no filter `shout`" in result.output
 
 
 def test_check_finds_what_is_wrong_in_every_file_at_once(shop: Path) -> None:
@@ -104,7 +104,7 @@ def test_check_finds_what_is_wrong_in_every_file_at_once(shop: Path) -> None:
     result = cuebird("check", shop)
     assert result.exit_code == 1
     assert "`wait` has no key `idel`; did you mean `idle`?" in result.output
-    assert "templates/reminder.html:4:1: No filter named 'shout'." in result.output
+    assert "templates/reminder.html:4:16: there is no filter `shout`" in result.output
     assert "cuebird.toml:2: there is no setting `server.prot`; did you mean `server.port`?" in result.output
     assert result.output.splitlines()[-1] == "3 errors"
     found = json.loads(cuebird("check", shop, "--json").output)
