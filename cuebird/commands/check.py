@@ -72,7 +72,7 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
     for problem in advice:
         click.echo(str(problem))
     click.echo(_summary(checked, program, len(scenarios)))
-    click.echo("\n".join(sentences(busiest)))
+    click.echo("\n".join(sentences(busiest, checked.site)))
     if witness is not None:
         click.echo(replay_hint(busiest, site, witness))
 

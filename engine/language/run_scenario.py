@@ -72,13 +72,12 @@ def run_scenario(scenario: Scenario, program_of: ProgramOf) -> Outcome:
     for kind, expected in scenario.expect:
         actual = tuple(_actual(one, scenario.start) for one in decisions if one.decision == kind)
         if not _all_match(expected, actual):
-            why = _why(kind, expected, actual, decisions, scenario)
+            why = _why(expected, actual, decisions, scenario)
             differences.append(Difference(decision=kind, expected=expected, actual=actual, why=why))
     return Outcome(scenario=scenario, differences=tuple(differences), decisions=decisions)
 
 
 def _why(
-    kind: str,
     expected: Sequence[Mapping[str, Any]],
     actual: Sequence[Mapping[str, Any]],
     decisions: Sequence[Decision],
@@ -92,8 +91,7 @@ def _why(
     wanted |= {one.campaign for one in decisions if one.template in templates}
     if not wanted:
         wanted = {one.campaign for one in decisions} | set(scenario.campaigns or ())
-    others = [one for one in decisions if one.decision != kind]
-    return tuple(why_not(others, wanted, since(scenario.start)))
+    return tuple(why_not(decisions, wanted, since(scenario.start)))
 
 
 def _actual(decision: Decision, start: int) -> dict[str, Any]:

@@ -69,16 +69,18 @@ def _of_campaign(campaign: str, decisions: Sequence[Decision], moment: Moment) -
         yield f"{campaign}: nothing that came matched its entry"
         return
     seen: set[tuple[str, str | None, str]] = set()
+    last = own[-1]
     for row in own:
         told = (row.decision, row.reason, row.run)
         if row.decision in _AGAINST and told not in seen:
             seen.add(told)
             yield f"{moment(row.at)}  {_where(row)}: {obstacle(row, moment)}"
-    last = own[-1]
     if last.decision == "waiting":
         until = _detail(last.detail).get("until")
         end = f" until {moment(until)}" if isinstance(until, int) and until else ""
         yield f"{moment(last.at)}  {_where(last)}: waits{end}"
+    elif not seen and not any(row.decision == "sent" for row in own):
+        yield f"{moment(last.at)}  {_where(last)}: {last.decision}, and nothing was sent on the way"
 
 
 def _where(row: Decision) -> str:

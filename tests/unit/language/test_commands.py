@@ -68,7 +68,7 @@ def test_a_site_that_is_fine_is_called_so(shop: Path) -> None:
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
     assert {"runs", "traits", "events", "message ids"} < sizes.keys()
     assert busiest == [
-        "The most that was found for one user in a day: 1 message.",
+        "A user can get at least 1 message in a day, and at most 2 in a day of 24 hours.",
         "  from reminder",
         "  by product_added",
     ]
@@ -133,10 +133,14 @@ def sent_on(rows_of: Result, day: str) -> int:
     ("policy", "first_line", "sent"),
     [
         ("caps: [{limit: 3, per: day}]", "A user gets at most 3 messages in a day: the caps let no more through.", 3),
-        ("caps: [{limit: 2, per: 12h}]", "A user gets at most 4 messages in a day: the caps let no more through.", 4),
+        (
+            "caps: [{limit: 2, per: 12h}]",
+            "A user gets at most 4 messages in a day of 24 hours: the caps let no more through.",
+            4,
+        ),
         (
             "{}",
-            "Nothing limits how many messages a user gets in a day: each `product_viewed` brings one more of viewed. "
+            "No cap and no `re_entry` limits how many messages a user gets in a day: each `product_viewed` brings one more of viewed. "
             "Found: 8 messages in one day.",
             8,
         ),
