@@ -11,7 +11,8 @@ import click
 from actors.program import Program
 from cuebird.busy_day import as_json as busy_json
 from cuebird.busy_day import replay_hint, sentences, write_witness
-from cuebird.config import ConfigError, load
+from cuebird.config import ConfigError, Loaded, load
+from cuebird.placeholders import placeholders
 from cuebird.replay import Unreadable
 from cuebird.seen import seen_events
 from cuebird.sites import open_site, refuse, told
@@ -50,7 +51,7 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
     if kind is not None:
         click.echo(json.dumps(schema(kind), indent=2))
         return
-    settings = _settings(site)
+    loaded, settings = _settings(site)
     try:
         checked, program = open_site(site)
         scenarios = load_scenarios(site, checked.site)
@@ -60,6 +61,7 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
         raise refuse(SiteErrors(()), as_json=as_json, settings=settings)
     advice = [*checked.advice, *advise_told(checked.site, checked.places, scenarios)]
     advice += [one for scenario in scenarios for one in scenario.advice]
+    advice += placeholders(checked.site, loaded) if loaded is not None else ()
     advice += _unseen(checked, program, seen) if seen is not None else ()
     advice = list(SiteErrors(advice).problems)
     busiest = busiest_day(checked.site, program)
@@ -77,14 +79,12 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
         click.echo(replay_hint(busiest, site, witness))
 
 
-def _settings(site: Path) -> tuple[str, ...]:
-    """What is wrong with cuebird.toml and the environment, a line each."""
+def _settings(site: Path) -> tuple[Loaded | None, tuple[str, ...]]:
+    """The settings, and what is wrong with cuebird.toml and the environment, a line each."""
     try:
-        if site.is_dir():
-            load(site, os.environ)
+        return (load(site, os.environ), ()) if site.is_dir() else (None, ())
     except ConfigError as error:
-        return error.problems
-    return ()
+        return None, error.problems
 
 
 def _unseen(checked: Checked, program: Program, path: Path) -> list[Problem]:

@@ -52,6 +52,22 @@ def shop(tmp_path: Path) -> Path:
 # --- init ---------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_left_of_the_starters_own_words_is_advised_on_until_it_is_changed(shop: Path) -> None:
+    told = [line for line in cuebird("check", shop).output.splitlines() if "advice" in line]
+    assert told == [
+        f"{shop}/cuebird.toml:23:1: advice: `smtp.from_address` is still 'letters@shop.example': shop.example is a domain for "
+        "examples, and nobody's",
+        f"{shop}/cuebird.toml:24:1: advice: `smtp.from_name` is still 'Your Shop': write your own",
+        f"{shop}/templates/browse_1.html:41:156: advice: 13 letters still say 'Your Shop': write your own",
+        f"{shop}/templates/browse_1.html:66:12: advice: 13 letters still say 'Street 1, 12345 Town': write your own",
+    ]
+    mine = shop.parent / "mine"
+    cuebird("init", mine, "--name", "Mine", "--address", "Here 2")
+    settings = (mine / "cuebird.toml").read_text().replace("letters@shop.example", "letters@mine.test")
+    (mine / "cuebird.toml").write_text(settings)
+    assert "advice" not in cuebird("check", mine).output
+
+
 def test_a_new_site_is_fine_and_all_its_scenarios_pass(shop: Path) -> None:
     checked = cuebird("check", shop)
     assert checked.exit_code == 0, checked.output
