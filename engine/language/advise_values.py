@@ -1,4 +1,4 @@
-"""Advice on numbers that are compared with texts: it may hold, and is not what anybody means."""
+"""Advice on comparisons that are allowed and not what anybody means: numbers with texts, a text without its quotes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def advise_values(site: ast.Site, places: Places) -> Iterator[Problem]:
     collections = dict(site.profile.remember)
     for top in _conditions(site):
         for node, in_where in _comparisons(top):
-            message, at = _told(node, {} if in_where else collections)
+            message, at = _unquoted(node) if in_where else ("", 0)
+            if not message:
+                message, at = _told(node, {} if in_where else collections)
             problem = places.problem(top, message, at) if message else None
             if problem is not None:
                 yield problem
@@ -63,6 +65,14 @@ def _told(node: ast.Binary, collections: dict[str, ast.Collection]) -> tuple[str
     if numeric and number is None:
         holds = "this always holds" if node.operator == "!=" else "this can never hold"
         return f'"{text.value[:40]}" is a text, and what it is compared with is a number: {holds}', text.at
+    return "", 0
+
+
+def _unquoted(node: ast.Binary) -> tuple[str, int]:
+    """In a `where` a bare name is a property, so a text without quotes is one that no event has: `category = Lamps`."""
+    match node.right:
+        case ast.Name(parts=(name,), at=at) if name[:1].isupper() and isinstance(node.left, ast.Name):
+            return f'`{name}` is read as a property of the event; a text is written in quotes: "{name}"', at
     return "", 0
 
 

@@ -78,6 +78,11 @@ NUMBER = "is a text, and what it is compared with is a number:"
         ('event.product_id = "100"', []),
         ('did product_viewed where spent = "none" last 3d', []),
         ("cart.value > 100", []),
+        (
+            "did product_viewed where category = Lamps last 3d",
+            ['2:37: advice: `Lamps` is read as a property of the event; a text is written in quotes: "Lamps"'],
+        ),
+        ("did product_viewed where price < old_price last 3d", []),
     ],
 )
 def test_a_number_that_is_compared_with_a_text(condition: str, advice: list[str]) -> None:
