@@ -19,6 +19,9 @@ PUSH_VALUES_MAX: Final = 200
 
 _EMAIL_KEYS: Final = frozenset({"subject", "preheader", "from", "reply_to"})
 
+LINE_CHARACTERS_MAX: Final = 5_000
+"""Of a line, as far as it is looked through for filters that there are not."""
+
 _CODE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 _QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
 _FILTER: Final = re.compile(r"\|\s*([A-Za-z_]\w*)")
@@ -107,7 +110,7 @@ def compiled(path: Path) -> tuple[dict[str, EmailTemplate], dict[str, Any]]:
 def _unknown_filters(file: str, text: str) -> Iterator[Problem]:
     """Each use of a filter that there is not, in a file of which Jinja has told the first: it stops there."""
     for number, line in enumerate(text.split("\n"), start=1):
-        for code in _CODE.finditer(line):
+        for code in _CODE.finditer(line[:LINE_CHARACTERS_MAX]):
             bare = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), code[0])
             for found in _FILTER.finditer(bare):
                 if found[1] not in HTML.filters:

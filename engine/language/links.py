@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from html.parser import HTMLParser
+from html import unescape
 from typing import Final
 
 from engine.language.problems import did_you_mean, nearest, one_of
@@ -23,19 +23,54 @@ SHOWN_MAX: Final = 10
 _PERHAPS: Final = "\1"
 """Stands in a tag for a statement, on which it may hang what the tag has."""
 
-_PRINTED: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-_STATEMENT: Final = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+TAGS_MAX: Final = 2_000
+TAG_CHARACTERS_MAX: Final = 10_000
+"""What is past these is not read: then a link may have any name."""
+
+_ENDS: Final = {"{{": "}}", "{%": "%}", "{#": "#}", "<!--": "-->"}
+_OPENING: Final = re.compile(r"\{\{|\{%|\{#|<!--")
+_TAG: Final = re.compile(r"<(?:a|area)(?=[\s\1/])", re.IGNORECASE)
+_BODY: Final = re.compile(r"""(?:[^<>"']|"[^"]*"|'[^']*')*+""")
+_ATTRIBUTE: Final = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>]+))?""")
 _UNESCAPED: Final = re.compile(r"\|\s*safe\b")
 
 
 def link_names(text: str) -> frozenset[str]:
     """Of the `<a>` and `<area>` of a template's HTML; FILLED alone if a value may bring links of its own."""
-    if _UNESCAPED.search(text):
+    plain = _without_code(text)
+    starts = [found.end() for found in _TAG.finditer(plain)]
+    if len(starts) > TAGS_MAX or _UNESCAPED.search(text):
         return frozenset({FILLED})
-    finder = _Finder()
-    finder.feed(_STATEMENT.sub(f" {_PERHAPS} ", _PRINTED.sub(FILLED, text)))
-    finder.close()
-    return frozenset(finder.names)
+    return frozenset(name for start in starts for name in _names(plain[start : start + TAG_CHARACTERS_MAX]))
+
+
+def _without_code(text: str) -> str:
+    """What is printed as FILLED, statements as _PERHAPS, comments as nothing."""
+    pieces, at = [], 0
+    while found := _OPENING.search(text, at):
+        end = text.find(_ENDS[found[0]], found.end())
+        if end < 0:
+            break
+        stands = {"{{": FILLED, "{%": f" {_PERHAPS} "}.get(found[0], " ")
+        pieces += [text[at : found.start()], stands]
+        at = end + len(_ENDS[found[0]])
+    return "".join([*pieces, text[at:]])
+
+
+def _names(rest: str) -> Iterable[str]:
+    """What the tag may be called that goes on so; nothing if it leads nowhere."""
+    body = _BODY.match(rest)
+    assert body is not None, "it matches the empty text"
+    told = [
+        (found[1].lower(), unescape((found[2] or "").strip("\"'")).strip()) for found in _ATTRIBUTE.finditer(body[0])
+    ]
+    if not any(key == "href" and value for key, value in told):
+        return ()
+    named = [value for key, value in told if key == "data-link" and value]
+    named += [value for key, value in told if key == "id" and value]
+    named.append(NUMBERED)
+    # Of `{% if big %}id="a"{% else %}id="b"{% endif %}` both are here, and either may come.
+    return named if any(key == _PERHAPS for key, _ in told) else named[:1]
 
 
 def is_link(told: str, names: Iterable[str]) -> bool:
@@ -55,22 +90,3 @@ def _fits(told: str, name: str) -> bool:
     if name == NUMBERED:
         return told.isdecimal()
     return re.fullmatch(".*".join(map(re.escape, name.split(FILLED))), told, re.DOTALL) is not None
-
-
-class _Finder(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.names: set[str] = set()
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = [(key, (value or "").strip()) for key, value in attrs]
-        if tag not in ("a", "area") or not any(key == "href" and value for key, value in told):
-            return
-        named = [value for key, value in told if key == "data-link" and value]
-        named += [value for key, value in told if key == "id" and value]
-        named.append(NUMBERED)
-        # Of `{% if big %}id="a"{% else %}id="b"{% endif %}` both are here, and either may come.
-        self.names |= set(named) if any(key == _PERHAPS for key, _ in told) else {named[0]}

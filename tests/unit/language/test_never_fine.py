@@ -8,6 +8,7 @@ import pytest
 
 from engine.language.advise_properties import advise_told
 from engine.language.decode import Report
+from engine.language.links import FILLED, NUMBERED, link_names
 from engine.language.load import Checked, read_site
 from engine.language.scenarios import read_scenarios
 from engine.language.yaml import load_yaml
@@ -159,3 +160,11 @@ def test_a_marketing_letter_without_a_link_to_unsubscribe() -> None:
     )
     assert first_lines(site(CAMPAIGN, letter)) == [told]
     assert first_lines(site(f"purpose: transactional\n{CAMPAIGN}", letter)) == []
+
+
+@pytest.mark.parametrize(
+    "part", ["{{", "{%", "<a ", "<a '", '<a "', "<a href='x' ", "<!--", "<a id=", "{{ x }}", "<a href=/ id=x>"]
+)
+def test_no_letter_takes_long_to_be_looked_through(part: str) -> None:
+    """Nothing here is slower than the text is long: else these would take minutes."""
+    assert link_names(part * (250_000 // len(part))) <= {FILLED, "x", NUMBERED}
