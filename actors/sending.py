@@ -8,7 +8,7 @@ import msgspec
 
 from actors.frequency import note_send
 from actors.ids import identity
-from actors.policy import address, objections
+from actors.policy import address, missing, objections
 from actors.program import Campaign, SendMessage
 from actors.state import ENDED, Run
 from actors.steps import go_on, instructions, milliseconds
@@ -54,6 +54,8 @@ def _write(
     detail: dict[str, Any] = {"also": reasons[1:]} if len(reasons) > 1 else {}
     if decision == "held":
         detail["until"] = run.wake
+    if "render_error" in reasons:
+        detail["missing"] = missing(work, instruction)
     work.write(
         campaign,
         run,

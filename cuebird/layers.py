@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -205,9 +205,23 @@ def _value(setting: Setting, kind: Any, key: str, problems: list[str]) -> object
     try:
         return msgspec.convert(value, kind, strict=not setting.is_text)
     except msgspec.ValidationError as error:
-        text = str(error).partition(" - at")[0]
-        problems.append(f"{setting.origin}: `{key}`: {text[0].lower()}{text[1:]}")
+        problems.append(f"{setting.origin}: `{key}`{_why_not(error, kind, value)}")
         return None
+
+
+def _why_not(error: msgspec.ValidationError, kind: Any, value: object) -> str:
+    if get_origin(kind) is Literal:
+        choices = [str(choice) for choice in get_args(kind)]
+        meant = _MEANT.get(str(value).lower())
+        near = [meant] if meant in choices else get_close_matches(str(value), choices, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f" is {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, not {value!r}{hint}"
+    text = str(error).partition(" - at")[0]
+    return f": {text[0].lower()}{text[1:]}"
+
+
+_MEANT = {"ssl": "tls", "smtps": "tls", "true": "starttls", "false": "none", "off": "none", "plain": "none"}
+"""What relays are told elsewhere -> what it is called here."""
 
 
 def _structs(

@@ -93,7 +93,7 @@ class ScenarioFailed(Exception):
         self.outcome = outcome
 
     def __str__(self) -> str:
-        return "\n\n".join(str(difference) for difference in self.outcome.differences)
+        return "\n\n".join(map(str, (*self.outcome.differences, *self.outcome.scenario.advice)))
 
 
 class ScenarioItem(pytest.Item):

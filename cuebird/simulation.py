@@ -23,6 +23,7 @@ from cuebird.sites import open_site
 from delivery.render import Templates
 from engine.language.compile import compile_site
 from engine.language.durations import UNITS, duration_ms, instant_ms
+from engine.language.links import is_link, no_such_link
 from engine.language.scenarios import START
 from engine.ledger import row
 from engine.simulate import Simulator
@@ -96,6 +97,7 @@ class Simulation:
             program = compile_site(checked.site, only=tuple(campaigns))
         self._simulator = Simulator(program, start=_moment(start))
         self._aliases = program.aliases
+        self._links = {one.name: one.links for one in checked.site.templates or () if one.channel == "email"}
         self._known = known
         self._met: set[str] = set()
         self._rung = False
@@ -143,10 +145,16 @@ class Simulation:
         self._take(user, "alias", {"from": ANONYMOUS + anonymous.removeprefix(ANONYMOUS)})
 
     def feedback(self, sent: Sent, name: str, /, **properties: str | bool) -> bool:
-        """What became of a message: `email_opened`, `email_clicked`, `email_bounced` with permanent=True and address=…"""
+        """What became of a message: `email_opened`, `email_clicked`, `email_bounced` with permanent=True and address=…
+
+        ValueError for a click on a `link` that the letter has not.
+        """
         name = canonical(name, self._aliases)
         if name not in _FEEDBACK:
             raise ValueError(f"{name} is no feedback about a message; there is {', '.join(sorted(_FEEDBACK))}")
+        link, names = properties.get("link"), self._links.get(sent.template)
+        if link is not None and names is not None and not is_link(str(link), names):
+            raise ValueError(no_such_link(str(link), names))
         self._count += 1
         event = feedback(name, sent.send, self._next(), part=str(self._count), **properties)
         return self._simulator.take(event, event.occurred)
@@ -204,7 +212,9 @@ class Simulation:
         if sent.channel == "push":
             return Rendered(content=self._templates.push(sent.send))
         mail = self._templates.email(sent.send)
-        return Rendered(subject=mail.subject, html=mail.html, text=mail.text, targets=mail.targets)
+        return Rendered(
+            subject=mail.subject, html=mail.html, text=mail.text, targets=tuple(one.url for one in mail.targets)
+        )
 
     @cached_property
     def _templates(self) -> Templates:

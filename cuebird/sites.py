@@ -40,7 +40,7 @@ def _rendering(path: Path) -> list[Problem]:
         compiled(below)
     except TemplatesInvalid as error:
         return [
-            Problem(file=(below / one.file).as_posix(), line=one.line, column=1, message=one.what)
+            Problem(file=(below / one.file).as_posix(), line=one.line, column=one.column, message=one.what)
             for one in error.problems
         ]
     return []

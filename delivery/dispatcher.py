@@ -240,7 +240,7 @@ class Dispatcher:
         except (RenderError, ValueError) as error:
             await self._withdraw(row, f"render_error: {error}")
             return
-        links = [Link(send.id, index, url) for index, url in enumerate(message.targets)]
+        links = [Link(send.id, index, one.url, one.name) for index, one in enumerate(message.targets)]
         await self._write([self._claim(send)], links, [])
 
         async def before_dot() -> None:

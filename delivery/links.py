@@ -39,10 +39,17 @@ class Campaigned(msgspec.Struct, frozen=True):
     source: str = "cuebird"
 
 
+class Target(msgspec.Struct, frozen=True):
+    """Where a tracked link leads, and what it is called: its `data-link`, else its `id`, else its number from 0."""
+
+    url: str
+    name: str
+
+
 class Tracked(msgspec.Struct, frozen=True):
     html: str
-    targets: tuple[str, ...]
-    """Where the tracked links lead, by index."""
+    targets: tuple[Target, ...]
+    """Of the tracked links, by index."""
 
 
 def check_tags(html: str) -> None:
@@ -133,7 +140,7 @@ class _Rewriter(HTMLParser):
             self._line_starts.append(self._line_starts[-1] + len(line) + 1)
         self._pieces: list[str] = []
         self._copied = 0
-        self.targets: list[str] = []
+        self.targets: list[Target] = []
 
     def result(self) -> str:
         self.feed(self._html)
@@ -161,12 +168,14 @@ class _Rewriter(HTMLParser):
         web = urlsplit(target).scheme in ("http", "https")
         if not web or target in self._untracked or len(self.targets) >= LINKS_MAX:
             return target
+        name = (told.get("data-link") or "").strip() or (told.get("id") or "").strip()
         if self._utm is not None:
-            target = tagged(target, self._utm, (told.get("data-link") or told.get("id") or "").strip())
+            target = tagged(target, self._utm, name)
         if self._link_url is None:
             return target
-        self.targets.append(target)
-        return self._link_url(len(self.targets) - 1)
+        index = len(self.targets)
+        self.targets.append(Target(target, name or str(index)))
+        return self._link_url(index)
 
     def _absolute(self, address: str) -> str:
         if address.startswith(("#", "cid:", "data:image/")):

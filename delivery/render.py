@@ -18,7 +18,7 @@ from actors.address import valid_address
 from actors.token import Tokens
 from actors.turn import Send
 from delivery.budget import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
-from delivery.links import Campaigned, check_tags, track, with_ending, with_preheader
+from delivery.links import Campaigned, Target, check_tags, track, with_ending, with_preheader
 from delivery.plain_text import plain_text
 from delivery.settings import DeliverySettings
 from delivery.templates import TEXT, EmailTemplate, compiled
@@ -57,8 +57,8 @@ class EmailMessage(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str = ""
     unsubscribe_url: str = ""
     """Empty for transactional mail."""
-    targets: tuple[str, ...] = ()
-    """Where the tracked links lead, by index."""
+    targets: tuple[Target, ...] = ()
+    """Of the tracked links, by index."""
 
 
 class Templates:
@@ -118,7 +118,7 @@ class Templates:
         if not subject:
             raise ValueError("it has no subject: write `subject:` between the `---` lines")
         marketing = send.purpose == "marketing"
-        html, targets = "", tuple[str, ...]()
+        html, targets = "", tuple[Target, ...]()
         if template.html is not None:
             html, targets = self._html(_capped(template.html.render(context)), send, context, marketing, unsubscribe)
             if headers.get("preheader"):
@@ -140,7 +140,7 @@ class Templates:
 
     def _html(
         self, html: str, send: Send, context: dict[str, Any], marketing: bool, unsubscribe: str
-    ) -> tuple[str, tuple[str, ...]]:
+    ) -> tuple[str, tuple[Target, ...]]:
         settings = self._settings
         check_tags(html)
         tracked = track(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,16 +19,41 @@ PUSH_VALUES_MAX: Final = 200
 
 _EMAIL_KEYS: Final = frozenset({"subject", "preheader", "from", "reply_to"})
 
+LINE_CHARACTERS_MAX: Final = 5_000
+"""Of a line, as far as it is looked through for filters that there are not."""
+
+_CODE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+_QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
+_FILTER: Final = re.compile(r"\|\s*([A-Za-z_]\w*)")
+
+_MEANT: Final = {
+    "currency": "money",
+    "format_currency": "money",
+    "price": "money",
+    "number_format": "round",
+    "strftime": "date",
+    "format_date": "date",
+    "datetime": "date",
+    "upcase": "upper",
+    "downcase": "lower",
+    "size": "length",
+    "fallback": "default",
+    "strip_html": "striptags",
+    "url_encode": "urlencode",
+}
+"""What other template languages call a filter -> what it is called here."""
+
 HTML: Final = TemplateEnvironment(html=True)
 TEXT: Final = TemplateEnvironment(html=False)
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """`file` relative to `templates/`, `line` from 1."""
+    """`file` relative to `templates/`, `line` and `column` from 1."""
 
     file: str
     line: int
     what: str
+    column: int = 1
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.what}"
@@ -71,10 +98,30 @@ def compiled(path: Path) -> tuple[dict[str, EmailTemplate], dict[str, Any]]:
             elif f"{file.removesuffix('.txt')}.html" not in texts:
                 emails[file.removesuffix(".txt")] = _email(None, text)
         except _Fault as fault:
-            problems.append(Problem(file, fault.line, fault.what))
+            beside = f"{file.removesuffix('.html')}.txt"
+            own = {file: text, **({beside: texts[beside]} if beside in texts else {})}
+            found = [one for name, source in own.items() for one in _unknown_filters(name, source)]
+            problems += (fault.is_filter and found) or [Problem(file, fault.line, fault.what)]
     if problems:
         raise TemplatesInvalid(problems)
     return emails, pushes
+
+
+def _unknown_filters(file: str, text: str) -> Iterator[Problem]:
+    """Each use of a filter that there is not, in a file of which Jinja has told the first: it stops there."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        for code in _CODE.finditer(line[:LINE_CHARACTERS_MAX]):
+            bare = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), code[0])
+            for found in _FILTER.finditer(bare):
+                if found[1] not in HTML.filters:
+                    column = code.start() + found.start(1) + 1
+                    yield Problem(file, number, f"there is no filter `{found[1]}`{_meant(found[1])}", column)
+
+
+def _meant(name: str) -> str:
+    known = [*(one for one in HTML.filters if not one.startswith("_")), *_MEANT]
+    near = name if name in _MEANT else next(iter(get_close_matches(name, known, 1, 0.7)), None)
+    return f"; did you mean `{_MEANT.get(near, near)}`?" if near else ""
 
 
 class _Fault(Exception):
@@ -82,6 +129,11 @@ class _Fault(Exception):
         super().__init__(what)
         self.line = line
         self.what = what
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether it is a filter that there is not, and so one of perhaps many."""
+        return self.what.startswith("No filter named")
 
 
 def _text(file: Path, problems: list[Problem]) -> str:

@@ -7,7 +7,8 @@ What has no meaning of its own becomes a property.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 import msgspec
@@ -45,6 +46,11 @@ def names_somebody(data: bytes) -> bool:
 PARTS: Final = ("traits", "context")
 ENVELOPE: Final = frozenset({"writeKey", "write_key", "api_key", "integrations", "channel", "_metadata", "version"})
 
+_SEGMENTS: Final = frozenset({"userId", "anonymousId", "messageId"})
+
+MISSPELT: Final = 0.75
+"""How alike (difflib's ratio) what is told must be to a type to be taken for its misspelling."""
+
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -79,12 +85,24 @@ def _kind(message: Mapping[str, Any], made: Mapping[str, Any], kinds: frozenset[
     told = message.get("type")
     if isinstance(told, str) and told.lower() in kinds:
         return told.lower()
+    if isinstance(told, str) and _is_segment(message) and meant(told, kinds) is not None:
+        return told
     if "event" in made:
         # `{"event": "payment", "type": "card"}`: flat JSON, and `type` is a property.
         return "track"
     if told is not None:
         return told
     return "identify" if "traits" in made else "track"
+
+
+def meant(told: str, kinds: Iterable[str]) -> str | None:
+    """The type that is all but spelt so: `track` of `trck`."""
+    return next(iter(get_close_matches(told.lower()[:50], sorted(kinds), 1, MISSPELT)), None)
+
+
+def _is_segment(message: Mapping[str, Any]) -> bool:
+    """Whether it has a place of its own for properties, or Segment's names: then `type` is its type."""
+    return isinstance(message.get("properties"), dict) or not _SEGMENTS.isdisjoint(message)
 
 
 def _properties(message: Mapping[str, Any], used: set[str]) -> Any:

@@ -229,7 +229,9 @@ class Taking:
             self._alias(wire, index)
         else:
             known = ", ".join(sorted(KINDS))
-            raise Rejected("unknown_type", f"type {str(kind)[:50]!r} is none of {known}", "type")
+            near = loose.meant(str(kind), KINDS)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise Rejected("unknown_type", f"type {str(kind)[:50]!r} is none of {known}{hint}", "type")
         self.messages += 1
 
     def _identify(self, wire: Wire, index: int) -> None:

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -29,7 +29,7 @@ from actors.feedback import feedback
 from actors.token import Tokens
 from actors.turn import Send
 from engine.submit import Receipt, Submit
-from ingress.visitors import Hit, Recent, is_machine_click, is_machine_open, link_name
+from ingress.visitors import Hit, Recent, is_machine_click, is_machine_open
 
 PIXEL: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 """A transparent GIF of 1 by 1, the smallest that every client shows."""
@@ -57,8 +57,17 @@ _PAGES: Final = Environment(
 )
 
 
+class Linked(Protocol):
+    """A link of a mail, as it was stored when the mail was made."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
 class Tracking:
-    """`link(send id, index)` is the stored target, `send(send id)` the message itself, `delivered_at(send id)` when the
+    """`link(send id, index)` is the stored link, `send(send id)` the message itself, `delivered_at(send id)` when the
     receiving server took it (of recent ones); each None if not known."""
 
     def __init__(
@@ -66,7 +75,7 @@ class Tracking:
         *,
         tokens: Tokens,
         submit: Submit,
-        link: Callable[[str, int], Awaitable[str | None]],
+        link: Callable[[str, int], Awaitable[Linked | None]],
         send: Callable[[str], Awaitable[Send | None]],
         delivered_at: Callable[[str], int | None],
         now_ms: Callable[[], int],
@@ -102,16 +111,15 @@ class Tracking:
 
     async def click(self, request: Request) -> Response:
         found = self._tokens.verify("click", request.path_params["token"])
-        target = await self._link(*found) if found is not None else None
-        if found is None or target is None:
+        link = await self._link(*found) if found is not None else None
+        if found is None or link is None:
             raise _not_found()
         send = await self._send(found[0])
         if send is not None:
             hit = self._hit(request, send, found[1])
             machine = is_machine_click(hit, self._recent)
-            name = link_name(target, found[1])
-            self._tell("email_clicked", send, f"{found[1]}:{hit.at}", machine=machine, link=name, url=target)
-        return RedirectResponse(target, status_code=302, headers=_PRIVATE)
+            self._tell("email_clicked", send, f"{found[1]}:{hit.at}", machine=machine, link=link.name, url=link.url)
+        return RedirectResponse(link.url, status_code=302, headers=_PRIVATE)
 
     async def unsubscribe_page(self, request: Request) -> Response:
         """A link that is damaged is told so in words: whoever sees this page is a customer of the shop."""

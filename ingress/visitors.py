@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from functools import lru_cache
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from crawlerdetect import CrawlerDetect
@@ -75,11 +74,6 @@ def is_machine_click(hit: Hit, recent: Recent) -> bool:
         or agent in ("", "Mozilla/5.0")
         or _is_crawler(agent)
     )
-
-
-def link_name(target: str, index: int) -> str:
-    """What a link is called: its utm_content, which is where delivery puts its `data-link` or `id`; else its number."""
-    return dict(parse_qsl(urlsplit(target).query)).get("utm_content") or str(index)
 
 
 def _too_soon(hit: Hit, after_ms: int) -> bool:

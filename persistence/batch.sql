@@ -51,9 +51,9 @@ CREATE TEMP TRIGGER batch_rest INSTEAD OF INSERT ON batch WHEN NEW.rest IS NOT N
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(CAST(NEW.suppressions AS TEXT)) WHERE true
     ON CONFLICT (address, topic) DO NOTHING;
 
-    INSERT INTO links (send, idx, url)
-    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(CAST(NEW.links AS TEXT)) WHERE true
-    ON CONFLICT (send, idx) DO UPDATE SET url = excluded.url;
+    INSERT INTO links (send, idx, url, name)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(CAST(NEW.links AS TEXT)) WHERE true
+    ON CONFLICT (send, idx) DO UPDATE SET url = excluded.url, name = excluded.name;
 
     INSERT INTO programs (hash, source, at)
     SELECT value ->> 0, CAST(substr(NEW.raw, value ->> 1, value ->> 2) AS TEXT), value ->> 3

@@ -142,6 +142,8 @@ class Link(msgspec.Struct, frozen=True, gc=False):
     send: str
     index: int
     url: str
+    name: str = ""
+    """What a campaign calls it: `email_clicked where link = "offer"`."""
 
 
 class Commit(msgspec.Struct, kw_only=True):
@@ -260,7 +262,7 @@ class Store(Protocol):
 
     async def suppressed(self, addresses: Sequence[str]) -> dict[str, list[Suppression]]: ...
 
-    async def link(self, send: str, index: int) -> str | None: ...
+    async def link(self, send: str, index: int) -> Link | None: ...
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
 

@@ -20,6 +20,7 @@ from persistence.interface import (
     Head,
     Held,
     Journal,
+    Link,
     Mark,
     Outboxed,
     Quarantined,
@@ -63,7 +64,7 @@ class MemoryStore:
         self._outbox: dict[str, Outboxed] = {}
         self._names: dict[str, str] = {}
         self._suppressions: dict[tuple[str, str], Suppression] = {}
-        self._links: dict[tuple[str, int], str] = {}
+        self._links: dict[tuple[str, int], Link] = {}
         self._programs: dict[str, bytes] = {}
         self._held: dict[str, Held] = {}
         self._quarantine: dict[tuple[str, str], Quarantined] = {}
@@ -112,7 +113,7 @@ class MemoryStore:
             self._move(mark)
         for suppression in commit.suppressions:
             self._suppressions.setdefault((suppression.address.lower(), suppression.topic), suppression)
-        self._links.update(((link.send, link.index), link.url) for link in commit.links)
+        self._links.update(((link.send, link.index), link) for link in commit.links)
         for name, source, _at in commit.programs:
             self._programs.setdefault(name, source)
         for user in commit.freed:
@@ -226,7 +227,7 @@ class MemoryStore:
             by_address.setdefault(folded, []).append(suppression)
         return {asked: by_address[asked.lower()] for asked in addresses if asked.lower() in by_address}
 
-    async def link(self, send: str, index: int) -> str | None:
+    async def link(self, send: str, index: int) -> Link | None:
         self._check()
         return self._links.get((send, index))
 

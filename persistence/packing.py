@@ -107,7 +107,7 @@ def _rest(commit: Commit, raw: _Raw) -> Parameters:
         commit.replayed_from,
         _some([_mark(each) for each in commit.marks]),
         _some([(each.address, each.topic, each.reason, each.at) for each in commit.suppressions]),
-        _some([(each.send, each.index, each.url) for each in commit.links]),
+        _some([(each.send, each.index, each.url, each.name) for each in commit.links]),
         _some([(name, *raw.add(source), at) for name, source, at in commit.programs]),
     )
 

@@ -20,6 +20,7 @@ from persistence.interface import (
     Head,
     Held,
     Journal,
+    Link,
     Outboxed,
     Quarantined,
     SendState,
@@ -261,9 +262,10 @@ class Reader:
             suppressed.setdefault(asked, []).append(Suppression(*row))
         return suppressed
 
-    async def link(self, send: str, index: int) -> str | None:
-        found = await self._all("read a link", "SELECT url FROM links WHERE send = ? AND idx = ?", send, index)
-        return found[0][0] if found else None
+    async def link(self, send: str, index: int) -> Link | None:
+        sql = "SELECT send, idx, url, name FROM links WHERE send = ? AND idx = ?"
+        found = await self._all("read a link", sql, send, index)
+        return Link(*found[0]) if found else None
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
         found = await self._all(

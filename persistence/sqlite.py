@@ -10,7 +10,7 @@
 | `programs` | what a program was compiled from | `hash` |
 | `names` | anonymous name -> user | `name` |
 | `suppressions` | an address that gets nothing more, and why | (`address` without regard to case, `topic`) |
-| `links` | target of a tracked link | (`send`, `idx`) |
+| `links` | target and name of a tracked link | (`send`, `idx`) |
 | `changes` | what an operator changed in the part of the journal that was cut off, in MessagePack | `seq` |
 | `held` | a user whose actor takes no turns, why, and after which journal position its turns have to be taken again | `user` |
 | `quarantine` | an event that is in no journal, in MessagePack, and why | (`user`, `message_id`) |
@@ -39,6 +39,7 @@ from persistence.interface import (
     Head,
     Held,
     Journal,
+    Link,
     Outboxed,
     Quarantined,
     SendState,
@@ -208,7 +209,7 @@ class SqliteStore:
     async def suppressed(self, addresses: Sequence[str]) -> dict[str, list[Suppression]]:
         return await self._read.suppressed(addresses)
 
-    async def link(self, send: str, index: int) -> str | None:
+    async def link(self, send: str, index: int) -> Link | None:
         return await self._read.link(send, index)
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:

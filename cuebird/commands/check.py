@@ -11,12 +11,14 @@ import click
 from actors.program import Program
 from cuebird.busy_day import as_json as busy_json
 from cuebird.busy_day import replay_hint, sentences, write_witness
-from cuebird.config import ConfigError, Settings, load
+from cuebird.config import ConfigError, Loaded, load
 from cuebird.key_advice import advise_keys
+from cuebird.placeholders import placeholders
 from cuebird.replay import Unreadable
 from cuebird.seen import seen_events
 from cuebird.sites import open_site, refuse, told
 from engine.language.advise import advise_seen
+from engine.language.advise_properties import advise_told
 from engine.language.busiest import Busiest, busiest_day
 from engine.language.load import Checked
 from engine.language.problems import Problem, SiteErrors
@@ -50,37 +52,42 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
     if kind is not None:
         click.echo(json.dumps(schema(kind), indent=2))
         return
-    settings, problems = _settings(site)
+    loaded, problems = _settings(site)
     try:
         checked, program = open_site(site)
-        scenarios = len(load_scenarios(site, checked.site))
+        scenarios = load_scenarios(site, checked.site)
     except SiteErrors as error:
         raise refuse(error, as_json=as_json, settings=problems) from None
     if problems:
         raise refuse(SiteErrors(()), as_json=as_json, settings=problems)
-    unseen = _unseen(checked, program, seen) if seen is not None else ()
-    advice = list(SiteErrors((*checked.advice, *advise_keys(site, settings, checked.site.policy), *unseen)).problems)
+    advice = [*checked.advice, *advise_told(checked.site, checked.places, scenarios)]
+    advice += [one for scenario in scenarios for one in scenario.advice]
+    if loaded is not None:
+        advice += advise_keys(site, loaded.settings, checked.site.policy)
+        advice += placeholders(checked.site, loaded)
+    advice += _unseen(checked, program, seen) if seen is not None else ()
+    advice = list(SiteErrors(advice).problems)
     busiest = busiest_day(checked.site, program)
     if witness is not None:
         _write(busiest, witness)
     if as_json:
-        found = _as_json(checked, program, scenarios)
+        found = _as_json(checked, program, len(scenarios))
         click.echo(json.dumps({**found, "problems": told(tuple(advice)), "busiest_day": busy_json(busiest)}, indent=2))
         return
     for problem in advice:
         click.echo(str(problem))
-    click.echo(_summary(checked, program, scenarios))
-    click.echo("\n".join(sentences(busiest)))
+    click.echo(_summary(checked, program, len(scenarios)))
+    click.echo("\n".join(sentences(busiest, checked.site)))
     if witness is not None:
         click.echo(replay_hint(busiest, site, witness))
 
 
-def _settings(site: Path) -> tuple[Settings, tuple[str, ...]]:
-    """Those of cuebird.toml and the environment, and what is wrong with them, a line each."""
+def _settings(site: Path) -> tuple[Loaded | None, tuple[str, ...]]:
+    """The settings, and what is wrong with cuebird.toml and the environment, a line each."""
     try:
-        return (load(site, os.environ).settings if site.is_dir() else Settings()), ()
+        return (load(site, os.environ), ()) if site.is_dir() else (None, ())
     except ConfigError as error:
-        return Settings(), error.problems
+        return None, error.problems
 
 
 def _unseen(checked: Checked, program: Program, path: Path) -> list[Problem]:

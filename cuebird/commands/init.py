@@ -15,11 +15,10 @@ import click
 
 from cuebird.config import FILE
 from cuebird.new_keys import NewKey, new_key
+from cuebird.placeholders import ADDRESS, NAME
 
 STARTER: Final = Path(__file__).parents[2] / "templates" / "site"
 
-NAME: Final = "Your Shop"
-ADDRESS: Final = "Street 1, 12345 Town"
 _CHARACTERS = re.compile(r"[^\x00-\x1f\x7f{}<>\"\\]{1,120}")
 """What a name or an address may hold: it is put into HTML, templates and TOML."""
 

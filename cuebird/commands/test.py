@@ -67,6 +67,7 @@ def _line(outcome: Outcome) -> str:
         return f"ok      {scenario.name}"
     lines = [f"FAILED  {scenario.name}", f"  {scenario.file}:{scenario.line}"]
     lines += [f"  {line}" for difference in outcome.differences for line in str(difference).splitlines()]
+    lines += [f"  {line}" for problem in scenario.advice for line in str(problem).splitlines()]
     return "\n".join(lines)
 
 

@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.event import FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK
-from actors.names import ALIASES
 from engine.language import ast
+from engine.language.advise_letters import advise_letters
+from engine.language.advise_properties import advise_properties
+from engine.language.advise_values import advise_values
 from engine.language.context import Places
 from engine.language.durations import written
+from engine.language.events import FEEDBACK, WELL_KNOWN
 from engine.language.possible import all_of, negated, never_parts, why_never
 from engine.language.problems import Problem, did_you_mean, nearest, one_of
 from engine.language.vocabulary import NAMESPACES, WORDS
 from engine.language.walk import conditions_of, events_in, patterns_of, simple_patterns, steps_of
-
-FEEDBACK: Final = FEEDBACK_ONLY | FEEDBACK_IF_MACHINE | HUMAN_FEEDBACK
 
 MISSPELT: Final = 0.9
 """How alike (difflib's ratio) an event must be to a well-known one to be taken for its misspelling."""
@@ -38,19 +38,21 @@ def advise(site: ast.Site, places: Places) -> Iterator[Problem]:
     advice.shared_events()
     yield from advice.found
     yield from _misspelt(site, places)
+    yield from advise_values(site, places)
+    yield from advise_properties(site, places)
+    yield from advise_letters(site, places)
 
 
 def _misspelt(site: ast.Site, places: Places) -> Iterator[Problem]:
     """Events that nobody knows and that are all but the name of a well-known one: `product_aded`."""
     campaigns = [campaign for campaign in site.campaigns if campaign.status != "archived"]
     emitted = {step.event for campaign in campaigns for step in steps_of(campaign) if isinstance(step, ast.Emit)}
-    known = {*ALIASES.values(), *FEEDBACK, "signed_out", "cart_abandoned", "page_viewed", "called", "activity"}
     own = {*emitted, *(name for pair in site.profile.aliases for name in pair), *site.profile.critical}
     for campaign in campaigns:
         for node in (*patterns_of(campaign), *conditions_of(campaign)):
             for event, at in events_in(node):
-                close = difflib.get_close_matches(event, known, n=1, cutoff=MISSPELT)
-                if event in known or event in own or not close:
+                close = difflib.get_close_matches(event, WELL_KNOWN, n=1, cutoff=MISSPELT)
+                if event in WELL_KNOWN or event in own or not close:
                     continue
                 problem = places.problem(node, f"no source is known to send `{event}`{did_you_mean(close[0])}", at)
                 if problem is not None:

@@ -390,6 +390,8 @@ class TemplateInfo(msgspec.Struct, frozen=True, kw_only=True):
     names: frozenset[str]
     printed: frozenset[tuple[str, str]] = frozenset()
     """`user.x`, `entry.x` and `data.x` that it prints whatever else is so, and with no default: (root, x)."""
+    links: frozenset[str] = frozenset()
+    """What its links are called, as `links.link_names` tells."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):

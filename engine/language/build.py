@@ -13,6 +13,7 @@ from actors.regex import RegexRefused, program
 from engine.language import ast
 from engine.language.calls import Calls
 from engine.language.durations import FORMS, duration_ms, seconds
+from engine.language.habits import clock
 from engine.language.problems import LanguageError
 from engine.language.tokens import Part, position, unquoted, word
 
@@ -141,6 +142,10 @@ class Builder:
         found = duration_ms(str(token))
         if found is None:
             shown = str(token) if len(token) <= 30 else str(token)[:29] + "…"
+            time = clock(shown)
+            if time is not None:
+                hour = int(time.partition(":")[0])
+                raise self.error(f"`{shown}` is no number: hours are written 0 to 23, as in hour(now) >= {hour}", token)
             what = "a duration without a unit" if shown.isdigit() else "no number or duration"
             raise self.error(f"`{shown}` is {what}: durations are written {FORMS}", token)
         return seconds(found)

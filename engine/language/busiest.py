@@ -1,8 +1,8 @@
 """The most messages that one user can get in one day, with the events that do it: found by trying them in the simulator.
 
 Greedy and bounded: a stimulus is added where it brings one more message that day, as long as any does; then every event
-that is not needed is taken out again. So the number is one that can happen; that nothing brings more is not proved,
-unless it is all that the caps let through.
+that is not needed is taken out again. So the number is one that can happen; that nothing brings more is said only where
+`bounds.py` proves it. Of a campaign of which no message was found it is kept what was tried, and what kept it from sending.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from actors.frequency import DAY_MS
 from actors.program import Program
 from actors.turn import Turn
 from engine.language import ast
-from engine.language.rules import is_ruled, most_in_a_day
+from engine.language.bounds import bound, bound_of_caps, limits_entries
+from engine.language.rules import is_ruled
 from engine.language.stimuli import Step, Stimuli, Stimulus
 from engine.language.walk import steps_of
+from engine.language.why_not import since, why_not
 from engine.simulate import Simulator
 
 START: Final = 1_767_571_200_000
@@ -42,6 +44,9 @@ EACH_MAX: Final = 50
 """How often one stimulus is added in a row, if a rule will end it some time."""
 
 USERS_TRIED_MAX: Final = 200
+
+LONG_DAY_MS: Final = 25 * 3_600_000
+"""The day on which clocks are set back."""
 
 DELAYS_MAX: Final = 6
 WAITS_MAX: Final = 2
@@ -84,6 +89,16 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, order=True):
         return {"type": "identify", "traits": dict(self.properties), **told}
 
 
+class Mute(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign of which no message was found."""
+
+    campaign: str
+    tried: tuple[str, ...]
+    """Events, the last try's."""
+    why: tuple[str, ...]
+    """What kept it from sending then; times are from the first event on."""
+
+
 class Busiest(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     day: tuple[int, int]
@@ -95,8 +110,13 @@ class Busiest(msgspec.Struct, frozen=True, kw_only=True):
     """What sent, in order of time."""
     unlimited: tuple[tuple[str, str], ...]
     """(campaign, event): each such event brings one more message, and no rule ends it."""
-    proved: bool
-    """Whether the caps let nothing more through."""
+    most: int | None
+    """What a day of 24 hours can hold at the most; None if nothing proves a number."""
+    by_caps: bool
+    """Whether the caps alone prove it."""
+    in_longer_days: bool
+    """Whether it holds in a day of 25 hours too."""
+    mute: tuple[Mute, ...]
     cut: bool
     """Whether the search ended before it had tried all it wanted to."""
 
@@ -105,7 +125,7 @@ def busiest_day(site: ast.Site, program: Program) -> Busiest:
     """The same site gives the same answer. Tried from the most important campaign down and from the least up: what one
     campaign needs may be what ends another."""
     first = _Search(site, program).run()
-    if first.proved:
+    if first.sent == first.most:
         return first
     second = _Search(site, program).run(upwards=True)
     best = max(first, second, key=lambda one: (len(one.unlimited), one.sent, -len(one.inputs)))
@@ -140,21 +160,23 @@ class _Search:
         self._effort = 0
         self._numbers = 0
         self._unlimited: dict[str, str] = {}
-        self._free = {campaign.id for campaign in site.campaigns if not is_ruled(campaign, site.policy)}
+        self._free = {
+            campaign.id
+            for campaign in site.campaigns
+            if not is_ruled(campaign, site.policy) and not limits_entries(site, campaign)
+        }
+        self._mute: dict[str, Mute | None] = {}
 
     def run(self, *, upwards: bool = False) -> Busiest:
-        candidates = [found for campaign in self._campaigns() for found in self._candidates(campaign)]
-        if upwards:
-            candidates.reverse()
-        gained = True
-        while gained and self._effort < EFFORT_MAX:
-            gained = False
-            for stimulus, delay in candidates:
-                gained = self._repeat(stimulus, delay) or gained
+        campaigns = self._campaigns()
+        self._gain([found for one in campaigns for found in self._candidates(one)], upwards)
+        self._gain([found for one in campaigns for found in self._chosen(one)], upwards)
         cut = self._effort >= EFFORT_MAX
         self._shorten()
         sends = self._sends(self._inputs, self._traits)
         assert len(sends) >= self._sent, f"{len(sends)} messages after shortening, {self._sent} before"
+        most = bound(self._site)
+        assert most is None or len(sends) <= most, f"{len(sends)} messages, where {most} were proved to be the most"
         return Busiest(
             user=self._user,
             day=self._day,
@@ -162,15 +184,28 @@ class _Search:
             inputs=(self._known(self._traits), *sorted(self._inputs)),
             campaigns=tuple(sends),
             unlimited=tuple(sorted(self._unlimited.items())),
-            proved=len(sends) == most_in_a_day(self._site) and not self._unlimited,
+            most=most,
+            by_caps=most == bound_of_caps(self._site, DAY_MS),
+            in_longer_days=most == bound(self._site, LONG_DAY_MS),
+            mute=tuple(one for one in self._mute.values() if one is not None and one.campaign not in sends),
             cut=cut,
         )
+
+    def _gain(self, candidates: list[tuple[Stimulus, int]], upwards: bool) -> None:
+        if upwards:
+            candidates.reverse()
+        gained = True
+        while gained and self._effort < EFFORT_MAX:
+            gained = False
+            for stimulus, delay in candidates:
+                gained = self._repeat(stimulus, delay) or gained
 
     def _campaigns(self) -> list[ast.Campaign]:
         live = {
             campaign.id for campaign in self._program.campaigns if campaign.status == "live" and not campaign.shadow
         }
         found = [campaign for campaign in self._site.campaigns if campaign.id in live]
+        found = [one for one in found if any(isinstance(step, ast.SendStep) for step in steps_of(one))]
         return sorted(found, key=lambda campaign: (-campaign.priority, campaign.id))
 
     def _candidates(self, campaign: ast.Campaign) -> Iterator[tuple[Stimulus, int]]:
@@ -188,6 +223,14 @@ class _Search:
                 for delay in self._delays(stimulus):
                     yield stimulus, delay
 
+    def _chosen(self, campaign: ast.Campaign) -> Iterator[tuple[Stimulus, int]]:
+        """Those that go a way through the steps on purpose: they cost more, so they come after the others."""
+        stimuli = Stimuli(self._site)
+        for plain in stimuli.of(campaign):
+            for stimulus in stimuli.choosing(campaign, plain):
+                if self._effort < EFFORT_MAX:
+                    yield from ((stimulus, delay) for delay in self._delays(stimulus))
+
     def _alone(self, stimulus: Stimulus) -> tuple[int, Simulator]:
         """When it began, and what comes of it in forty days with nothing else: at the first hour at which a message
         does."""
@@ -201,7 +244,22 @@ class _Search:
 
     def _delays(self, stimulus: Stimulus) -> list[int]:
         start, simulator = self._alone(stimulus)
+        found = any(send.campaign == stimulus.campaign for send in simulator.sends)
+        if found:
+            self._mute[stimulus.campaign] = None
+        elif stimulus.campaign not in self._mute:
+            self._mute[stimulus.campaign] = self._muted(stimulus, start)
         return sorted({send.at - start for send in simulator.sends if send.campaign == stimulus.campaign})[:DELAYS_MAX]
+
+    def _muted(self, stimulus: Stimulus, start: int) -> Mute:
+        traits = {**self._traits, **stimulus.traits}
+        told = self._play(self._placed(stimulus, start), traits, start + DAYS_BEFORE * DAY_MS, verbose=True)
+        decisions = [one for one in told.decisions if one.at >= start]
+        return Mute(
+            campaign=stimulus.campaign,
+            tried=tuple(step.event or "identify" for step in stimulus.steps),
+            why=tuple(why_not(decisions, {stimulus.campaign}, since(start))),
+        )
 
     def _waits(self, stimulus: Stimulus) -> list[int]:
         """When it comes to wait for a pattern, in ms after it entered; a second later, so that it is there."""
@@ -276,8 +334,10 @@ class _Search:
         simulator = self._play(inputs, traits, self._day[1] - 1)
         return [send.campaign for send in simulator.sends if self._day[0] <= send.at < self._day[1]]
 
-    def _play(self, inputs: Sequence[Input], traits: Mapping[str, Any], until: int) -> Simulator:
-        simulator = _Counting(self._program, start=START, verbose=False)
+    def _play(
+        self, inputs: Sequence[Input], traits: Mapping[str, Any], until: int, *, verbose: bool = False
+    ) -> Simulator:
+        simulator = _Counting(self._program, start=START, verbose=verbose)
         simulator.take(self._known(traits).made(self._user), START)
         for one in sorted(inputs):
             if one.at <= until:

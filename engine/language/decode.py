@@ -7,12 +7,13 @@ the field is left at its default, so that the rest of the file is still looked a
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from engine.language.habits import KEYS
 from engine.language.later import LATER_KEYS, not_yet
 from engine.language.problems import Problem, Severity, did_you_mean, nearest, one_of
 from engine.language.yaml import Mapping, Scalar, Sequence, Value, kind_of
@@ -82,7 +83,7 @@ def _struct(value: Value, shape: type[msgspec.Struct], report: Report, what: str
             if not _is_null(value.values[name]):
                 report.at(key, not_yet(later[name]))
         else:
-            report.at(key, f"{what} has no key `{name}`{did_you_mean(nearest(name, fields) or _first(fields))}")
+            report.at(key, f"{what} has no key `{name}`{_way_out(name, shape, fields)}")
     found: dict[str, Any] = {}
     hints = _hints(shape)
     missing = False
@@ -101,6 +102,11 @@ def _struct(value: Value, shape: type[msgspec.Struct], report: Report, what: str
     return BAD if missing else shape(**found)
 
 
+def _way_out(name: str, shape: type, fields: Collection[str]) -> str:
+    meant = KEYS.get(shape.__name__, {}).get(name)
+    return f"; write {meant}" if meant else did_you_mean(nearest(name, fields) or _first(fields))
+
+
 def _is_null(value: Value) -> bool:
     return isinstance(value, Scalar) and value.value is None
 
@@ -115,7 +121,7 @@ def _stand_in(found: dict[str, Any], name: str, wanted: Any) -> bool:
     return empty is None
 
 
-def _first(fields: dict[str, Any]) -> str | None:
+def _first(fields: Collection[str]) -> str | None:
     return next(iter(fields)) if len(fields) == 1 else None
 
 
@@ -175,7 +181,8 @@ def _choice(value: Value, choices: tuple[Any, ...], report: Report, what: str) -
 
 def _list(value: Value, inner: Any, report: Report, what: str) -> Any:
     if not isinstance(value, Sequence):
-        report.at(value, f"{what} is a list, not {kind_of(value)}")
+        parts = "; each begins with `- `" if isinstance(value, Mapping) else ""
+        report.at(value, f"{what} is a list, not {kind_of(value)}{parts}")
         return BAD
     read = [_any(item, inner, report, f"an item of {what}") for item in value.items]
     return [one for one in read if one is not BAD]

@@ -18,6 +18,7 @@ from actors.names import ALIASES
 from engine.language.ast import Expression, Pattern
 from engine.language.build import Builder
 from engine.language.durations import FORMS, duration_ms, seconds
+from engine.language.habits import amount, of_expression, of_pattern
 from engine.language.problems import LanguageError, nearest
 from engine.language.vocabulary import COLLECTIONS, HINTS
 
@@ -89,7 +90,7 @@ def _parse(text: str, start: str) -> Tree[Token]:
     try:
         tree = _parser().parse(text, start=start)
     except UnexpectedToken as error:
-        raise _unexpected(text, error) from None
+        raise _unexpected(text, error, is_pattern=start == "only_pattern") from None
     except UnexpectedCharacters as error:
         raise _strange(text, error) from None
     except UnexpectedInput as error:
@@ -102,11 +103,14 @@ def _parse(text: str, start: str) -> Tree[Token]:
 def _strange(text: str, error: UnexpectedCharacters) -> LanguageError:
     at = error.pos_in_stream or 0
     came = text[at]
+    number = amount(text, at)
+    if number is not None:
+        return LanguageError(f"unexpected {came!r}: write {number}, an amount has no sign here", text, at, came=came)
     hint = HINTS.get(came, "nothing here begins with it")
     return LanguageError(f"unexpected {came!r}: {hint}", text, at, came=came)
 
 
-def _unexpected(text: str, error: UnexpectedToken) -> LanguageError:
+def _unexpected(text: str, error: UnexpectedToken, *, is_pattern: bool) -> LanguageError:
     token = error.token
     at = error.pos_in_stream if error.pos_in_stream is not None else len(text)
     accepted = set(error.accepts or error.expected)
@@ -123,7 +127,7 @@ def _unexpected(text: str, error: UnexpectedToken) -> LanguageError:
         return LanguageError(message, text, at, expected=expected, came=came)
     words = [word.strip("_").lower() for word in accepted & _WORDS]
     return LanguageError(
-        f"expected {_listed(expected)}, came `{_short(came)}`{_habit(text, at, came, accepted)}",
+        f"expected {_listed(expected)}, came `{_short(came)}`{_habit(text, at, came, accepted, is_pattern)}",
         text,
         at,
         expected=expected,
@@ -139,10 +143,13 @@ def _limit(accepted: set[str]) -> str:
     return "; say for how long, as in `for 30d`" if "_FOR" in accepted else ""
 
 
-def _habit(text: str, at: int, came: str, accepted: set[str]) -> str:
+def _habit(text: str, at: int, came: str, accepted: set[str], is_pattern: bool) -> str:
     """What to say of spellings that people bring along: `30 days`, the event `Product Added`, `a then no b then c`."""
     if came == "then" and "_WITHIN" in accepted:
         return "; what must not come is the last of a chain"
+    brought = of_expression(text, at, came) or (of_pattern(text, at, came) if is_pattern else "")
+    if brought:
+        return brought
     if _UNIT.search(text[:at]) and came[:1] in "smhdw":
         return f"; durations are written {FORMS}"
     if _SPACED.fullmatch(text):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors import values
 from engine.language import ast
 
 TIMES_MAX: Final = 20
@@ -151,6 +152,11 @@ def _wanted(operator: str, right: ast.Expression) -> Any:
     if operator == "in" and isinstance(right, ast.ListOf) and right.items and isinstance(right.items[0], ast.Constant):
         return right.items[0].value
     value = right.value if isinstance(right, ast.Constant) else None
+    if operator in (">", "<") and isinstance(value, str):
+        spelt = values.number(value)
+        if spelt is None:
+            return f"{value}~" if operator == ">" else ""
+        value = spelt  # text that spells a number is one wherever it is ordered
     if operator in (">", "<") and _is_number(value):
         assert isinstance(value, int | float)
         return value + (1 if operator == ">" else -1)

@@ -118,13 +118,13 @@ class SourceText:
         return f"    {shown.rstrip()}\n    {' ' * caret}^"
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like `word`, if any is alike."""
+def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """The known word that is most like `word`, if any is alike; `alike` is the least of difflib's ratio."""
     if len(word) > 100:
         return None
     candidates = sorted(known)
     swapped = (one for one in candidates if sorted(one) == sorted(word))
-    return next(swapped, None) or next(iter(difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)), None)
+    return next(swapped, None) or next(iter(difflib.get_close_matches(word, candidates, n=1, cutoff=alike)), None)
 
 
 def did_you_mean(found: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence as Several
 from typing import Literal
 
 import msgspec
@@ -18,14 +18,12 @@ from engine.language.read_steps import Sending, StepReader
 from engine.language.resolve import AUDIENCE, ENTRY, IF, PATTERN
 from engine.language.rule_fields import StatusText
 from engine.language.shapes import CampaignFile, EntryFile, GoalFile
-from engine.language.yaml import Mapping, Value
+from engine.language.yaml import Mapping, Sequence, Value
 
 RE_ENTRY = ("once", "always", "after")
 
 
-def read_campaign(
-    value: Value, stem: str, file: str, context: Context
-) -> tuple[ast.Campaign | None, Sequence[Sending]]:
+def read_campaign(value: Value, stem: str, file: str, context: Context) -> tuple[ast.Campaign | None, Several[Sending]]:
     """The campaign, if enough of it could be read, and its sends; all problems are in the report."""
     report = context.report
     found = decode(value, CampaignFile, report, "a campaign")
@@ -34,7 +32,8 @@ def read_campaign(
     identity = found.campaign.text if found.campaign else stem
     if found.campaign and identity != stem:
         report.at(found.campaign.value, f"the campaign is called `{identity}`, its file {stem}.yaml: they are the same")
-    if not found.steps and isinstance(value, Mapping) and "steps" in value.values:
+    written = value.values.get("steps") if isinstance(value, Mapping) else None
+    if not found.steps and isinstance(written, Sequence) and not written.items:
         report.at(value, "`steps` is empty: a campaign does at least one thing")
     variants = read_variants(found.experiment, found.steps, context)
     told = ways(found.experiment, variants, found.steps, report)
@@ -67,15 +66,18 @@ def read_campaign(
 
 def _entry(entry: EntryFile, context: Context) -> ast.Entry:
     re_entry, after = _re_entry(entry.re_entry, context)
-    return ast.Entry(
+    made = ast.Entry(
         patterns=context.patterns(entry.event, ENTRY),
-        key=entry.key,
+        key=entry.key.text if entry.key else None,
         condition=context.expression(entry.if_, IF),
         audience=context.expression(entry.audience, AUDIENCE),
         re_entry=re_entry,
         re_entry_after=after,
         concurrency=entry.concurrency,
     )
+    if entry.key is not None:
+        context.places.note(made, entry.key.value)
+    return made
 
 
 def _re_entry(told: Placed | None, context: Context) -> tuple[Literal["once", "always", "after"], float]:
@@ -99,9 +101,12 @@ def _re_entry(told: Placed | None, context: Context) -> tuple[Literal["once", "a
 def _goal(goal: GoalFile | None, context: Context) -> ast.Goal | None:
     if goal is None:
         return None
-    return ast.Goal(
+    made = ast.Goal(
         patterns=context.patterns(goal.event, PATTERN),
         within=None if goal.within is None else goal.within.seconds,
-        value=goal.value,
+        value=goal.value.text if goal.value else None,
         go_on=goal.continue_,
     )
+    if goal.value is not None:
+        context.places.note(made, goal.value.value)
+    return made

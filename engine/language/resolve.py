@@ -33,6 +33,9 @@ ENTRY: Final = Place(called="the entry's pattern", namespaces=NAMESPACES - {"run
 PATTERN: Final = Place(called="a pattern", namespaces=NAMESPACES, in_run=True)
 
 
+_COMPARED: Final = frozenset({"=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts_with"})
+
+
 class Known(msgspec.Struct, kw_only=True):
     """What the site has: collections, segments, and the names that a campaign's waits make."""
 
@@ -55,6 +58,8 @@ class _Check:
     def __init__(self, known: Known, tell: Tell) -> None:
         self._known = known
         self._tell = tell
+        self._compared = False
+        """Whether it is what something is compared with: a name there is likely to be a text."""
 
     def node(self, node: Any, place: Place) -> None:
         match node:
@@ -69,6 +74,11 @@ class _Check:
                 self._segment(at, name)
             case ast.Window(kind="since_entry", at=at) if not place.in_run:
                 self._tell(at, f"`since entry` means something only in a run, not in {place.called}")
+            case ast.Binary(operator=operator, left=left, right=right) if operator in _COMPARED and not place.where:
+                self.node(left, place)
+                self._compared = True
+                self.node(right, place)
+                self._compared = False
             case ast.Node():
                 for field in node.__struct_fields__:
                     self.node(getattr(node, field), _inner(place) if field == "where" else place)
@@ -119,6 +129,8 @@ class _Check:
     def _unknown(self, name: ast.Name, first: str, rest: list[str], place: Place) -> None:
         names = {*WORDS, *self._known.made, *self._known.collections, *(NAMESPACES if rest else ())}
         hint = did_you_mean(nearest(first, names))
+        if self._compared and not rest:
+            hint += f'; a text is written in quotes: "{first}"'
         if not hint and not rest:
             hint = "; bare names are properties only inside `where`"
             hint += f": write event.{first}" if "event" in place.namespaces and not place.in_run else ""

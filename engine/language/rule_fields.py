@@ -9,6 +9,8 @@ from actors.zone import zone
 from engine.language.decode import Report
 from engine.language.durations import FORMS, duration_ms, seconds
 from engine.language.fields import DURATION_PATTERN
+from engine.language.habits import STATUSES as MEANT
+from engine.language.habits import clock
 from engine.language.problems import did_you_mean, nearest, one_of
 from engine.language.yaml import Scalar, Sequence, Value, kind_of
 
@@ -72,7 +74,7 @@ class StatusText:
             return cls("canary", part)
         if told in STATUSES:
             return cls(cast(Status, told))
-        hint = did_you_mean(nearest(word, STATUSES)) if told else ""
+        hint = did_you_mean(MEANT.get(word.casefold()) or nearest(word, STATUSES)) if told else ""
         report.at(value, f"`status` is {one_of(STATUSES)}, not {kind_of(value)}{hint}")
         return None
 
@@ -90,7 +92,9 @@ class ClockTime:
         told = value.value if isinstance(value, Scalar) and isinstance(value.value, str) else ""
         found = _CLOCK.fullmatch(told.strip())
         if found is None:
-            report.at(value, f'expected a time of day from "00:00" to "23:59", came {kind_of(value)}')
+            meant = clock(told)
+            hint = f': write "{meant}"' if meant else ""
+            report.at(value, f'expected a time of day from "00:00" to "23:59", came {kind_of(value)}{hint}')
             return None
         return cls(int(found[1]) * 60 + int(found[2]))
 

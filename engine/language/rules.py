@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from actors.frequency import DAY_MS
 from engine.language import ast
 from engine.language.walk import steps_of
 
@@ -20,34 +19,3 @@ def is_ruled(campaign: ast.Campaign, policy: ast.Policy) -> bool:
         ):
             return False
     return True
-
-
-def most_in_a_day(site: ast.Site) -> int | None:
-    """How many messages the caps let through in one calendar day; None if they do not limit all of them."""
-    sends = [
-        (step.channel, step.purpose or campaign.purpose)
-        for campaign in site.campaigns
-        if campaign.status not in ("draft", "archived", "paused", "shadow")
-        for step in steps_of(campaign)
-        if isinstance(step, ast.SendStep)
-    ]
-    if any(purpose == "transactional" for _, purpose in sends):
-        return None
-    whole = [limit for cap in site.policy.caps if cap.topic is None and cap.channel is None for limit in _in_a_day(cap)]
-    by_channel = []
-    for channel in {channel for channel, _ in sends}:
-        own = [
-            limit
-            for cap in site.policy.caps
-            if cap.topic is None and cap.channel in (None, channel)
-            for limit in _in_a_day(cap)
-        ]
-        by_channel.append(min(own, default=None))
-    limits = [limit for limit in by_channel if limit is not None]
-    return min([sum(limits), *whole]) if len(limits) == len(by_channel) else None
-
-
-def _in_a_day(cap: ast.Cap) -> list[int]:
-    if cap.seconds is None or cap.seconds * 1000 >= DAY_MS:
-        return [cap.limit]
-    return [cap.limit * -int(-DAY_MS // (cap.seconds * 1000))]

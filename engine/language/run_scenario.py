@@ -13,6 +13,7 @@ from actors.program import Program
 from actors.turn import Decision
 from engine.language.durations import written
 from engine.language.scenarios import Scenario
+from engine.language.why_not import since, why_not
 from engine.ledger import row
 from engine.simulate import Simulator
 
@@ -31,6 +32,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     decision: str
     expected: tuple[Mapping[str, Any], ...]
     actual: tuple[Mapping[str, Any], ...]
+    why: tuple[str, ...] = ()
+    """What kept the campaigns from what was expected, as far as their rows tell."""
 
     def __str__(self) -> str:
         """The rows side by side; `!` before a row that differs, `^` under what differs in it."""
@@ -42,6 +45,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
             lines.append(f"  {mark} {left:<{width}}   {right}".rstrip())
             if under.strip():
                 lines.append(f"    {'':<{width}}   {under}".rstrip())
+        lines += [f"  {'why:' if number == 0 else '':<4} {line}" for number, line in enumerate(self.why)]
         return "\n".join(lines)
 
 
@@ -68,8 +72,26 @@ def run_scenario(scenario: Scenario, program_of: ProgramOf) -> Outcome:
     for kind, expected in scenario.expect:
         actual = tuple(_actual(one, scenario.start) for one in decisions if one.decision == kind)
         if not _all_match(expected, actual):
-            differences.append(Difference(decision=kind, expected=expected, actual=actual))
+            why = _why(expected, actual, decisions, scenario)
+            differences.append(Difference(decision=kind, expected=expected, actual=actual, why=why))
     return Outcome(scenario=scenario, differences=tuple(differences), decisions=decisions)
+
+
+def _why(
+    expected: Sequence[Mapping[str, Any]],
+    actual: Sequence[Mapping[str, Any]],
+    decisions: Sequence[Decision],
+    scenario: Scenario,
+) -> tuple[str, ...]:
+    """Of rows that were expected and did not come, or not so."""
+    if len(actual) > len(expected):
+        return ()
+    wanted = {str(row["campaign"]) for row in expected if "campaign" in row}
+    templates = {row["template"] for row in expected if "campaign" not in row and "template" in row}
+    wanted |= {one.campaign for one in decisions if one.template in templates}
+    if not wanted:
+        wanted = {one.campaign for one in decisions} | set(scenario.campaigns or ())
+    return tuple(why_not(decisions, wanted, since(scenario.start)))
 
 
 def _actual(decision: Decision, start: int) -> dict[str, Any]:

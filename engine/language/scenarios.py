@@ -9,14 +9,18 @@ from typing import Annotated, Any, ClassVar, Final, get_args
 import msgspec
 from msgspec import Meta
 
-from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event, Kind
+from actors.event import ANONYMOUS, Event, Kind
 from actors.names import ALIASES, canonical
 from actors.turn import DecisionKind
+from engine.language import ast
 from engine.language.ast import Site
 from engine.language.decode import Report, decode
 from engine.language.durations import FORMS, duration_ms, instant_ms
+from engine.language.events import FEEDBACK, WELL_KNOWN, events_of
 from engine.language.fields import Duration, Texts, WholeMapping
+from engine.language.links import is_link, no_such_link
 from engine.language.problems import Problem, SiteErrors, did_you_mean, nearest, one_of
+from engine.language.walk import steps_of
 from engine.language.yaml import Mapping as YamlMapping
 from engine.language.yaml import Scalar, Sequence, Value, YamlError, kind_of, load_yaml, plain
 
@@ -50,8 +54,6 @@ ROW_FIELDS: Final = frozenset(
 _BESIDE: Final = frozenset({"user", "anonymous", "message_id", "late_by"})
 """What may stand beside an event's name."""
 
-_FEEDBACK: Final = FEEDBACK_ONLY | FEEDBACK_IF_MACHINE | HUMAN_FEEDBACK
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -76,6 +78,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     until: int
     expect: tuple[tuple[str, tuple[dict[str, Any], ...]], ...]
     """(decision, its rows)"""
+    advice: tuple[Problem, ...] = ()
+    """What is allowed and probably not meant."""
 
 
 class _Events(WholeMapping):
@@ -145,8 +149,12 @@ class _Reader:
         self._report = report
         self._aliases = {**ALIASES, **dict(site.profile.aliases)}
         self._ids = [campaign.id for campaign in site.campaigns]
+        self._site = site
+        self._events = events_of(site) | WELL_KNOWN
+        self._advice: list[Problem] = []
 
     def scenario(self, value: Value) -> Scenario | None:
+        self._advice = []
         found = decode(value, ScenarioFile, self._report, "a scenario")
         if found is None:
             return None
@@ -171,6 +179,7 @@ class _Reader:
             inputs=tuple(inputs),
             until=until,
             expect=self._expect(found.expect.value),
+            advice=tuple(self._advice),
         )
 
     def _check_campaign(self, scalar: Scalar) -> None:
@@ -259,6 +268,10 @@ class _Reader:
         if kind == "track" and not name:
             self._report.at(value, "an event needs a name")
             return None
+        if kind == "track":
+            self._check_event(name, value)
+        if name == "email_clicked":
+            self._check_link(body, value)
         return Event(
             user=user,
             kind=kind,
@@ -266,8 +279,37 @@ class _Reader:
             message_id=message_id,
             occurred=occurred,
             body=_encode(body),
-            source="engine" if name in _FEEDBACK else "server",
+            source="engine" if name in FEEDBACK else "server",
         )
+
+    def _check_event(self, name: str, value: Value) -> None:
+        """Advice on one that changes nothing: in a scenario that is likelier a slip than meant."""
+        if name not in self._events:
+            hint = did_you_mean(nearest(name, self._events, 0.8)) or "; it counts as activity, and for nothing else"
+            self._advice.append(value.problem(f"nothing on this site looks at `{name}`{hint}", "advice"))
+
+    def _check_link(self, body: Mapping[str, Any], value: Value) -> None:
+        """Nobody can click on a link that is in no letter, so what such a scenario shows would never come."""
+        told, letters = body.get("link"), self._letters(body.get("template"), body.get("campaign"))
+        if told is None or letters is None:
+            return
+        names = {name for letter in letters for name in letter.links}
+        if not is_link(str(told), names):
+            self._report.at(value, no_such_link(str(told), names))
+
+    def _letters(self, template: object, campaign: object) -> list[ast.TemplateInfo] | None:
+        """Those that a click may be about; None if the site has no templates."""
+        if self._site.templates is None:
+            return None
+        sent = {
+            step.template
+            for one in self._site.campaigns
+            if campaign is None or one.id == campaign
+            for step in steps_of(one)
+            if isinstance(step, ast.SendStep) and step.channel == "email"
+        }
+        wanted = sent if template is None else {template}
+        return [one for one in self._site.templates if one.channel == "email" and one.name in wanted]
 
     # --- expectations ---------------------------------------------------------------------------------------------
 
@@ -302,4 +344,6 @@ class _Reader:
     def _check_fields(self, value: YamlMapping, known: Collection[str]) -> None:
         for name, key in value.keys.items():
             if name not in known:
-                self._report.at(key, f"a row has no field `{name}`{did_you_mean(nearest(name, known))}")
+                there = one_of(sorted(known)).replace(" or ", " and ")
+                rest = f"; there are {there}, and what else was decided is in `detail`, as in {{detail: {{{name}: …}}}}"
+                self._report.at(key, f"a row has no field `{name}`{did_you_mean(nearest(name, known)) or rest}")

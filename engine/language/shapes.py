@@ -109,7 +109,7 @@ class EntryFile(msgspec.Struct, rename={"if_": "if"}):
     """How a user comes into the campaign."""
 
     event: Patterns
-    key: Annotated[str | None, Meta(description="One run for each value of this property.")] = None
+    key: Annotated[Placed | None, Meta(description="One run for each value of this property.")] = None
     if_: Annotated[ExpressionText | None, Meta(description="Checked once, when the pattern matches.")] = None
     audience: Annotated[ExpressionText | None, Meta(description="Checked at entry and before every send.")] = None
     re_entry: Annotated[Placed | None, Meta(description="once, always, or after DURATION.")] = None
@@ -121,7 +121,7 @@ class GoalFile(msgspec.Struct, rename={"continue_": "continue"}):
 
     event: Patterns
     within: Annotated[Duration | None, Meta(description="Conversion window, from entry.")] = None
-    value: Annotated[str | None, Meta(description="Property that is the conversion's value.")] = None
+    value: Annotated[Placed | None, Meta(description="Property that is the conversion's value.")] = None
     continue_: Annotated[bool, Meta(description="The run goes on after the goal.")] = False
 
 

@@ -9,9 +9,13 @@ import msgspec
 
 from engine.language import ast
 from engine.language.needs import Needs, Told, Wishes
+from engine.language.walk import steps_of
 
 APART_MS: Final = 1_000
 """Between two events of one sequence."""
+
+CHOICES_MAX: Final = 12
+"""Ways through the steps of one campaign that are tried to be gone on purpose."""
 
 PLAIN: Final = "page_viewed"
 """What stands for any activity."""
@@ -41,6 +45,14 @@ class Stimulus(msgspec.Struct, frozen=True, kw_only=True):
         later = tuple(msgspec.structs.replace(step, after=step.after + at) for step in steps)
         return msgspec.structs.replace(self, steps=(*self.steps, *later))
 
+    def with_needs(self, needs: Needs) -> Stimulus:
+        """With the properties on the event that brings the user in, the traits, and what has to happen after the entry."""
+        *before, last = self.steps or (Step(after=0),)
+        if last.event and needs.properties:
+            last = msgspec.structs.replace(last, properties={**last.properties, **needs.properties})
+        entered = msgspec.structs.replace(self, steps=(*before, last), traits={**self.traits, **needs.traits})
+        return entered.then(_steps(needs.before), self.entered + APART_MS) if needs.before else entered
+
 
 class Stimuli:
     """Of one site."""
@@ -65,6 +77,16 @@ class Stimuli:
     def answer(self, pattern: ast.Pattern) -> tuple[Step, ...]:
         """What completes a pattern that a run waits for."""
         return _steps(self._events(pattern, Needs(), ""))
+
+    def choosing(self, campaign: ast.Campaign, plain: Stimulus) -> Iterator[Stimulus]:
+        """The same, so that the conditions of its steps hold: each way through each branch, each thing waited for."""
+        for choice in list(_choices(campaign))[:CHOICES_MAX]:
+            needs = Needs()
+            for condition, holds in choice:
+                self._wishes.of(condition, needs, holds=holds)
+            chosen = plain.with_needs(needs)
+            if chosen != plain:
+                yield chosen
 
     def _stimulus(self, campaign: ast.Campaign, pattern: ast.Pattern) -> Stimulus:
         needs = Needs()
@@ -104,6 +126,20 @@ class Stimuli:
                 return []
             case ast.CalledPattern():
                 return [Told(event="called", properties={"campaign": campaign} if campaign else {})]
+
+
+def _choices(campaign: ast.Campaign) -> Iterator[list[tuple[ast.Expression, bool]]]:
+    """Each a list of (condition, whether it is to hold)."""
+    for step in steps_of(campaign):
+        match step:
+            case ast.Branch(cases=cases, otherwise=otherwise):
+                conditions = [condition for condition, _ in cases]
+                for number, condition in enumerate(conditions):
+                    yield [*((one, False) for one in conditions[:number]), (condition, True)]
+                if otherwise:
+                    yield [(one, False) for one in conditions]
+            case ast.WaitWhen(condition=condition):
+                yield [(condition, True)]
 
 
 def _steps(events: list[Told]) -> tuple[Step, ...]:

@@ -14,6 +14,7 @@ from jinja2.meta import find_undeclared_variables
 from engine.language.ast import Bag, TemplateInfo
 from engine.language.context import Context
 from engine.language.later import LATER_TEMPLATES, not_yet
+from engine.language.links import link_names
 from engine.language.problems import SourceText, did_you_mean, nearest, one_of
 from engine.language.vocabulary import BAG_PARTS, LATER
 from engine.language.yaml import Mapping as YamlMapping
@@ -100,6 +101,7 @@ class _Reader:
         self._data: set[str] = set()
         self._run: set[str] = set()
         self._printed: set[tuple[str, str]] = set()
+        self._links: frozenset[str] = frozenset()
 
     def read(self, channel: Literal["email", "push"], name: str) -> None:
         key = (channel, name)
@@ -110,7 +112,8 @@ class _Reader:
         known = self._found.infos.get(key)
         names = frozenset(self._names | (known.names if known else frozenset()))
         printed = frozenset(self._printed | (known.printed if known else frozenset()))
-        self._found.infos[key] = TemplateInfo(name=name, channel=channel, names=names, printed=printed)
+        links = self._links | (known.links if known else frozenset())
+        self._found.infos[key] = TemplateInfo(name=name, channel=channel, names=names, printed=printed, links=links)
         self._found.data.setdefault(key, set()).update(self._data)
         self._found.run.setdefault(key, set()).update(self._run)
 
@@ -118,6 +121,8 @@ class _Reader:
         """Whether it has a subject."""
         text = self._source.text
         front = _FRONT.match(text)
+        if self._source.file.endswith(".html"):
+            self._links = link_names(text[front.end() if front else 0 :])
         if front is None:
             if text.startswith("---"):
                 self._tell(0, "the front matter has no second `---` line")

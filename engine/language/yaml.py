@@ -34,6 +34,7 @@ _SPECIAL: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _HINTS: Final = {
     "mapping values are not allowed": ": a text with `: ` in it needs quotes, or this line begins too far to the right",
     "found character '\\t'": ": indent with spaces",
+    "expected ',' or '}', but got '['": ': within { } an expression with [ ] in it needs quotes: \'a in ["x", "y"]\'',
 }
 """What PyYAML says of the likeliest mistakes -> how to mend them."""
 

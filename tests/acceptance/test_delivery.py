@@ -70,10 +70,12 @@ PERSON = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/2010010
 
 
 class Shop:
-    def __init__(self, path: Path, catcher: Catcher, clock: SystemClock, store: SqliteStore) -> None:
+    def __init__(
+        self, path: Path, catcher: Catcher, clock: SystemClock, store: SqliteStore, *, utm: bool = True
+    ) -> None:
         program = compile_site(load_site(path))
         tokens = Tokens([bytes(32)])
-        settings = DeliverySettings(public_url="http://shop.test")
+        settings = DeliverySettings(public_url="http://shop.test", utm=utm)
         self.pushed: list[tuple[float, Push]] = []
         self.catcher = catcher
         self.store = store
@@ -131,8 +133,9 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    for name, text in SITE.items():
+async def open_shop(tmp_path: Path, *, utm: bool = True, letter: str = "") -> AsyncIterator[Shop]:
+    """`letter`: instead of the reminder's."""
+    for name, text in (SITE | ({"templates/cart_1.html": letter} if letter else {})).items():
         file = tmp_path / "site" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
@@ -140,7 +143,7 @@ async def open_shop(tmp_path: Path) -> AsyncIterator[Shop]:
     catcher = Catcher(clock.now_ms)
     await catcher.start()
     store = SqliteStore(tmp_path / "data" / "live.db")
-    shop = Shop(tmp_path / "site", catcher, clock, store)
+    shop = Shop(tmp_path / "site", catcher, clock, store, utm=utm)
     await shop.engine.open()
     tasks = [asyncio.ensure_future(shop.engine.run()), asyncio.ensure_future(shop.dispatcher.run())]
     try:
@@ -174,6 +177,21 @@ async def test_a_cart_becomes_a_mail_and_its_click_becomes_the_next_one(tmp_path
         assert "Hi Ann" in await shop.mail(2)
         counts = await shop.until(lambda counts: counts["outbox.sent"] == 3)
         assert counts["outbox"] == 3
+
+
+@pytest.mark.parametrize(
+    ("utm", "target"), [(False, "/cart"), (True, "/cart?utm_content=spring"), (False, "/cart?a=1")]
+)
+async def test_a_click_is_known_by_the_links_name_whatever_its_address_says(
+    tmp_path: Path, utm: bool, target: str
+) -> None:
+    letter = SITE["templates/cart_1.html"].replace("https://shop.example/cart", f"https://shop.example{target}")
+    async with open_shop(tmp_path, utm=utm, letter=letter) as shop:
+        await shop.tell("", "identify", **ANN)
+        await shop.tell("product_added", product_id="lamp", name="Lamp & co", price=49.5)
+        (link,) = re.findall(r'href="http://shop\.test(/c/[\w-]{36})"', await shop.mail(1))
+        assert (await shop.http.get(link)).headers["location"].startswith(f"https://shop.example{target}")
+        assert "Hi Ann" in await shop.mail(2)
 
 
 async def test_a_push_is_on_the_page_before_the_mail_of_the_same_event_has_left(tmp_path: Path) -> None:

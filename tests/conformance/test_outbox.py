@@ -172,11 +172,11 @@ async def test_an_address_is_suppressed_however_it_is_written(keeper: Keeper) ->
 
 async def test_a_link_leads_where_its_last_rendering_says(keeper: Keeper) -> None:
     await keeper.store.commit(
-        Commit(links=[Link("s1", 0, "https://shop.example/a"), Link("s1", 1, "https://b.example/")])
+        Commit(links=[Link("s1", 0, "https://shop.example/a", "a"), Link("s1", 1, "https://b.example/", "1")])
     )
-    await keeper.store.commit(Commit(links=[Link("s1", 0, "https://shop.example/c?d=ü")]))
-    assert await keeper.store.link("s1", 0) == "https://shop.example/c?d=ü"
-    assert await keeper.store.link("s1", 1) == "https://b.example/"
+    await keeper.store.commit(Commit(links=[Link("s1", 0, "https://shop.example/c?d=ü", "c & ü")]))
+    assert await keeper.store.link("s1", 0) == Link("s1", 0, "https://shop.example/c?d=ü", "c & ü")
+    assert await keeper.store.link("s1", 1) == Link("s1", 1, "https://b.example/", "1")
     assert await keeper.store.link("s1", 2) is None
     assert await keeper.store.link("other", 0) is None
 

@@ -12,7 +12,7 @@ import pytest
 from persistence import blocks, opening
 from persistence.head import mark_of
 from persistence.interface import Commit, Held, StoreRefused
-from persistence.opening import APPLICATION_ID, connect_reader, connect_writer, migrations
+from persistence.opening import APPLICATION_ID, connect_reader, connect_writer, migrations, prepare_file
 from persistence.reading import BATCH_BYTES
 from persistence.sqlite import SqliteStore
 from tests.conformance.rows import entry, every
@@ -221,6 +221,20 @@ async def test_a_migration_that_fails_leaves_the_old_version(path: Path) -> None
     assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'two'").fetchone() == (0,)
     connection.close()
+
+
+async def test_letters_from_before_links_had_names_keep_those_of_their_addresses(path: Path) -> None:
+    prepare_file(path, 1)
+    writer = await connect_writer(path, {1: migrations()[1]}, index_users=False)
+    urls = ("https://a.example/?utm_content=report&b=1", "https://a.example/?utm_content=end#top", "https://a.example/")
+    for index, url in enumerate(urls):
+        await writer.execute("INSERT INTO links (send, idx, url) VALUES ('s', ?, ?)", (index, url))
+    await writer.close()
+    store = SqliteStore(path)
+    await store.open()
+    links = [await store.link("s", index) for index in range(3)]
+    await store.close()
+    assert [link and link.name for link in links] == ["report", "end", "2"]
 
 
 def test_migrations_are_numbered_without_gaps(tmp_path: Path) -> None:

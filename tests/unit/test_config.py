@@ -98,7 +98,10 @@ sha256 = "ab"
         ("[server]\nport = 70000", "cuebird.toml:2: `server.port` must be 0 to 65535, not 70000"),
         ("[engine]\nlive_actors_max = 0", "cuebird.toml:2: `engine.live_actors_max` must be more than 0, not 0"),
         ("[ingress]\nping_ms = -5", "cuebird.toml:2: `ingress.ping_ms` must be more than 0, not -5"),
-        ('[smtp]\nsecurity = "ssl"', "cuebird.toml:2: `smtp.security`: invalid enum value 'ssl'"),
+        (
+            '[smtp]\nsecurity = "ssl"',
+            "cuebird.toml:2: `smtp.security` is 'none', 'starttls' or 'tls', not 'ssl'; did you mean 'tls'?",
+        ),
         ("server = 3", "cuebird.toml:1: `server` is a section: write [server] and its settings below"),
         (
             '[server]\npublic_url = "shop.example"',

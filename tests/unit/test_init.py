@@ -19,10 +19,11 @@ from actors.turn import Send
 from cuebird.cli import main
 from cuebird.commands.init import STARTER
 from cuebird.config import load, require_servable
+from cuebird.placeholders import placeholders
 from cuebird.sites import open_site
 from delivery.render import Templates
 from delivery.settings import DeliverySettings
-from engine.language.problems import SiteErrors
+from engine.language.problems import Problem, SiteErrors
 from engine.language.scenarios import load_scenarios
 from ingress.keys import Unauthorized
 
@@ -42,6 +43,10 @@ def problems(site: Path) -> list[str]:
     return []
 
 
+def left_of(site: Path) -> list[Problem]:
+    return list(placeholders(open_site(site)[0].site, load(site)))
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     directory = tmp_path / "shop"
@@ -52,10 +57,26 @@ def shop(tmp_path: Path) -> Path:
 # --- init ---------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_left_of_the_starters_own_words_is_advised_on_until_it_is_changed(shop: Path) -> None:
+    assert [str(one).splitlines()[0] for one in left_of(shop)] == [
+        f"{shop}/cuebird.toml:23:1: advice: `smtp.from_address` is still 'letters@shop.example': shop.example is a domain for "
+        "examples, and nobody's",
+        f"{shop}/cuebird.toml:24:1: advice: `smtp.from_name` is still 'Your Shop': write your own",
+        f"{shop}/templates/browse_1.html:41:156: advice: 13 letters still say 'Your Shop': write your own",
+        f"{shop}/templates/browse_1.html:66:12: advice: 13 letters still say 'Street 1, 12345 Town': write your own",
+    ]
+    mine = shop.parent / "mine"
+    cuebird("init", mine, "--name", "Mine", "--address", "Here 2")
+    settings = (mine / "cuebird.toml").read_text().replace("letters@shop.example", "letters@mine.test")
+    (mine / "cuebird.toml").write_text(settings)
+    assert left_of(mine) == []
+
+
 def test_a_new_site_is_fine_and_all_its_scenarios_pass(shop: Path) -> None:
     checked = cuebird("check", shop)
     assert checked.exit_code == 0, checked.output
     assert f"{shop}: fine. 7 campaigns" in checked.output
+    assert f"{shop}/cuebird.toml:23:1: advice: `smtp.from_address` is still 'letters@shop.example'" in checked.output
     tested = cuebird("test", shop)
     assert tested.exit_code == 0, tested.output
     assert tested.output.splitlines()[-1].endswith("passed, 0 failed")

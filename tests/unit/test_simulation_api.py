@@ -138,6 +138,10 @@ def test_what_became_of_a_mail_comes_back(sim: Simulation) -> None:
     assert [row["reason"] for row in sim.ledger(decision="skipped")] == ["suppressed"]
     with pytest.raises(ValueError, match="email_clickt is no feedback"):
         sim.feedback(mail, "email_clickt")
+    with pytest.raises(
+        ValueError, match='no letter has a link `offer`, that is data-link="offer" or id="offer" in its <a>'
+    ):
+        sim.feedback(mail, "email_clicked", link="offer")
 
 
 # --- what came of it ----------------------------------------------------------------------------------------------

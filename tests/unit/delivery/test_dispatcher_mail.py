@@ -37,7 +37,7 @@ async def test_a_mail_is_sent_once_with_every_step_on_disk_before_the_next(tmp_p
         assert b"Subject: Your cart\r\n" in server.accepted[0]
         target = await world.store.link(a_send().id, 0)
         assert target is not None
-        assert target.startswith("https://shop.example/cart?")
+        assert target.url.startswith("https://shop.example/cart?")
         told = await world.event("email_delivered")
         assert told | {"message_id": ""} == {
             "name": "email_delivered", "user": "ann", "message_id": "", "message": a_send().id, "channel": "email",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from delivery.links import Target
 from delivery.render import EmailMessage, RenderError
 from delivery.settings import DeliverySettings
 from delivery.templates import TemplatesInvalid
@@ -90,10 +91,10 @@ def test_links_lead_through_us_with_their_targets_kept_here(tmp_path: Path) -> N
     mail = cart_mail(tmp_path)
     tracked = re.findall(r"https://t\.shop\.example/c/([\w-]{36})", mail.html)
     assert [TOKENS.verify("click", token) for token in tracked] == [(f"{1:032x}", 0)]
-    assert mail.targets == (
+    assert [one.url for one in mail.targets] == [
         "https://shop.example/cart?id=c%201&utm_source=cuebird&utm_medium=email"
         "&utm_campaign=abandoned_cart&utm_content=offer",
-    )
+    ]
     assert 'href="mailto:help@shop.example"' in mail.html
     assert 'href="#top"' in mail.html
     assert mail.html.count(mail.unsubscribe_url) == 1
@@ -118,9 +119,23 @@ def test_a_user_who_does_not_want_to_be_tracked_is_not(tmp_path: Path) -> None:
 def test_utm_tags_can_be_off_and_never_replace_those_of_the_author(tmp_path: Path) -> None:
     html = '---\nsubject: s\n---\n<a href="https://shop.example/?utm_source=mine&q=1#f">x</a>'
     targets = templates(tmp_path, cart_1_html=html).email(a_send()).targets
-    assert targets == ("https://shop.example/?utm_source=mine&q=1&utm_medium=email&utm_campaign=abandoned_cart#f",)
+    tagged = "https://shop.example/?utm_source=mine&q=1&utm_medium=email&utm_campaign=abandoned_cart#f"
+    assert targets == (Target(tagged, "0"),)
     plain = msgspec.structs.replace(SETTINGS, utm=False)
-    assert templates(tmp_path, plain).email(a_send()).targets == ("https://shop.example/?utm_source=mine&q=1#f",)
+    targets = templates(tmp_path, plain).email(a_send()).targets
+    assert targets == (Target("https://shop.example/?utm_source=mine&q=1#f", "0"),)
+
+
+@pytest.mark.parametrize("utm", [True, False])
+def test_a_link_is_called_by_its_data_link_else_its_id_else_its_number(tmp_path: Path, utm: bool) -> None:
+    html = """---
+subject: s
+---
+<a href="/a?utm_content=spring" data-link="report" id="x">a</a> <a href="/b" id="offer">b</a>
+<a href="/c" data-link=" ">c</a> <a href="mailto:help@shop.example" id="help">d</a> <a href="/e" id="e">e</a>"""
+    settings = msgspec.structs.replace(SETTINGS, utm=utm)
+    targets = templates(tmp_path, settings, cart_1_html=html).email(a_send()).targets
+    assert [one.name for one in targets] == ["report", "offer", "2", "e"]
 
 
 def test_marketing_mail_always_has_a_link_to_unsubscribe_and_transactional_mail_has_none(tmp_path: Path) -> None:

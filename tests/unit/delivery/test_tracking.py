@@ -16,10 +16,11 @@ from actors.event import Event
 from actors.turn import Send
 from engine.submit import Receipt, RefusalCode
 from ingress.tracking import Tracking, form_fields
+from persistence.interface import Link
 from tests.unit.delivery.making import NOW, TOKENS, a_send
 
 PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-TARGET = "https://shop.example/cart?utm_content=offer"
+TARGET = "https://shop.example/cart?utm_content=spring"
 SEND = a_send(to="ann@example.test")
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -31,9 +32,12 @@ class Site:
         self.events: list[dict[str, Any]] = []
         self.refusals: list[RefusalCode] = []
         self.links = {
-            (SEND.id, 0): TARGET,
-            (SEND.id, 1): "https://shop.example/?a=1",
-            (SEND.id, 2): "https://x.example/",
+            (link.send, link.index): link
+            for link in (
+                Link(SEND.id, 0, TARGET, "offer"),
+                Link(SEND.id, 1, "https://shop.example/?a=1", "1"),
+                Link(SEND.id, 2, "https://x.example/", "2"),
+            )
         }
         tracking = Tracking(
             tokens=TOKENS,
@@ -47,7 +51,7 @@ class Site:
         self.client = TestClient(Starlette(routes=tracking.routes()), follow_redirects=False)
         self.client.headers["user-agent"] = PERSON
 
-    async def link(self, send: str, index: int) -> str | None:
+    async def link(self, send: str, index: int) -> Link | None:
         return self.links.get((send, index))
 
     async def send(self, identity: str) -> Send | None:
@@ -91,9 +95,10 @@ def test_a_click_leads_to_the_shop_and_is_told(site: Site) -> None:
     assert (event["message"], event["campaign"], event["channel"]) == (SEND.id, "abandoned_cart", "email")
 
 
-def test_a_link_without_a_name_goes_by_its_number(site: Site) -> None:
+def test_a_link_is_called_what_its_letter_calls_it_whatever_its_address_says(site: Site) -> None:
+    site.client.get(url("click", 0))
     site.client.get(url("click", 1))
-    assert site.events[0]["link"] == "1"
+    assert [event["link"] for event in site.events] == ["offer", "1"]
 
 
 def test_clicking_again_later_is_another_click(site: Site) -> None:

@@ -182,7 +182,9 @@ async def test_deliverys_rows_are_on_disk_when_write_returns() -> None:
             suppressions=[Suppression("ann@shop.example", "bounced", START)],
         )
         assert (await town.disk.sends([send]))[send].state == "claimed"
-        assert await town.disk.link(send, 0) == "https://shop.example/a"
+        link = await town.disk.link(send, 0)
+        assert link is not None
+        assert link.url == "https://shop.example/a"
         assert "ann@shop.example" in await town.disk.suppressed(["ann@shop.example"])
 
 

@@ -95,6 +95,28 @@ def test_a_type_that_is_no_text_is_refused_or_a_property(kind: Any) -> None:
     assert one({"type": kind, "event": "a", "userId": "u1"}).name == "a"
 
 
+@pytest.mark.parametrize(
+    ("told", "meant"), [("trck", "track"), ("trak", "track"), ("Tracks", "track"), ("indentify", "identify")]
+)
+def test_a_type_that_is_misspelt_is_refused_and_told_the_one_that_was_meant(told: str, meant: str) -> None:
+    for message in (
+        {"type": told, "event": "a", "userId": "u1"},
+        {"type": told, "event": "a", "user_id": "u1", "properties": {"price": 5}},
+        {"type": told, "event": "a", "anonymousId": "v1", "traits": {}},
+    ):
+        error = refused(message)
+        assert (error.code, error.field) == ("unknown_type", "type")
+        assert error.message.endswith(f"; did you mean {meant!r}?")
+
+
+def test_a_type_that_is_a_property_stays_one() -> None:
+    for message in (
+        {"type": "card", "event": "payment", "userId": "u1"},
+        {"type": "rack", "event": "rack_sold", "user_id": "u1"},
+    ):
+        assert json.loads(one(message).body) == {"type": message["type"]}
+
+
 def test_a_property_that_is_called_like_an_id_names_nobody() -> None:
     assert refused({"type": "track", "event": "x", "properties": {"user_id": "u1"}}).code == "no_id"
 

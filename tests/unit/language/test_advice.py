@@ -110,7 +110,7 @@ def test_a_value_that_the_template_needs_and_the_send_does_not_give() -> None:
         ---
         subject: "{{ data.subject_line }}"
         ---
-        {{ data.code }} {{ data.word | default("!") }} {% if data.extra %}{{ data.extra }}{% endif %} {{ data.more.of_it }}
+        {{ data.code }} {{ data.word | default("!") }} {% if data.extra %}{{ data.extra }}{% endif %} {{ data.more.of_it }} {{ unsubscribe_url }}
         """
     campaign = "why: x\nentry: {event: a}\nsteps:\n  - send: {email: m, data: {codes: '1', more: spent}}\n"
     found = site({"campaigns/c.yaml": campaign, "templates/m.html": template}).advice
@@ -157,7 +157,7 @@ def test_two_campaigns_of_one_topic_with_a_cap_hold_each_other_back(topic: str, 
 
 
 def test_a_name_that_no_wait_of_the_campaign_makes_and_the_template_needs() -> None:
-    template = "---\nsubject: x\n---\n{{ run.came }} {{ run.cane }} {{ run.sent }} {{ run.word | default('!') }}\n"
+    template = "---\nsubject: x\n---\n{{ run.came }} {{ run.cane }} {{ run.sent }} {{ run.word | default('!') }} {{ unsubscribe_url }}\n"
     campaign = "why: x\nentry: {event: a}\nsteps:\n  - wait: {until: b, up_to: 1h, as: came}\n  - send: {email: m}\n"
     found = site({"campaigns/c.yaml": campaign, "templates/m.html": template}).advice
     assert [str(one).splitlines()[0] for one in found] == [

@@ -70,7 +70,7 @@ def test_a_site_that_is_fine_is_called_so(shop: Path) -> None:
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
     assert {"runs", "traits", "events", "message ids"} < sizes.keys()
     assert busiest == [
-        "The most that was found for one user in a day: 1 message.",
+        "A user can get at least 1 message in a day, and at most 2 in a day of 24 hours.",
         "  from reminder",
         "  by product_added",
     ]
@@ -95,7 +95,7 @@ def test_check_finds_a_filter_that_no_template_has(shop: Path) -> None:
     (shop / "templates" / "reminder.html").write_text("---\nsubject: Hello\n---\n{{ user.name | shout }}\n")
     result = cuebird("check", shop)
     assert result.exit_code == 1
-    assert "templates/reminder.html:4:1: No filter named 'shout'." in result.output
+    assert "templates/reminder.html:4:16: there is no filter `shout`" in result.output
 
 
 def test_check_finds_what_is_wrong_in_every_file_at_once(shop: Path) -> None:
@@ -106,7 +106,7 @@ def test_check_finds_what_is_wrong_in_every_file_at_once(shop: Path) -> None:
     result = cuebird("check", shop)
     assert result.exit_code == 1
     assert "`wait` has no key `idel`; did you mean `idle`?" in result.output
-    assert "templates/reminder.html:4:1: No filter named 'shout'." in result.output
+    assert "templates/reminder.html:4:16: there is no filter `shout`" in result.output
     assert "cuebird.toml:2: there is no setting `server.prot`; did you mean `server.port`?" in result.output
     assert result.output.splitlines()[-1] == "3 errors"
     found = json.loads(cuebird("check", shop, "--json").output)
@@ -156,10 +156,14 @@ def sent_on(rows_of: Result, day: str) -> int:
     ("policy", "first_line", "sent"),
     [
         ("caps: [{limit: 3, per: day}]", "A user gets at most 3 messages in a day: the caps let no more through.", 3),
-        ("caps: [{limit: 2, per: 12h}]", "A user gets at most 4 messages in a day: the caps let no more through.", 4),
+        (
+            "caps: [{limit: 2, per: 12h}]",
+            "A user gets at most 4 messages in a day of 24 hours: the caps let no more through.",
+            4,
+        ),
         (
             "{}",
-            "Nothing limits how many messages a user gets in a day: each `product_viewed` brings one more of viewed. "
+            "No cap and no `re_entry` limits how many messages a user gets in a day: each `product_viewed` brings one more of viewed. "
             "Found: 8 messages in one day.",
             8,
         ),

@@ -58,6 +58,15 @@ def test_what_a_template_prints_with_no_default_is_known_or_it_is_not_sent(
     assert decided(SUBJECT + text, traits) == (("sent", None) if sent else ("skipped", "render_error"))
 
 
+def test_the_row_names_what_is_not_known() -> None:
+    simulator = Simulator(compile_site(read_site(site(SUBJECT + "{{ user.first_name }} {{ entry.size }}")).site), START)
+    known = msgspec.json.encode({"email": "ann@example.test"})
+    simulator.take(Event(user="ann", kind="identify", message_id="m1", body=known), START)
+    simulator.take(Event(user="ann", name="asked", message_id="m2"), START)
+    (row,) = [row for row in simulator.decisions if row.decision == "skipped"]
+    assert msgspec.json.decode(row.detail) == {"missing": ["entry.size", "user.first_name"]}
+
+
 def test_a_subject_prints_too() -> None:
     template = "---\nsubject: Hello {{ user.first_name }}\n---\nhi"
     assert decided(template, {}) == ("skipped", "render_error")

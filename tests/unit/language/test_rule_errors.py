@@ -17,7 +17,7 @@ from tests.unit.language.test_site_errors import DURATIONS, GOOD, of_campaign, p
         ("caps: [{limit: 1, per: 99w}]", ["1:7: a cap counts over a year at the most"]),
         ("caps: [{limit: 1, per: day, chanel: email}]", ["1:29: an item of `caps` has no key `chanel`; did you mean `channel`?"]),
         ("caps: [{limit: 1, per: day, channel: webhook}]", ["1:38: `channel` is `email` or `push`, not the text `webhook`"]),
-        ("caps: {limit: 1, per: day}", ["1:7: `caps` is a list, not a mapping"]),
+        ("caps: {limit: 1, per: day}", ["1:7: `caps` is a list, not a mapping; each begins with `- `"]),
         ("cooldown: 12h", ["1:11: expected `cooldown`, a mapping with topic …; came the text `12h`"]),
         ("cooldown: {topic: soon}", [f"1:19: expected a duration, came the text `soon`: write {DURATIONS}"]),
         ("fatigue: {after_ignored: 5}", ["1:10: `fatigue` needs `factor`"]),

@@ -206,3 +206,44 @@ def test_scenarios_are_found_in_their_directory_by_file_and_place(tmp_path: Path
     for name, content in files.items():
         (tmp_path / "scenarios" / name).write_bytes(msgspec.json.encode(content))
     assert [scenario.name for scenario in load_scenarios(tmp_path, site)] == ["first", "second", "third"]
+
+
+POLITE = {
+    "campaigns/hello.yaml": b"""
+why: Says hello, and asks what it was like.
+entry: {event: signed_up, if: 'not (event.plan = "none")'}
+exit_when: signed_out
+steps:
+  - wait: {for: 10h}
+  - send: {email: hello}
+""",
+    "templates/hello.html": b"---\nsubject: Hello {{ user.first_name }}\n---\n<a href='{{ unsubscribe_url }}'>out</a>\n",
+    "policy.yaml": b'quiet_hours: {from: "20:00", to: "08:00"}\n',
+}
+NAMED = "user: {id: ann, email: ann@example.test, first_name: Ann, consent: {marketing: true}}"
+
+
+@pytest.mark.parametrize(
+    ("events", "user", "expected", "why"),
+    [
+        ("{0s: signed_up}", NAMED, "{at: 10h}", ["10h  hello, send hello: held by quiet_hours until 22h"]),
+        ("{0s: signed_up}", "user: {id: ann, email: ann@example.test, consent: {marketing: true}}", "{}", ["10h  hello, send hello: skipped: render_error: `user.first_name` has no value, and no default in the template"]),
+        ("{0s: signed_up}", "user: {id: ann, email: ann@example.test, first_name: Ann}", "{template: hello}", ["10h  hello, send hello: skipped: no_consent (no consent to marketing)"]),
+        ("{0s: {signed_up: {plan: none}}}", NAMED, "{campaign: hello}", ["0s  hello: not entered: condition (its `if` did not hold)"]),
+        ("{0s: signed_up, 1h: signed_out}", NAMED, "{}", ["1h  hello, wait for: left: exit_when (signed_out)"]),
+        ("{0s: page_viewed}", NAMED, "{campaign: hello}", ["hello: nothing that came matched its entry"]),
+        ("{0s: signed_up}\nuntil: 9h", NAMED, "{}", ["0s  hello, wait for: waits until 10h"]),
+    ],
+)  # fmt: skip
+def test_a_message_that_was_expected_and_did_not_come_says_why(
+    events: str, user: str, expected: str, why: list[str]
+) -> None:
+    text = f"scenario: x\n{user}\nevents: {events}\nexpect: {{sent: [{expected}]}}\n"
+    (difference,) = run(text, read_site(POLITE).site).differences
+    assert list(difference.why) == why
+    assert str(difference).endswith(f"  why: {why[0]}")
+
+
+def test_more_messages_than_expected_need_no_reason(site: Site) -> None:
+    (difference,) = run("{scenario: x, events: {0s: product_added}, expect: {sent: []}}", site).differences
+    assert difference.why == ()
