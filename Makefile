@@ -23,8 +23,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-demo: setup ## the whole thing on one loopback port: shop, inbox, dashboard
-	$(BIN)/cuebird demo
+demo: setup ## the whole thing on one loopback port (PORT=8700): shop, inbox, dashboard
+	$(BIN)/cuebird demo $(if $(PORT),--port $(PORT))
 
 test: setup ## every test
 	$(BIN)/pytest $(SHARED)

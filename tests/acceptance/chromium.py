@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
 ]
-KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39}
+KEYS = {" ": 32, "Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39}
 
 
 class Page:
