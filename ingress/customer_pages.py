@@ -20,7 +20,9 @@ PRIVATE: Final = {
 """Of every answer to who follows a link of a letter."""
 
 _HEADERS: Final = PRIVATE | {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+    # Under `no-referrer` a browser posts the page's own form as of the origin `null`, as it does for a page of anybody.
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
 }
 _PAGES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent.parent / "templates" / "pages"),

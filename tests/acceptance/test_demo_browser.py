@@ -10,7 +10,7 @@ from cuebird.demo.run import open_demo
 from cuebird.demo.settings import DemoSettings
 from tests.acceptance.chromium import Page, chromium
 from tests.acceptance.kill.process import ROOT
-from tests.acceptance.shop import Hand, Visitor, browsing, running_demo
+from tests.acceptance.shop import Hand, Visitor, browsing, links, running_demo
 
 SLOW = 60.0
 QUICK = 900.0
@@ -104,6 +104,35 @@ async def test_who_said_no_is_told_that_no_letter_comes_and_can_say_yes(tmp_path
         actor = await demo.engine.user("robin@example.test")
         assert actor is not None
         assert actor.traits["consent"] == {"marketing": True}
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_the_buttons_of_the_unsubscribe_page_work_in_a_browser(tmp_path: Path) -> None:
+    hand = Hand()
+    async with (
+        running_demo(tmp_path / "data", hand=hand) as demo,
+        browsing(demo) as http,
+        chromium(tmp_path / "profile") as page,
+    ):
+        robin = Visitor(demo, http, "robin")
+        await robin.sign_in()
+        await robin.adds("lamp", "Dusk desk lamp", 89)
+        hand.pass_minutes(31)
+        leave = next(link for link in links((await robin.letter("your cart")).html) if "/u/" in link)
+        for width, scheme in ((1280, "light"), (400, "dark")):
+            await page.look(width, scheme=scheme)
+            await page.go(leave)
+            for button, title in (("topic", "Done."), ("all", "Done."), ("undo", "You are subscribed again.")):
+                await page.says(click(f"[value={button}]"))
+                await page.until(f"document.querySelector('h1')?.textContent === '{title}'")
+                await page.until("document.readyState === 'complete'")
+                seen = await page.says("[document.documentElement.scrollWidth, innerWidth]")
+                assert seen[0] <= seen[1], (button, width, seen)
+            actor = await demo.engine.user(robin.email)
+            assert actor is not None
+            assert (actor.traits["consent"], actor.unsubscribed) == ({"marketing": True}, ())
+        assert page.complaints == []
 
 
 @pytest.mark.slow
