@@ -81,7 +81,7 @@ class Tracking:
         self._pages = CustomerPages(shop or Shop())
         self._recent = Recent()
         self._stopped: dict[str, tuple[int, tuple[str, ...]]] = {}
-        """Send -> when its link first stopped something, and the topics in order (empty: all)."""
+        """Send -> when its link last stopped something, and the topics in order (empty: all), oldest link first."""
 
     def routes(self) -> list[Route]:
         return [
@@ -151,8 +151,9 @@ class Tracking:
         if not await self._stored([feedback("email_unsubscribed", send, now, part, topic=topic)]):
             return False
         if is_new:
-            since, before = self._stopped.pop(send.id, (now, ()))
-            self._stopped[send.id] = (since, (*before, topic))
+            before = self._stopped[send.id][1] if self._can_undo(send) else ()
+            self._stopped.pop(send.id, None)
+            self._stopped[send.id] = (now, (*before, topic))
             if len(self._stopped) > UNDOS_MAX:
                 del self._stopped[next(iter(self._stopped))]
         return True
@@ -169,8 +170,8 @@ class Tracking:
         return self._page("subscribed.html", send)
 
     def _can_undo(self, send: Send) -> bool:
-        since, _ = self._stopped.get(send.id, (None, ()))
-        return since is not None and self._now_ms() - since <= UNDO_MS_MAX
+        found = self._stopped.get(send.id)
+        return found is not None and self._now_ms() - found[0] <= UNDO_MS_MAX
 
     def _stopped_page(self, send: Send, *, all_topics: bool, just_now: bool) -> Response:
         return self._page(

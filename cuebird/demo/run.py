@@ -88,8 +88,8 @@ def _settings(told: DemoSettings, port: int, smtp: int) -> Settings:
         store=StoreSettings(path=str((told.data / "cuebird.db").absolute()), index_users=True),
         ingress=demo_limits(told.speed),
         smtp=SmtpSettings(host=HOST, port=smtp, security="none", from_address=SENDER, from_name=SHOP),
-        # Campaign tags on links are for the analytics of a real shop; here they would only clutter the address bar.
         shop=LOOKS,
+        # Campaign tags on links are for the analytics of a real shop; here they would only clutter the address bar.
         delivery=DeliverySettings(public_url=f"http://{HOST}:{port}", utm=False),
     )
 

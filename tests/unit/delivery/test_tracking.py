@@ -347,6 +347,14 @@ def test_a_letter_that_was_passed_on_subscribes_nobody_later(site: Site) -> None
     assert "in your account" in page
 
 
+def test_what_is_stopped_days_after_another_wish_can_be_taken_back_alone(site: Site) -> None:
+    post(site, "topic")
+    site.now += UNDO_MS_MAX + 1
+    post(site, "all")
+    assert post(site, "undo")[0] == 200
+    assert (site.any, site.topic) == (True, False)
+
+
 def test_a_second_look_at_the_link_says_how_things_stand(site: Site) -> None:
     post(site, "topic")
     page = site.client.get(url("unsubscribe")).text
