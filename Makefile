@@ -10,7 +10,7 @@ SHARED := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check bench lock clean
+.PHONY: help setup demo test quick check bench pictures lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-demo: setup ## the whole thing on one loopback port: shop, inbox, dashboard
-	$(BIN)/cuebird demo
+demo: setup ## the whole thing on one loopback port (PORT=8700): shop, inbox, dashboard
+	$(BIN)/cuebird demo $(if $(PORT),--port $(PORT))
 
 test: setup ## every test
 	$(BIN)/pytest $(SHARED)
@@ -40,6 +40,9 @@ check: setup ## lint, types, layers
 
 bench: setup ## the canonical workload, as ratios measured in one run
 	$(BIN)/python -m bench
+
+pictures: setup ## take the pictures of the README anew (needs Chromium)
+	$(BIN)/python -m tests.acceptance.pictures
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

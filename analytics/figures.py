@@ -10,6 +10,7 @@ import msgspec
 
 from actors.event import Event
 from actors.turn import Decision
+from analytics.pace import Pace
 from analytics.reasons import value_of
 from persistence.interface import Commit, Entry
 
@@ -49,13 +50,16 @@ class _Click(msgspec.Struct, frozen=True):
 
 
 class Figures:
-    """A fold over commits. Give it each commit once, after it is on disk."""
+    """A fold over commits. Give it each commit once, after it is on disk. `speed` is that of the engine's clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, speed: float = 1.0) -> None:
+        self.pace = Pace(speed)
         self._campaigns: dict[str, CampaignFigures] = {}
         self._recent: deque[Decision] = deque(maxlen=RECENT_MAX)
 
     def take(self, commit: Commit) -> None:
+        if commit.entries:
+            self.pace.take(commit.entries[-1].at, len(commit.entries))
         self.count(commit.decisions)
         for entry in commit.entries:
             self.click(entry.event)
@@ -103,10 +107,10 @@ class Figures:
             figures.value += value_of(decision)
 
 
-async def read_figures(store: Figured, *, head: int, rows_max: int = 100_000) -> Figures:
+async def read_figures(store: Figured, *, head: int, rows_max: int = 100_000, speed: float = 1.0) -> Figures:
     """The figures of the newest `rows_max` decisions, and of the clicks among the newest `rows_max` journal rows up to
     `head`, so that the start of a large shop stays short."""
-    figures = Figures()
+    figures = Figures(speed)
     figures.count(reversed(await _ledger(store, rows_max)))
     async for entries in store.tail(max(0, head - rows_max), head):
         for entry in entries:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,13 +9,13 @@ import msgspec
 
 from actors.turn import Decision
 from analytics.figures import CampaignFigures, Figures
+from analytics.naming import label
 from analytics.reasons import SKIPPED, Tone, sentence, tone, words
-
-HISTORY_SECONDS = 120
 
 
 class EngineFigures(Protocol):
-    """Of the engine's statistics, those that are shown; counts since the start of the process, times in ms."""
+    """Of the engine's statistics, those that are shown; counts since the start of the process, times in ms,
+    `lateness` by the engine's clock."""
 
     @property
     def events(self) -> int: ...
@@ -47,6 +46,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     at: int
     user: str
+    label: str
+    """What the user is called on a page."""
     turn: int
     index: int
     campaign: str
@@ -71,7 +72,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
     now: int
     events_per_second: float
-    history: list[float]
+    history: list[int]
     events: int
     duplicates: int
     decisions_total: int
@@ -84,6 +85,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     commit_ms_p50: float
     commit_ms_p99: float
     lateness_ms_p99: float
+    """From when a timer was due to when what it did was on disk, in real milliseconds."""
     storage: str
     campaigns: list[CampaignRow]
     decisions: list[Row]
@@ -91,57 +93,32 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the last edit of the site's files: `at`, `taken`, `campaigns`, `problems`; None if there was none."""
 
 
-class Rate:
-    """Events a second, from a counter that is read now and then against a clock of real seconds."""
-
-    def __init__(self) -> None:
-        self._last: tuple[float, int] | None = None
-        self._history: deque[float] = deque(maxlen=HISTORY_SECONDS)
-
-    def read(self, seconds: float, count: int) -> None:
-        """Readings less than half a second apart are left out: they would say little about a second."""
-        if self._last is None:
-            self._last = (seconds, count)
-            return
-        elapsed = seconds - self._last[0]
-        if elapsed < 0.5:
-            return
-        self._history.append(max(0.0, (count - self._last[1]) / elapsed))
-        self._last = (seconds, count)
-
-    def current(self) -> float:
-        return self._history[-1] if self._history else 0.0
-
-    def history(self) -> list[float]:
-        return [round(value, 2) for value in self._history]
-
-
 class Board:
-    """Makes overviews. `now_ms` is the engine's clock, `seconds` one of real seconds, for rates."""
+    """Makes overviews. `now_ms` is the engine's clock, which runs `speed` times as fast as the wall's."""
 
     def __init__(
         self,
         engine: Callable[[], EngineFigures],
         figures: Figures,
         now_ms: Callable[[], int],
-        seconds: Callable[[], float],
         site_news: Callable[[], object] = lambda: None,
+        *,
+        speed: float = 1.0,
     ) -> None:
         self._engine = engine
         self._figures = figures
         self._now_ms = now_ms
-        self._seconds = seconds
         self._site_news = site_news
-        self._rate = Rate()
+        self._speed = speed
 
     def overview(self, waiting: int) -> Overview:
         """`waiting`: sends that are not settled yet."""
         engine = self._engine()
-        self._rate.read(self._seconds(), engine.events)
+        now, pace = self._now_ms(), self._figures.pace
         return Overview(
-            now=self._now_ms(),
-            events_per_second=round(self._rate.current(), 2),
-            history=self._rate.history(),
+            now=now,
+            events_per_second=round(pace.current(now), 2),
+            history=pace.history(now),
             events=engine.events,
             duplicates=engine.duplicates,
             decisions_total=engine.decisions,
@@ -152,7 +129,7 @@ class Board:
             timers=engine.timers,
             commit_ms_p50=round(engine.commit_ms_p50, 2),
             commit_ms_p99=round(engine.commit_ms_p99, 2),
-            lateness_ms_p99=round(engine.lateness_ms_p99, 2),
+            lateness_ms_p99=round(engine.lateness_ms_p99 / self._speed, 2),
             storage=engine.storage,
             campaigns=[shown_campaign(figures) for figures in self._figures.campaigns()],
             decisions=[shown(decision) for decision in self._figures.recent()],
@@ -164,6 +141,7 @@ def shown(decision: Decision) -> Row:
     return Row(
         at=decision.at,
         user=decision.user,
+        label=label(decision.user),
         turn=decision.turn,
         index=decision.index,
         campaign=decision.campaign,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors.event import ANONYMOUS
+from analytics.naming import label
 from analytics.reasons import Tone, sentence, tone
 from persistence.interface import Entry, Store
 
@@ -16,10 +16,11 @@ BODY_CHARACTERS_MAX = 300
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of the journal as it is shown."""
+    """An event of the journal as it is shown. `iso` is for the page's script, which shows the browser's own time; `utc` is
+    read where no script runs."""
 
     iso: str
-    time: str
+    utc: str
     name: str
     body: str
 
@@ -28,8 +29,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the ledger as it is shown."""
 
     iso: str
-    time: str
-    date: str
+    utc: str
     campaign: str
     tone: Tone
     text: str
@@ -45,23 +45,24 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     decisions: list[Decided]
 
 
-async def read_user(store: Store, user: str) -> UserView:
-    """Empty lists if nothing is known of the user."""
+async def read_user(store: Store, user: str) -> UserView | None:
+    """What the store knows of the user; None if that is nothing."""
     rows = await store.ledger(user=user, limit=DECISIONS_MAX)
     entries: list[Entry] = []
     total = 0
     async for batch in store.history(user):
         total += len(batch)
         entries = [*entries, *batch][-ENTRIES_MAX:]
+    if not rows and not entries:
+        return None
     return UserView(
         user=user,
-        label=f"Visitor {user[1:9]}" if user.startswith(ANONYMOUS) else user,
+        label=label(user),
         entries_total=total,
         entries=[_happened(entry) for entry in reversed(entries)],
         decisions=[
             Decided(
-                **_moment(row.at),
-                date=f"{_when(row.at):%d %b}",
+                **moment(row.at),
                 campaign=row.campaign,
                 tone=tone(row),
                 text=sentence(row),
@@ -74,13 +75,10 @@ async def read_user(store: Store, user: str) -> UserView:
 def _happened(entry: Entry) -> Happened:
     body = entry.event.body.decode(errors="replace")
     short = body if len(body) <= BODY_CHARACTERS_MAX else f"{body[:BODY_CHARACTERS_MAX]} …"
-    return Happened(**_moment(entry.at), name=entry.event.name or entry.event.kind, body=short if body != "{}" else "")
+    return Happened(**moment(entry.at), name=entry.event.name or entry.event.kind, body=short if body != "{}" else "")
 
 
-def _when(at: int) -> datetime:
-    return datetime.fromtimestamp(at / 1000, UTC)
-
-
-def _moment(at: int) -> dict[str, str]:
-    when = _when(at)
-    return {"iso": when.isoformat(timespec="milliseconds"), "time": f"{when:%H:%M:%S}"}
+def moment(at: int) -> dict[str, str]:
+    """`iso` and `utc` of a time in ms."""
+    when = datetime.fromtimestamp(at / 1000, UTC)
+    return {"iso": when.isoformat(timespec="milliseconds"), "utc": f"{when:%d %b, %H:%M:%S} UTC"}

@@ -22,6 +22,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 
+from actors.policy import consents
 from actors.token import SECRET_BYTES_MIN, Tokens
 from actors.turn import Send
 from analytics.figures import Figures, read_figures
@@ -33,7 +34,7 @@ from cuebird.proposal import compile_source as compile_source
 from cuebird.proposal import operator, source_of, stored_site, told_figures
 from cuebird.reload import Reload
 from cuebird.requests import Requests
-from cuebird.users import user_questions
+from cuebird.users import Answers
 from delivery.dispatcher import Dispatcher
 from delivery.push import Push as Rendered
 from delivery.render import Templates
@@ -41,16 +42,18 @@ from engine import versions
 from engine.backtest.reach import furthest
 from engine.clock import SystemClock
 from engine.engine import Change, Engine
+from engine.explain.recall import known_site
 from engine.language.compile import compile_site
 from engine.language.load import load_site
 from engine.shard import CRITICAL
 from ingress.app import Deps, build_app, new_streams
+from ingress.customer_pages import Shop
 from ingress.descriptors import fitted, needed, raised
 from ingress.messages import Normalizer
 from ingress.server import Server, build_server
 from ingress.streams import Push, Streams
-from ingress.tracking import Tracking
-from ingress.users import user_routes
+from ingress.tracking import Tracking, Wishes
+from ingress.users import UserQuestions, user_routes
 from ingress.visitor_tokens import VisitorTokens
 from persistence.interface import Commit, Store
 from persistence.sqlite import SqliteStore
@@ -87,6 +90,8 @@ class Parts(msgspec.Struct, frozen=True):
     figures: Figures
     dispatcher: Dispatcher
     reload: Reload
+    answers: Answers
+    shop: Shop
 
 
 class MoreRoutes(msgspec.Struct, frozen=True):
@@ -108,7 +113,6 @@ async def open_app(
     clock: SystemClock | None = None,
     listening: socket.socket | None = None,
     more_routes: Callable[[Parts], MoreRoutes] = no_more_routes,
-    shop_name: str = "",
     accept_loss: bool = False,
 ) -> AsyncIterator[App]:
     """Serves the site until it is left, or a signal has ended `App.ended`; all that was taken is on disk then.
@@ -160,7 +164,7 @@ async def open_app(
         engine.retention.looks_back_ms = furthest(site)[0]
         stack.push_async_callback(store.close)
         head = await engine.open()
-        figures = await read_figures(store, head=head.seq)
+        figures = await read_figures(store, head=head.seq, speed=clock.speed)
         committed.to = figures.take
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -202,7 +206,8 @@ async def open_app(
         metrics = Metrics(engine, dispatcher, store)
         registry = CollectorRegistry()
         registry.register(metrics)
-        more = more_routes(Parts(clock, store, engine, figures, dispatcher, reload))
+        answers, shop = Answers(engine, store, known_site(site), clock.now_ms), settings.shown_shop()
+        more = more_routes(Parts(clock, store, engine, figures, dispatcher, reload, answers, shop))
         app = build_app(
             Deps(
                 submit=engine.submit,
@@ -218,9 +223,10 @@ async def open_app(
                 version=version("cuebird"),
                 registry=registry,
                 look=metrics.look,
+                shop=shop,
                 extra_routes=[
-                    *_tracking(engine, store, dispatcher, tokens, clock, shop_name).routes(),
-                    *user_routes(user_questions(engine, store, site, clock.now_ms), settings.key_ring(), clock.now_ms),
+                    *_tracking(engine, store, dispatcher, tokens, clock, shop).routes(),
+                    *user_routes(UserQuestions(answers.profile, answers.explain), settings.key_ring(), clock.now_ms),
                     *more.routes,
                 ],
             )
@@ -305,11 +311,17 @@ def readiness(engine: Engine) -> dict[str, bool | int]:
 
 
 def _tracking(
-    engine: Engine, store: Store, dispatcher: Dispatcher, tokens: Tokens, clock: SystemClock, shop_name: str
+    engine: Engine, store: Store, dispatcher: Dispatcher, tokens: Tokens, clock: SystemClock, shop: Shop
 ) -> Tracking:
     async def send_of(send: str) -> Send | None:
         found = (await store.sends([send])).get(send)
         return found.send if found is not None else None
+
+    async def wishes(user: str, topic: str) -> Wishes | None:
+        actor = await engine.user(user)
+        if actor is None:
+            return None
+        return Wishes(any=consents(actor, "marketing", "", engine.program), topic=topic not in actor.unsubscribed)
 
     return Tracking(
         tokens=tokens,
@@ -317,8 +329,9 @@ def _tracking(
         link=store.link,
         send=send_of,
         delivered_at=dispatcher.delivered_at,
+        wishes=wishes,
         now_ms=clock.now_ms,
-        shop_name=shop_name,
+        shop=shop,
     )
 
 

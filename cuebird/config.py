@@ -19,6 +19,7 @@ import msgspec
 from cuebird.layers import ConfigError, Layer, build, environment_layer, file_layer, flag_layer
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.limits import Keep, Limits
+from ingress.customer_pages import Shop
 from ingress.keys import KeyRing, ProofKey, ServerKey, WriteKey
 from ingress.limits import IngressLimits
 
@@ -92,12 +93,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ingress: IngressLimits = IngressLimits()
     smtp: SmtpSettings = SmtpSettings()
     delivery: DeliverySettings = DeliverySettings()
+    shop: Shop = Shop()
     keys: Keys = Keys()
 
     def key_ring(self) -> KeyRing:
         return KeyRing(
             write_keys=self.keys.write, server_keys=self.keys.server, proofs=self.keys.proof, dev=self.server.dev
         )
+
+    def shown_shop(self) -> Shop:
+        """The shop as its customers see it: without a name of its own it has the one that its letters come from."""
+        return msgspec.structs.replace(self.shop, name=self.shop.name or self.smtp.from_name)
 
     def secrets(self) -> list[bytes]:
         """For link tokens: the first signs, all are accepted."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import Final
 
 from analytics.statistics import Board
 from analytics.user_view import UserView, read_user
 from cuebird.app import MoreRoutes, Parts
+from cuebird.standing import Standing, standings
 from ingress.dashboard import Dashboard, client_route
 from ingress.dashboard_pages import Frame, Pages
 
@@ -16,15 +16,25 @@ NOTICE: Final = "Development mode: everybody is believed, and everybody on this 
 
 
 def dashboard_of(parts: Parts, pages: Pages) -> Dashboard:
-    async def user_view(user: str) -> UserView:
+    async def user_view(user: str) -> UserView | None:
         return await read_user(parts.store, user)
+
+    async def where(user: str, campaign: str | None) -> list[Standing]:
+        explanation = await parts.answers.explanation(user, campaign)
+        return standings(explanation, whole=campaign is not None) if explanation is not None else []
 
     async def waiting() -> int:
         unsettled = await parts.store.unsettled()
         return sum(unsettled.values()) - unsettled["unknown"]
 
-    board = Board(parts.engine.statistics, parts.figures, parts.clock.now_ms, perf_counter, lambda: parts.reload.news)
-    return Dashboard(board, pages, user_view, waiting)
+    board = Board(
+        parts.engine.statistics,
+        parts.figures,
+        parts.clock.now_ms,
+        lambda: parts.reload.news,
+        speed=parts.clock.speed,
+    )
+    return Dashboard(board, pages, user_view, where, waiting)
 
 
 def dashboard_routes(*, dev: bool) -> Callable[[Parts], MoreRoutes]:

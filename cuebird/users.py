@@ -8,25 +8,20 @@ from typing import Any, Final
 
 from engine.engine import Engine
 from engine.explain.explain import NoSuchCampaign, explained, recall
-from engine.explain.model import as_json
+from engine.explain.model import Explanation, as_json
 from engine.explain.profile import profile
-from engine.explain.recall import Known, known_site, known_source
-from engine.language import ast
+from engine.explain.recall import Known, known_source
 from engine.ledger import row
-from ingress.users import Unanswerable, UserQuestions
+from ingress.users import Unanswerable
 from persistence.interface import Store
 
 RECENT_MAX: Final = 50
 """Decisions in the answer to GET /v1/users/{id}."""
 
 
-def user_questions(engine: Engine, store: Store, site: ast.Site, now_ms: Callable[[], int]) -> UserQuestions:
-    """`site` is the one that the engine was started with; those it has taken since are read from the store."""
-    answers = _Answers(engine, store, known_site(site), now_ms)
-    return UserQuestions(answers.profile, answers.explain)
+class Answers:
+    """`known` is the site that the engine was started with; those it has taken since are read from the store."""
 
-
-class _Answers:
     def __init__(self, engine: Engine, store: Store, known: Known, now_ms: Callable[[], int]) -> None:
         self._engine = engine
         self._store = store
@@ -44,6 +39,11 @@ class _Answers:
         return {**found, "decisions": [row(one) for one in rows]}
 
     async def explain(self, user: str, campaign: str | None, at: int | None) -> dict[str, Any] | None:
+        explanation = await self.explanation(user, campaign, at)
+        return as_json(explanation) if explanation is not None else None
+
+    async def explanation(self, user: str, campaign: str | None = None, at: int | None = None) -> Explanation | None:
+        """None if nothing was ever heard of the user. Raises Unanswerable."""
         now = self._now_ms()
         if at is not None and at > now:
             raise Unanswerable("that time has not come yet: `at` is a moment of the past")
@@ -52,10 +52,9 @@ class _Answers:
             return None
         try:
             # A long history takes a while to fold, and the engine's loop goes on meanwhile.
-            explanation = await asyncio.to_thread(explained, recalled, now if at is None else at, campaign)
+            return await asyncio.to_thread(explained, recalled, now if at is None else at, campaign)
         except NoSuchCampaign as error:
             raise Unanswerable(str(error)) from None
-        return as_json(explanation)
 
     async def _current(self) -> Known:
         running = self._engine.program.hash

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from engine.submit import Receipt, RefusalCode
 from ingress.acks import Counted, refusal
+from ingress.customer_pages import CustomerPages
 from ingress.keys import KeyRing
 from ingress.rejection import Rejection
 
@@ -84,14 +85,38 @@ def cors(origin: str | None, keys: KeyRing) -> dict[str, str]:
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (no such route, wrong method) in our words."""
-    assert isinstance(error, HTTPException)
+def http_exceptions(pages: CustomerPages) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Make the handler of Starlette's refusals (no such route, wrong method): JSON in our words, or a page for a browser
+    that somebody looks at."""
+
+    async def on_http_exception(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        answer = _page(pages, request, error) if _is_looked_at(request) else _plain(request, error)
+        for name, value in (error.headers or {}).items():
+            answer.headers[name] = value
+        answer.headers.add_vary_header("Accept")
+        return answer
+
+    return on_http_exception
+
+
+def _plain(request: Request, error: HTTPException) -> Response:
     code = _CODES.get(error.status_code, "http_error")
-    answer = error_answer(error.status_code, code, f"{request.method} {request.url.path[:200]}: {error.detail}")
-    for name, value in (error.headers or {}).items():
-        answer.headers[name] = value
-    return answer
+    return error_answer(error.status_code, code, f"{request.method} {_path(request)}: {error.detail}")
+
+
+def _page(pages: CustomerPages, request: Request, error: HTTPException) -> Response:
+    template = "not_found.html" if error.status_code == 404 else "refused.html"
+    return pages.page(template, status=error.status_code, path=_path(request), detail=error.detail)
+
+
+def _path(request: Request) -> str:
+    return request.url.path[:200]
+
+
+def _is_looked_at(request: Request) -> bool:
+    """Browsers ask for a page by this name; scripts and SDKs take anything."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 async def on_failure(request: Request, error: Exception) -> Response:

@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from engine.submit import Submit
 from ingress.admission import Admission
-from ingress.answers import on_failure, on_http_exception
+from ingress.answers import http_exceptions, on_failure
+from ingress.customer_pages import CustomerPages, Shop
 from ingress.development import LoopbackOnly
 from ingress.health import Ready, health_routes
 from ingress.http import event_routes
@@ -61,6 +62,8 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     look: Callable[[], Awaitable[None]] = nothing_to_look_at
     """Awaited before /metrics is read."""
     extra_routes: Sequence[BaseRoute] = ()
+    shop: Shop = Shop()
+    """In whose name a browser is told that there is no such page."""
     new_session_id: Callable[[], str] = lambda: "s_" + secrets.token_urlsafe(18)
     """Not to be guessed: who knows it may go on with the session."""
 
@@ -123,7 +126,7 @@ def build_app(deps: Deps, lifespan: Callable[[], AbstractAsyncContextManager[Non
         ],
         middleware=[Middleware(LoopbackOnly)] if deps.keys.dev else [],
         lifespan=around,
-        exception_handlers={HTTPException: on_http_exception, Exception: on_failure},
+        exception_handlers={HTTPException: http_exceptions(CustomerPages(deps.shop)), Exception: on_failure},
     )
     app.state.doors = doors
     return app

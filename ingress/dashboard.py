@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,8 @@ from analytics.statistics import Board
 from analytics.ticker import Ticker
 from analytics.user_view import UserView
 from ingress.dashboard_pages import TEMPLATES, Handler, Pages, asset, assets
+from ingress.taking import ID_CHARACTERS_MAX
+from ingress.users import Unanswerable
 
 CLIENT: Final = Path(__file__).parent.parent / "sdk" / "cuebird.js"
 
@@ -28,13 +30,15 @@ Guard = Callable[[Request], Response | None]
 
 
 class Dashboard:
-    """`waiting` counts the sends not yet settled. Without a `guard` everybody may look: development mode only."""
+    """`standings(user, campaign)` says where the user stands in the campaign in full, in each of them in short if it is None;
+    it raises Unanswerable. `waiting` counts the sends not yet settled. Without a `guard` everybody may look: development mode only."""
 
     def __init__(
         self,
         board: Board,
         pages: Pages,
-        read_user: Callable[[str], Awaitable[UserView]],
+        read_user: Callable[[str], Awaitable[UserView | None]],
+        standings: Callable[[str, str | None], Awaitable[Sequence[object]]],
         waiting: Callable[[], Awaitable[int]],
         *,
         guard: Guard | None = None,
@@ -43,6 +47,7 @@ class Dashboard:
         self._board = board
         self._pages = pages
         self._read_user = read_user
+        self._standings = standings
         self._waiting = waiting
         self._guard = guard
         self._ticker = Ticker(self._overview, watchers_max=watchers_max)
@@ -65,8 +70,18 @@ class Dashboard:
         return self._pages.page("dashboard.html", "/")
 
     async def _user(self, request: Request) -> Response:
-        view = await self._read_user(request.path_params["user"])
-        return self._pages.page("user.html", "/", **msgspec.structs.asdict(view))
+        user = request.path_params["user"]
+        view = await self._read_user(user)
+        if view is None:
+            return self._pages.page("unknown_user.html", "/", status=404, user=user[:ID_CHARACTERS_MAX])
+        campaign = request.query_params.get("campaign") or None
+        try:
+            standings = await self._standings(user, campaign)
+        except Unanswerable:
+            # A link of before the campaign was renamed: what is known of the user is shown all the same.
+            campaign, standings = None, await self._standings(user, None)
+        more = msgspec.structs.asdict(view)
+        return self._pages.page("user.html", "/", campaign=campaign, standings=standings, **more)
 
     async def _stats(self, request: Request) -> Response:
         return Response(await self._overview(), media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -26,8 +26,12 @@ TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".json": "application/json",
+    ".woff2": "font/woff2",
 }
 """Only files of these kinds are served as assets."""
+
+FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""Of a file whose name has its version in it, such as a font."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -43,6 +47,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Shown above everything, such as that this is development mode."""
     pages: Sequence[tuple[str, str]] = ()
     """(path, label) of the navigation; none for a page that stands alone."""
+    scripts: Sequence[str] = ()
+    styles: Sequence[str] = ()
+    """Paths of what every page loads beside its own."""
+    data: Mapping[str, str] = {}
+    """For scripts: attributes of the page's body, `data-{name}`."""
 
 
 class Pages:
@@ -56,7 +65,7 @@ class Pages:
             undefined=jinja2.StrictUndefined,
         )
 
-    def page(self, template: str, here: str, **context: object) -> Response:
+    def page(self, template: str, here: str, *, status: int = 200, **context: object) -> Response:
         frame = self._frame
         html = self._environment.get_template(template).render(
             here=here,
@@ -64,9 +73,12 @@ class Pages:
             speed=frame.speed,
             notice=frame.notice,
             pages=frame.pages,
+            scripts=frame.scripts,
+            styles=frame.styles,
+            data=frame.data,
             **context,
         )
-        return HTMLResponse(html, headers=PAGE_HEADERS)
+        return HTMLResponse(html, status, headers=PAGE_HEADERS)
 
 
 def asset(path: Path, headers: Mapping[str, str] | None = None) -> Handler:
@@ -86,7 +98,11 @@ def asset(path: Path, headers: Mapping[str, str] | None = None) -> Handler:
 
 def assets(folder: Path) -> Handler:
     """A handler for `{name}` that serves the style sheets, scripts, pictures and JSON of the folder."""
-    handlers = {path.name: asset(path) for path in folder.iterdir() if path.suffix in TYPES}
+    handlers = {
+        path.name: asset(path, FOR_EVER if path.suffix == ".woff2" else None)
+        for path in folder.iterdir()
+        if path.suffix in TYPES
+    }
 
     async def serve(request: Request) -> Response:
         handler = handlers.get(request.path_params["name"])

@@ -3,7 +3,7 @@
     GET  /o/{token}.gif      43 bytes of GIF
     GET  /c/{token}          302 to the target that was stored when the mail was made
     GET  /u/{token}          a page with buttons; nothing is changed by looking at it, because scanners look at everything
-    POST /u/{token}          one click of a mail client (RFC 8058), or a button of the page
+    POST /u/{token}          one click of a mail client (RFC 8058), or a button of the page: stop this, stop all, take it back
 
 A token that is not ours, or not for that route, is a 404 that looks like any other. Nothing that the visitor sends decides
 where he is led.
@@ -12,16 +12,15 @@ where he is led.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from email import message_from_bytes, policy
-from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from actors.event import Event
@@ -29,6 +28,7 @@ from actors.feedback import feedback
 from actors.token import Tokens
 from actors.turn import Send
 from engine.submit import Receipt, Submit
+from ingress.customer_pages import PRIVATE, CustomerPages, Shop
 from ingress.visitors import Hit, Recent, is_machine_click, is_machine_open
 
 PIXEL: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
@@ -39,22 +39,20 @@ FORM_S_MAX: Final = 10.0
 RESUBMITS_MAX: Final = 5
 RECEIPT_S_MAX: Final = 10.0
 
-_PRIVATE: Final = {
-    "Cache-Control": "no-store, private",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-    "X-Content-Type-Options": "nosniff",
-}
-_PAGE: Final = _PRIVATE | {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
-}
-_PAGES: Final = Environment(
-    loader=FileSystemLoader(Path(__file__).parent.parent / "templates" / "pages"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+UNDO_MS_MAX: Final = 86_400_000
+"""So long what a link stopped can be taken back with it, while the process runs: a letter that was passed on must not
+subscribe anybody months later."""
+UNDOS_MAX: Final = 10_000
+"""Links of which it is remembered; the oldest goes."""
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What a user gets as things stand."""
+
+    any: bool
+    """Marketing at all."""
+    topic: bool
+    """Nothing was said against this topic."""
 
 
 class Linked(Protocol):
@@ -68,7 +66,7 @@ class Linked(Protocol):
 
 class Tracking:
     """`link(send id, index)` is the stored link, `send(send id)` the message itself, `delivered_at(send id)` when the
-    receiving server took it (of recent ones); each None if not known."""
+    receiving server took it (of recent ones), `wishes(user, topic)` what the user gets; each None if not known."""
 
     def __init__(
         self,
@@ -78,17 +76,21 @@ class Tracking:
         link: Callable[[str, int], Awaitable[Linked | None]],
         send: Callable[[str], Awaitable[Send | None]],
         delivered_at: Callable[[str], int | None],
+        wishes: Callable[[str, str], Awaitable[Wishes | None]],
         now_ms: Callable[[], int],
-        shop_name: str = "",
+        shop: Shop | None = None,
     ) -> None:
         self._tokens = tokens
         self._submit = submit
         self._link = link
         self._send = send
         self._delivered_at = delivered_at
+        self._wishes = wishes
         self._now_ms = now_ms
-        self._shop_name = shop_name
+        self._pages = CustomerPages(shop or Shop())
         self._recent = Recent()
+        self._stopped: dict[str, tuple[int, tuple[str, ...]]] = {}
+        """Send -> when its link last stopped something, and the topics in order (empty: all), oldest link first."""
 
     def routes(self) -> list[Route]:
         return [
@@ -107,7 +109,7 @@ class Tracking:
                 machine = is_machine_open(self._hit(request, send, 0))
                 # One event for the first person and one for the first machine; the engine drops the others by their id.
                 self._tell("email_opened", send, "machine" if machine else "", machine=machine)
-        return Response(PIXEL, media_type="image/gif", headers=_PRIVATE)
+        return Response(PIXEL, media_type="image/gif", headers=PRIVATE)
 
     async def click(self, request: Request) -> Response:
         found = self._tokens.verify("click", request.path_params["token"])
@@ -119,31 +121,73 @@ class Tracking:
             hit = self._hit(request, send, found[1])
             machine = is_machine_click(hit, self._recent)
             self._tell("email_clicked", send, f"{found[1]}:{hit.at}", machine=machine, link=link.name, url=link.url)
-        return RedirectResponse(link.url, status_code=302, headers=_PRIVATE)
+        return RedirectResponse(link.url, status_code=302, headers=PRIVATE)
 
     async def unsubscribe_page(self, request: Request) -> Response:
-        """A link that is damaged is told so in words: whoever sees this page is a customer of the shop."""
+        """How things stand, and what could be done. A link that is damaged is told so in words: whoever sees this page is
+        a customer of the shop."""
         try:
             send = await self._unsubscribing(request)
         except HTTPException as error:
-            return HTMLResponse(
-                _PAGES.get_template("unknown.html").render(shop=self._shop_name), error.status_code, _PAGE
-            )
-        return self._page("unsubscribe.html", send)
+            return self._pages.page("unknown.html", status=error.status_code)
+        wishes = await self._wishes(send.user, send.topic)
+        if wishes is None or (wishes.any and wishes.topic):
+            return self._page("unsubscribe.html", send)
+        return self._stopped_page(send, all_topics=not wishes.any, just_now=False)
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Answers after the wish is on disk: `List-Unsubscribe=One-Click`, or `scope=topic`, `scope=all` of the page."""
+        """Answers after the wish is on disk: `List-Unsubscribe=One-Click`, or `scope=topic`, `scope=all`, `scope=undo` of
+        the page."""
         send = await self._unsubscribing(request)
         form = await _form(request)
         one_click = form.get("List-Unsubscribe") == "One-Click"
         scope = "topic" if one_click else form.get("scope")
+        if scope == "undo":
+            return await self._undo(send)
         if scope not in ("topic", "all"):
             raise HTTPException(400, "Post List-Unsubscribe=One-Click, or use the button of the page.")
         topic = send.topic if scope == "topic" else ""
-        receipt = await self._stored(feedback("email_unsubscribed", send, self._now_ms(), topic or "*", topic=topic))
-        if receipt is None or receipt.refused is not None:
-            return self._page("try_again.html", send, status=503, headers={"Retry-After": "5"})
-        return self._page("unsubscribed.html", send, all_topics=scope == "all")
+        if not await self._stop(send, topic):
+            return self._try_again(send, scope)
+        return self._stopped_page(send, all_topics=scope == "all", just_now=True)
+
+    async def _stop(self, send: Send, topic: str) -> bool:
+        """Whether it is on disk. A wish said twice is one event; said again after it was taken back it is another."""
+        wishes, now = await self._wishes(send.user, send.topic), self._now_ms()
+        is_new = wishes is not None and (wishes.topic if topic else wishes.any)
+        part = f"{topic or '*'}:{now}" if is_new else topic or "*"
+        if not await self._stored([feedback("email_unsubscribed", send, now, part, topic=topic)]):
+            return False
+        if is_new:
+            before = self._stopped[send.id][1] if self._can_undo(send) else ()
+            self._stopped.pop(send.id, None)
+            self._stopped[send.id] = (now, (*before, topic))
+            if len(self._stopped) > UNDOS_MAX:
+                del self._stopped[next(iter(self._stopped))]
+        return True
+
+    async def _undo(self, send: Send) -> Response:
+        """Takes back what this link stopped, and no other wish of the user."""
+        if not self._can_undo(send):
+            return self._page("too_late.html", send, status=409)
+        now, (_, topics) = self._now_ms(), self._stopped[send.id]
+        events = [feedback("email_subscribed", send, now, f"{topic or '*'}:{now}", topic=topic) for topic in topics]
+        if not await self._stored(events):
+            return self._try_again(send, "undo")
+        self._stopped.pop(send.id, None)
+        return self._page("subscribed.html", send)
+
+    def _can_undo(self, send: Send) -> bool:
+        found = self._stopped.get(send.id)
+        return found is not None and self._now_ms() - found[0] <= UNDO_MS_MAX
+
+    def _stopped_page(self, send: Send, *, all_topics: bool, just_now: bool) -> Response:
+        return self._page(
+            "unsubscribed.html", send, all_topics=all_topics, just_now=just_now, can_undo=self._can_undo(send)
+        )
+
+    def _try_again(self, send: Send, scope: str) -> Response:
+        return self._page("try_again.html", send, status=503, headers={"Retry-After": "5"}, scope=scope)
 
     async def _unsubscribing(self, request: Request) -> Send:
         found = self._tokens.verify("unsubscribe", request.path_params["token"])
@@ -153,19 +197,9 @@ class Tracking:
         return send
 
     def _page(
-        self,
-        name: str,
-        send: Send,
-        *,
-        status: int = 200,
-        headers: dict[str, str] | None = None,
-        all_topics: bool = False,
+        self, name: str, send: Send, *, status: int = 200, headers: dict[str, str] | None = None, **more: object
     ) -> Response:
-        topic = send.topic.replace("_", " ")
-        html = _PAGES.get_template(name).render(
-            shop=self._shop_name, topic=topic, address=masked(send.to), all_topics=all_topics
-        )
-        return HTMLResponse(html, status, headers=_PAGE | (headers or {}))
+        return self._pages.page(name, status=status, headers=headers, topic=send.topic, address=masked(send.to), **more)
 
     def _hit(self, request: Request, send: Send, index: int) -> Hit:
         return Hit(
@@ -189,13 +223,15 @@ class Tracking:
 
         self._submit([event], done)
 
-    async def _stored(self, event: Event) -> Receipt | None:
+    async def _stored(self, events: Sequence[Event]) -> bool:
+        """Whether they are on disk; False if nobody can say so in time."""
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._submit([event], lambda receipt: None if answer.done() else answer.set_result(receipt))
+        self._submit(events, lambda receipt: None if answer.done() else answer.set_result(receipt))
         try:
-            return await asyncio.wait_for(answer, RECEIPT_S_MAX)
+            receipt = await asyncio.wait_for(answer, RECEIPT_S_MAX)
         except TimeoutError:
-            return None
+            return False
+        return receipt.refused is None
 
 
 def masked(address: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import tempfile
 from pathlib import Path
 
 import click
 
 from cuebird.demo.pages import spoken
-from cuebird.demo.run import DemoSettings, open_demo
+from cuebird.demo.run import HOST, Running, open_demo
+from cuebird.demo.settings import SHOPPERS, DemoSettings
 from persistence.interface import StorageFailed, StoreRefused
 
 EXIT_STORAGE = 74
@@ -25,7 +27,13 @@ EXIT_STORAGE = 74
     type=click.FloatRange(0.1, 3600),
     help="60: a minute of campaigns a second.",
 )
-@click.option("--shoppers", default=0, show_default=True, type=click.IntRange(0, 500), help="Synthetic visitors.")
+@click.option(
+    "--shoppers",
+    default=SHOPPERS,
+    show_default=True,
+    type=click.IntRange(0, 500),
+    help="Synthetic visitors; 0 leaves the shop to you.",
+)
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -42,14 +50,21 @@ def command(port: int, speed: float, shoppers: int, data: Path | None) -> None:
     except KeyboardInterrupt:
         return
     except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on port {port}: {error.strerror}. Try `.venv/bin/cuebird demo --port 0`."
-        ) from None
+        raise click.ClickException(_not_listening(port, error)) from None
     except StoreRefused as error:
         raise click.ClickException(str(error)) from None
     except StorageFailed as error:
         click.echo(f"The disk failed: {error}. Start again; nothing acknowledged is lost.", err=True)
         raise SystemExit(EXIT_STORAGE) from None
+
+
+def _not_listening(port: int, error: OSError) -> str:
+    if error.errno != errno.EADDRINUSE:
+        return f"cannot listen on port {port}: {error.strerror}"
+    return (
+        f"port {port} is taken, perhaps by a demo that runs already: look at http://{HOST}:{port}/shop.\n"
+        f"Another port: `make demo PORT={port + 1 if port < 65535 else 8701}`, or `cuebird demo --port 0` for any that is free."
+    )
 
 
 async def _serve(settings: DemoSettings) -> None:
@@ -59,7 +74,25 @@ async def _serve(settings: DemoSettings) -> None:
             click.echo(f"  {name:<10} {demo.base}{path}")
         wait = spoken(1800 / settings.speed)
         click.echo(
-            f"\nSign in with a yes to reminders, put more than $50 in the cart and leave it: the letter comes in {wait}."
+            "\nIn the shop: sign in and say yes to letters, put more than $50 into the cart, and leave it:"
+            f" the letter comes in {wait}."
         )
-        click.echo("Ctrl-C ends it.")
+        if settings.shoppers:
+            click.echo(
+                f"{settings.shoppers} made-up shoppers are about (`--shoppers 0` sends them home). Ctrl-C ends it."
+            )
+        else:
+            click.echo("Ctrl-C ends it.")
+        await _stopping(demo)
         await demo.ended
+    click.echo("Stopped.")
+
+
+async def _stopping(demo: Running) -> None:
+    """Says at once that a signal has been heard; returns when one was, or the server has ended by itself."""
+    heard = asyncio.create_task(demo.stopping.wait())
+    await asyncio.wait([heard, demo.ended], return_when=asyncio.FIRST_COMPLETED)
+    if not heard.done():
+        heard.cancel()
+        return
+    click.echo("\nStopping: what was taken is written to disk. Ctrl-C once more ends it at once.")

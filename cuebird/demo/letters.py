@@ -17,6 +17,8 @@ class Heading(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     to: str
     subject: str
+    campaign: str
+    """Which sent it; empty of a letter that no campaign sent."""
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +64,19 @@ class Bell:
 
 
 def heading(caught: Caught) -> Heading:
-    return Heading(id=caught.id, at=caught.at, to=caught.to, subject=caught.subject or "(no subject)")
+    return Heading(
+        id=caught.id,
+        at=caught.at,
+        to=caught.to,
+        subject=caught.subject or "(no subject)",
+        campaign=_campaign(caught),
+    )
+
+
+def _campaign(caught: Caught) -> str:
+    """The campaigns of the demo are named in snake case, and a Feedback-ID has dashes instead."""
+    label, _, _ = (caught.header("Feedback-ID") or "").partition(":")
+    return label.replace("-", "_")
 
 
 def letter(caught: Caught) -> Letter:

@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
+from hashlib import sha256
 from typing import Final
 
-from cuebird.app import MoreRoutes, Parts
+from cuebird.app import MoreRoutes, Parts, own_secret
 from cuebird.dashboard import dashboard_of
 from cuebird.demo.letters import Bell
-from cuebird.demo.pages import FOLDER, NAVIGATION, NOTICE, Demo
+from cuebird.demo.pages import FOLDER, NAVIGATION, NOTICE, Demo, spoken
+from cuebird.demo.settings import DemoSettings
 from delivery.catcher import Catcher
 from ingress.dashboard_pages import Frame, Pages
 
 WRITE_KEY: Final = "wk_demo"
+IDLE_MS: Final = 1_800_000
+"""So long a cart is left before its letter goes out."""
+OVER: Final = 50
+"""A cart of more dollars gets one."""
 
 
-def demo_pages(parts: Parts, *, speed: float, catcher: Catcher, bell: Bell) -> MoreRoutes:
-    """Dashboard, shop and inbox; `bell` is rung by the catcher's `on_message`."""
-    pages = Pages(Frame(now_ms=parts.clock.now_ms, speed=speed, notice=NOTICE, pages=NAVIGATION), FOLDER)
+def demo_pages(
+    parts: Parts, told: DemoSettings, *, catcher: Catcher, bell: Bell, stopping: asyncio.Event
+) -> MoreRoutes:
+    """Dashboard, shop and inbox; `bell` is rung by the catcher's `on_message`, `stopping` is set when the server drains."""
+    pages = Pages(_frame(parts, told), FOLDER)
     dashboard = dashboard_of(parts, pages)
-    demo = Demo(pages, catcher, bell, write_key=WRITE_KEY, speed=speed)
+    demo = Demo(pages, catcher, bell, write_key=WRITE_KEY, speed=told.speed)
 
     def end() -> None:
         dashboard.end()
         bell.close()
+        stopping.set()
 
     return MoreRoutes([*dashboard.routes(), *demo.routes()], end)
+
+
+def _frame(parts: Parts, told: DemoSettings) -> Frame:
+    """`data-demo` tells this database from others: what a browser keeps of another means nothing here. The rest words the
+    steps of the guide; they are those of the site's `cart_reminder`, which a test compares."""
+    return Frame(
+        now_ms=parts.clock.now_ms,
+        speed=told.speed,
+        notice=NOTICE,
+        pages=NAVIGATION,
+        scripts=("/demo/guide.js",),
+        styles=("/demo/guide.css",),
+        data={
+            "demo": sha256(own_secret(told.data)).hexdigest()[:12],
+            "idle": str(IDLE_MS),
+            "over": str(OVER),
+            "spoken": spoken(IDLE_MS / 1000 / told.speed),
+        },
+    )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -16,11 +15,13 @@ from cuebird.config import Server, Settings, StoreSettings
 from cuebird.demo.letters import Bell
 from cuebird.demo.pages import SITE, products
 from cuebird.demo.routes import WRITE_KEY, demo_pages
+from cuebird.demo.settings import DemoSettings
 from cuebird.demo.shoppers import live
 from delivery.catcher import Catcher
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.clock import SystemClock
 from engine.engine import Engine
+from ingress.customer_pages import Shop, Topic
 from ingress.limits import IngressLimits
 from persistence.interface import Store
 
@@ -28,17 +29,15 @@ HOST: Final = "127.0.0.1"
 SENDER: Final = "hello@littlefinch.example"
 SHOP: Final = "Little Finch"
 SEED: Final = 20260105
-
-
-class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What `cuebird demo` is told. The database is `data`/cuebird.db."""
-
-    data: Path
-    port: int = 8700
-    """0: any free one; the running demo names it."""
-    speed: float = 60.0
-    """How much faster than the wall's the engine's clock runs."""
-    shoppers: int = 0
+LOOKS: Final = Shop(
+    name=SHOP,
+    topics=(
+        Topic(topic="cart", words="what is in your cart"),
+        Topic(topic="browse", words="what you have looked at"),
+        Topic(topic="orders", words="your orders"),
+        Topic(topic="account", words="your account"),
+    ),
+)
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -49,6 +48,8 @@ class Running(msgspec.Struct, frozen=True):
     engine: Engine
     store: Store
     catcher: Catcher
+    stopping: asyncio.Event
+    """Set when a signal has come: what was taken is being finished."""
     ended: asyncio.Task[None]
     """Ends when the server does, after a signal; raises StorageFailed when the store has failed."""
 
@@ -59,13 +60,13 @@ async def open_demo(told: DemoSettings, clock: SystemClock | None = None) -> Asy
     database is not ours to open. `clock`: another than the machine's at that speed."""
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(socket.create_server((HOST, told.port)))
-        clock, bell = clock or SystemClock(told.speed), Bell()
+        clock, bell, stopping = clock or SystemClock(told.speed), Bell(), asyncio.Event()
         catcher = Catcher(clock.now_ms, host=HOST, on_message=bell.rung_by)
         await catcher.start()
         stack.push_async_callback(catcher.stop)
 
         def pages(parts: Parts) -> MoreRoutes:
-            return demo_pages(parts, speed=told.speed, catcher=catcher, bell=bell)
+            return demo_pages(parts, told, catcher=catcher, bell=bell, stopping=stopping)
 
         app = await stack.enter_async_context(
             open_app(
@@ -74,12 +75,11 @@ async def open_demo(told: DemoSettings, clock: SystemClock | None = None) -> Asy
                 clock=clock,
                 listening=listening,
                 more_routes=pages,
-                shop_name=SHOP,
             )
         )
         crowd = live(told.shoppers, seed=SEED, base=app.url, products=products(), speed=told.speed, key=WRITE_KEY)
-        async with _beside(asyncio.create_task(crowd)):
-            yield Running(app.url, app.engine, app.store, catcher, app.ended)
+        async with _until(stopping, crowd):
+            yield Running(app.url, app.engine, app.store, catcher, stopping, app.ended)
 
 
 def _settings(told: DemoSettings, port: int, smtp: int) -> Settings:
@@ -88,6 +88,7 @@ def _settings(told: DemoSettings, port: int, smtp: int) -> Settings:
         store=StoreSettings(path=str((told.data / "cuebird.db").absolute()), index_users=True),
         ingress=demo_limits(told.speed),
         smtp=SmtpSettings(host=HOST, port=smtp, security="none", from_address=SENDER, from_name=SHOP),
+        shop=LOOKS,
         # Campaign tags on links are for the analytics of a real shop; here they would only clutter the address bar.
         delivery=DeliverySettings(public_url=f"http://{HOST}:{port}", utm=False),
     )
@@ -101,10 +102,14 @@ def demo_limits(speed: float) -> IngressLimits:
 
 
 @asynccontextmanager
-async def _beside(task: asyncio.Task[None]) -> AsyncIterator[None]:
-    """Runs it meanwhile; what it fails with is nobody's business."""
+async def _until(stopping: asyncio.Event, crowd: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs the crowd meanwhile, and no longer than until `stopping`: a server that drains waits for who is connected.
+    What it fails with is nobody's business."""
+    task = asyncio.create_task(crowd)
+    leaving = asyncio.create_task(stopping.wait())
+    leaving.add_done_callback(lambda _: task.cancel())
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        leaving.cancel()
+        await asyncio.gather(leaving, task, return_exceptions=True)

@@ -1,4 +1,6 @@
 // The dashboard: one message a second with everything on it; nothing is computed here but the drawing.
+import { show } from "/ui/clock.js";
+
 const $ = (id) => document.getElementById(id);
 const element = (tag, className, textContent) => Object.assign(document.createElement(tag), { className, textContent });
 const number = (n) => (Number.isInteger(n) ? n.toLocaleString() : n.toLocaleString([], { maximumFractionDigits: n < 10 ? 1 : 0 }));
@@ -26,10 +28,9 @@ function campaign(c) {
 
 function decision(d) {
   const row = document.createElement("li");
-  const at = element("time", "", new Date(d.at).toLocaleTimeString());
-  at.dateTime = new Date(d.at).toISOString();
-  const user = element("a", "", d.user.startsWith("~") ? `visitor ${d.user.slice(1, 7)}` : d.user);
-  user.href = `/users/${encodeURIComponent(d.user)}`;
+  const at = show(element("time", "", ""), d.at, "clock");
+  const user = element("a", "", d.label);
+  user.href = `/users/${encodeURIComponent(d.user)}${d.campaign ? `?campaign=${encodeURIComponent(d.campaign)}` : ""}`;
   row.append(at, user, element("span", `tag ${d.tone}`, d.campaign), element("span", "what", d.text));
   return row;
 }
@@ -54,6 +55,12 @@ function draw(stats) {
   $("state").textContent = stats.storage === "good" ? "Everything below is live, a second apart." : `Storage: ${stats.storage}. Events are being refused until that is mended.`;
 }
 
-const stream = new EventSource("/v1/stats/stream");
-stream.addEventListener("stats", ({ data }) => draw(JSON.parse(data)));
-stream.addEventListener("error", () => ($("state").textContent = "No connection to the engine; trying again."));
+let stream;
+function open() {
+  stream = new EventSource("/v1/stats/stream");
+  stream.addEventListener("stats", ({ data }) => draw(JSON.parse(data)));
+  stream.addEventListener("error", () => ($("state").textContent = "No connection to the engine; trying again."));
+}
+// A browser opens six lines to a server, in all its tabs together: those that nobody looks at need none.
+if (!document.hidden) open();
+document.addEventListener("visibilitychange", () => (document.hidden ? stream?.close() : open()));

@@ -1,10 +1,19 @@
 // The demo's inbox: the list is live, the letter is rendered in a frame that may run nothing.
+import "/demo/fresh.js";
+import { show as showTime } from "/ui/clock.js";
+import { seen } from "/demo/guide.js";
+import { follow } from "/demo/letters.js";
+
 const $ = (id) => document.getElementById(id);
 const letters = new Map();
 const read = new Set();
+const me = JSON.parse(localStorage.getItem("cuebird.me") ?? "{}").userId ?? "";
+const asked = Number(new URLSearchParams(location.search).get("letter"));
+let onlyMine = Boolean(me);
 let shown;
 
-const time = (ms) => new Date(ms).toLocaleTimeString([], { weekday: "short", hour: "2-digit", minute: "2-digit" });
+const isMine = (letter) => letter.to.toLowerCase() === me;
+const isListed = (letter) => !onlyMine || isMine(letter);
 const element = (tag, className, textContent) => Object.assign(document.createElement(tag), { className, textContent });
 
 function row(letter) {
@@ -12,7 +21,8 @@ function row(letter) {
   const button = item.appendChild(document.createElement("button"));
   button.type = "button";
   button.dataset.id = String(letter.id);
-  button.append(element("strong", "", letter.subject), element("span", "small muted", time(letter.at)));
+  button.append(element("strong", "", letter.subject), showTime(element("time", "small muted", ""), letter.at, "short"));
+  item.hidden = !isListed(letter);
   button.append(element("span", "small muted to", `to ${letter.to}`));
   button.addEventListener("click", () => show(letter.id));
   return item;
@@ -24,13 +34,20 @@ function mark() {
     button.toggleAttribute("aria-current", Number(id) === shown);
     button.classList.toggle("unread", !read.has(Number(id)));
   }
+  $("no-letters").hidden = [...letters.values()].some(isListed);
 }
 
 function take(letter) {
-  if (letters.has(letter.id)) return;
   letters.set(letter.id, letter);
   $("letters").prepend(row(letter));
-  $("no-letters").hidden = true;
+  mark();
+}
+
+function choosing(mine) {
+  onlyMine = mine;
+  $("mine").setAttribute("aria-pressed", mine);
+  $("all").setAttribute("aria-pressed", !mine);
+  for (const button of document.querySelectorAll("#letters button")) button.parentElement.hidden = !isListed(letters.get(Number(button.dataset.id)));
   mark();
 }
 
@@ -44,7 +61,9 @@ async function show(id) {
   $("subject").textContent = letter.subject;
   $("from").textContent = letter.sender;
   $("to").textContent = letter.to;
-  $("received").textContent = time(letter.at);
+  showTime($("received"), letter.at, "short");
+  $("why").href = `/users/${encodeURIComponent(letter.to)}?campaign=${encodeURIComponent(letters.get(id).campaign)}`;
+  if (isMine(letter)) seen(letter);
   $("text").textContent = letter.text;
   $("headers").replaceChildren(...letter.headers.flatMap(([name, value]) => [element("dt", "", name), element("dd", "", value)]));
   $("html").src = `/demo/letters/${id}/html`;
@@ -72,13 +91,16 @@ for (const [i, tab] of tabs.entries()) {
 }
 choose(tabs[0]);
 
-for (const letter of await (await fetch("/demo/letters")).json()) take(letter);
-if (letters.size) show([...letters.keys()].at(-1));
+$("whose").hidden = !me;
+$("mine").addEventListener("click", () => choosing(true));
+$("all").addEventListener("click", () => choosing(false));
 
-const stream = new EventSource(`/demo/letters/stream?after=${Math.max(0, ...letters.keys())}`);
-stream.addEventListener("letter", ({ data }) => {
-  const letter = JSON.parse(data);
+follow((letter, isNew) => {
   take(letter);
+  if (!isNew) return;
   $("news").textContent = `New letter: ${letter.subject}`;
-  if (!shown) show(letter.id);
+  if (!shown && isListed(letter)) show(letter.id);
 });
+const first = letters.has(asked) ? letters.get(asked) : [...letters.values()].filter(isListed).at(-1);
+if (first && !isListed(first)) choosing(false);
+if (first) show(first.id);

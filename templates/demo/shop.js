@@ -1,15 +1,20 @@
 // The demo shop: everything a visitor does becomes an event, every push becomes a card in the corner.
+import "/demo/fresh.js";
 import { Cuebird } from "/cuebird.js";
+import { toast, untoast } from "/demo/toast.js";
 
 const $ = (id) => document.getElementById(id);
 const money = (n) => `$${n.toFixed(2).replace(/\.00$/, "")}`;
 const products = new Map((await (await fetch("/demo/products.json")).json()).map((p) => [p.product_id, p]));
+const REMINDED_OVER = Number(document.body.dataset.over);
 const cb = new Cuebird({ writeKey: document.body.dataset.writeKey });
 
 // -- what is kept between pages: the cart and who is signed in
 
 const shop = { cart: {}, cartId: "", name: "", known: [], consent: false, ...JSON.parse(localStorage.getItem("shop") ?? "{}") };
-const keep = () => localStorage.setItem("shop", JSON.stringify(shop));
+const keep = () => localStorage.setItem("shop", JSON.stringify({ ...shop, total: total() }));
+/** For the steps above the page: what is kept has changed, or the engine has heard of all of it. */
+const changed = () => document.dispatchEvent(new Event("shop"));
 const lines = () => Object.entries(shop.cart).map(([id, quantity]) => ({ ...products.get(id), quantity }));
 const total = () => lines().reduce((sum, line) => sum + line.price * line.quantity, 0);
 
@@ -46,6 +51,7 @@ cb.on("ok", ({ pending }) => {
     const [at, cell] = sentAt.shift();
     cell.textContent = `on disk · ${Math.round(performance.now() - at)} ms`;
   }
+  if (!pending) changed();
 });
 cb.on("open", () => ($("line").textContent = "Connected. Each line below is on disk before it says so."));
 cb.on("close", ({ retryInMs }) => ($("line").textContent = `No connection; trying again in ${Math.ceil(retryInMs / 1000)} s. Events are kept.`));
@@ -53,31 +59,11 @@ cb.on("stopped", ({ code }) => ($("line").textContent = `The server closed the c
 
 // -- pushes
 
-function toast({ title, body, image, actions = [] }) {
-  const card = document.createElement("article");
-  card.className = image ? "card toast" : "card toast plain";
-  if (image) card.appendChild(Object.assign(new Image(), { src: image, alt: "" }));
-  const text = card.appendChild(document.createElement("div"));
-  text.append(Object.assign(document.createElement("h2"), { textContent: title }));
-  if (body) text.append(Object.assign(document.createElement("p"), { textContent: body, className: "muted small" }));
-  const row = text.appendChild(Object.assign(document.createElement("div"), { className: "do" }));
-  for (const [label, act, cls] of [...actions, ["Dismiss", () => {}, "quiet"]]) {
-    const button = row.appendChild(Object.assign(document.createElement("button"), { type: "button", textContent: label, className: cls }));
-    button.addEventListener("click", () => (act(), card.remove()));
-    if (label === "Dismiss") card.dismissed = button;
-  }
-  // While a dialog is open all outside of it is inert: what is shown then must be inside to be reached.
-  (document.querySelector("dialog[open]") ?? document.body).append($("toasts"));
-  $("toasts").append(card);
-  while ($("toasts").children.length > 3) $("toasts").firstChild.remove();
-  return card;
-}
-
 cb.on("push", (push) => {
   const { title, body, image, product_id: id } = push.data;
   told(`push: ${title}`, "came").textContent = `after ${Math.round(performance.now() - lastAt)} ms`;
   const see = ["Show me", () => (push.clicked(), id && view(id)), "primary"];
-  toast({ title, body, image, actions: [see] }).dismissed.addEventListener("click", push.dismissed);
+  toast({ title, body, image, kind: "push", actions: [see] }).dismissed.addEventListener("click", push.dismissed);
   push.seen();
 });
 
@@ -99,6 +85,7 @@ function view(id) {
 function add(id) {
   shop.cartId ||= crypto.randomUUID();
   shop.cart[id] = (shop.cart[id] ?? 0) + 1;
+  untoast("push");
   track("Product Added", { ...properties(products.get(id)), quantity: 1, cart_id: shop.cartId });
   draw();
 }
@@ -115,6 +102,7 @@ function buy() {
   track("Order Completed", { ...order, products: lines().map((line) => ({ ...properties(line), quantity: line.quantity })) });
   Object.assign(shop, { cart: {}, cartId: "" });
   draw();
+  untoast("push");
   $("cart").close();
   toast({ title: "Thank you!", body: cb.userId ? "Your receipt is on its way to the inbox." : "Order taken. Sign in before you buy and the receipt comes by e-mail." });
 }
@@ -150,6 +138,20 @@ function line({ product_id: id, name, price, quantity }) {
   return row;
 }
 
+/** What will happen, with and without a yes. */
+function hint() {
+  if (!cb.userId) return "Sign in to get a receipt, and, if you say yes to it, a reminder if you leave.";
+  if (!shop.consent) return `The receipt goes to ${cb.userId}. You have said no to letters about your cart: if you leave it, none comes.`;
+  if (total() > REMINDED_OVER) return `If you leave this for ${document.body.dataset.spoken}, a reminder goes to ${cb.userId}. The receipt does in any case.`;
+  return `The receipt goes to ${cb.userId}. A cart over ${money(REMINDED_OVER)} that is left gets a reminder.`;
+}
+
+function consent(yes) {
+  shop.consent = yes;
+  cb.consent({ marketing: yes });
+  draw();
+}
+
 function draw() {
   keep();
   const all = lines();
@@ -160,7 +162,9 @@ function draw() {
   $("buy").disabled = !all.length;
   $("account").textContent = cb.userId ? `Sign out ${shop.name}` : "Sign in";
   $("consent").checked = shop.consent;
-  $("cart-hint").textContent = cb.userId ? `Receipt and reminders go to ${cb.userId}.` : "Sign in to get a receipt, and a reminder if you leave.";
+  $("cart-hint").textContent = hint();
+  $("cart-yes").hidden = !cb.userId || shop.consent;
+  changed();
 }
 
 document.addEventListener("click", (event) => {
@@ -175,7 +179,6 @@ document.addEventListener("click", (event) => {
 });
 for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("close", () => document.body.append($("toasts")));
 }
 $("open-cart").addEventListener("click", () => {
   $("cart").showModal();
@@ -184,18 +187,15 @@ $("open-cart").addEventListener("click", () => {
 $("buy").addEventListener("click", buy);
 $("account").addEventListener("click", () => {
   if (cb.userId) return signOut();
-  $("sign-in-consent").checked = shop.consent;
+  $("sign-in-form").reset();
   $("sign-in").showModal();
 });
-$("consent").addEventListener("change", (event) => {
-  shop.consent = event.target.checked;
-  keep();
-  cb.consent({ marketing: shop.consent });
-});
+$("consent").addEventListener("change", (event) => consent(event.target.checked));
+$("cart-yes").addEventListener("click", () => (consent(true), $("cart-title").focus()));
 $("sign-in-form").addEventListener("submit", (event) => {
   event.preventDefault();
   $("sign-in").close();
-  signIn($("name").value, $("email").value, $("sign-in-consent").checked);
+  signIn($("name").value, $("email").value, $("letters-yes").checked);
 });
 
 cb.connect();

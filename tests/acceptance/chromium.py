@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
 ]
-KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39}
+KEYS = {" ": 32, "Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39}
 
 
 class Page:
@@ -107,12 +107,12 @@ class Page:
 
 
 @asynccontextmanager
-async def chromium(profile: Path) -> AsyncIterator[Page]:
-    """A browser with one empty tab. Skips the test where there is none."""
+async def chromium(profile: Path, *more: str) -> AsyncIterator[Page]:
+    """A browser with one empty tab, and `more` flags. Skips the test where there is none."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium on this machine: the pages cannot be looked at")
-    flags = [*FLAGS, f"--user-data-dir={profile}", "about:blank"]
+    flags = [*FLAGS, *more, f"--user-data-dir={profile}", "about:blank"]
     process = await asyncio.create_subprocess_exec(
         program, *flags, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )

@@ -92,7 +92,12 @@ class Shop:
             clock=clock,
             boot="boot",
         )
+
+        async def wishes(user: str, topic: str) -> None:
+            """Nothing is known of the users of this outbox."""
+
         tracking = Tracking(
+            wishes=wishes,
             tokens=tokens,
             submit=self.engine.submit,
             link=store.link,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cuebird.cli import main
 from cuebird.demo.pages import FOLLOWERS_MAX
+from cuebird.demo.routes import IDLE_MS, OVER
+from engine.language.durations import duration_ms
 from ingress.dashboard_pages import TEMPLATES
 from tests.acceptance.shop import WAIT_S, Hand, Visitor, browsing, links, overview_when, running_demo
 
@@ -84,11 +87,71 @@ async def test_who_unsubscribes_in_the_letter_gets_no_other(tmp_path: Path) -> N
 
 
 @pytest.mark.anyio
+async def test_who_takes_an_unsubscription_back_gets_the_next_letter(tmp_path: Path) -> None:
+    hand = Hand()
+    async with running_demo(tmp_path, hand=hand) as demo, browsing(demo) as http:
+        robin = Visitor(demo, http, "robin")
+        await robin.sign_in()
+        await robin.adds("lamp", "Dusk desk lamp", 89)
+        hand.pass_minutes(31)
+        leave = next(link for link in links((await robin.letter("your cart")).html) if "/u/" in link)
+        done = await http.post(leave, data={"scope": "topic"})
+        assert "no more e-mails about what is in your cart from Little Finch" in done.text
+        again = await http.post(leave, data={"scope": "undo"})
+        assert again.status_code == 200
+        await robin.adds("throw", "Wool throw", 72)
+        hand.pass_minutes(31)
+        await demo.catcher.wait_for(2)
+        assert [letter.subject for letter in robin.letters()] == ["Robin, your cart is still here"] * 2
+
+
+@pytest.mark.anyio
+async def test_an_address_that_leads_nowhere_is_a_page_to_a_browser_and_json_to_a_program(tmp_path: Path) -> None:
+    async with running_demo(tmp_path) as demo, browsing(demo) as http:
+        page = await http.get("/shp", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+        assert (page.status_code, page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        assert "There is no such page." in page.text
+        assert "Little Finch" in page.text
+        plain = await http.get("/shp")
+        assert (plain.status_code, plain.json()["code"]) == (404, "not_found")
+        assert plain.headers["Vary"] == page.headers["Vary"] == "Accept"
+
+
+@pytest.mark.anyio
+async def test_a_letter_leads_to_the_reasons_for_it(tmp_path: Path) -> None:
+    hand = Hand()
+    async with running_demo(tmp_path, hand=hand) as demo, browsing(demo) as http:
+        robin = Visitor(demo, http, "robin")
+        await robin.sign_in()
+        await robin.adds("lamp", "Dusk desk lamp", 89)
+        hand.pass_minutes(31)
+        await robin.letter("your cart")
+        (heading,) = (await http.get("/demo/letters")).json()
+        assert heading["campaign"] == "cart_reminder"
+        why = await http.get("/users/robin@example.test?campaign=cart_reminder")
+        assert "Why, in cart_reminder" in why.text
+        assert "sent the email cart_reminder" in why.text
+        section = re.search(r'<section[^>]* id="why".*?</section>', why.text, re.DOTALL)
+        assert section is not None
+        rest = re.sub(r"<time.*?</time>", "", section[0])
+        assert rest != section[0]
+        assert not re.search(r"\d\d:\d\d", rest), "each time is one that the browser shows in its own zone"
+
+
+def test_the_steps_of_the_guide_are_those_of_the_campaign() -> None:
+    text = (TEMPLATES / "demo" / "site" / "campaigns" / "cart_reminder.yaml").read_text()
+    waits = re.search(r"wait: \{idle: (\w+)\}", text)
+    assert waits is not None
+    assert duration_ms(waits[1]) == IDLE_MS
+    assert f"if: cart.value > {OVER}\n" in text
+
+
+@pytest.mark.anyio
 async def test_the_pages_let_in_nothing_but_what_we_serve(tmp_path: Path) -> None:
     async with running_demo(tmp_path) as demo, browsing(demo) as http:
         for path in ("/", "/shop", "/inbox", "/users/nobody"):
             page = await http.get(path)
-            assert page.status_code == 200
+            assert page.status_code == (404 if path == "/users/nobody" else 200)
             assert page.headers["Content-Security-Policy"].startswith("default-src 'self';")
             assert "Development mode" in page.text
             assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=", page.text), path
@@ -188,20 +251,50 @@ async def test_a_demo_with_a_data_directory_goes_on_where_it_was(tmp_path: Path)
         assert "signed_up" in page.text
 
 
-@pytest.mark.slow
-def test_the_command_names_its_addresses_and_ends_in_good_order(tmp_path: Path) -> None:
+@asynccontextmanager
+async def commanded(folder: Path, *more: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """`cuebird demo` as its own process, and what it has said when it serves."""
     program = "from cuebird.cli import main; main()"
-    command = [sys.executable, "-c", program, "demo", "--port", "0", "--data", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONUNBUFFERED": "1"}) as process:
-        assert process.stdout is not None
-        said = ""
-        while "Ctrl-C" not in said:
-            line = process.stdout.readline()
-            assert line, f"it ended after saying {said!r}"
-            said += line
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, "demo", "--port", "0", "--data", str(folder), *more),
+        stdout=asyncio.subprocess.PIPE,
+        env={"PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(WAIT_S):
+            said = (await process.stdout.readuntil(b"Ctrl-C ends it.\n")).decode()
+        yield process, said
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+async def test_the_command_names_its_addresses_and_says_that_it_stops(tmp_path: Path, by: signal.Signals) -> None:
+    async with commanded(tmp_path) as (process, said):
         assert re.search(r"Shop +http://127\.0\.0\.1:\d+/shop\n", said)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert "say yes to letters" in said
+        assert "--shoppers 0" in said
+        process.send_signal(by)
+        async with asyncio.timeout(WAIT_S):
+            rest, _ = await process.communicate()
+        assert process.returncode == 0
+        assert re.fullmatch(r"\s*Stopping: [^\n]+\nStopped\.\n", rest.decode())
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_a_second_demo_says_where_the_first_may_be_and_how_to_have_another(tmp_path: Path) -> None:
+    async with commanded(tmp_path, "--shoppers", "0") as (_, said):
+        port = int(re.findall(r"http://127\.0\.0\.1:(\d+)/shop", said)[0])
+        found = await asyncio.to_thread(CliRunner().invoke, main, ["demo", "--port", str(port)])
+        assert found.exit_code == 1
+        assert f"http://127.0.0.1:{port}/shop" in found.output
+        assert f"make demo PORT={port + 1}" in found.output
 
 
 def test_every_campaign_of_the_demo_has_scenarios() -> None:

@@ -337,3 +337,17 @@ def test_check_looks_at_the_settings_too(shop: Path) -> None:
     result = cuebird("check", shop)
     assert result.exit_code == 1
     assert "live_actors_max" in result.output
+
+
+def test_each_topic_of_the_starter_has_words_for_its_customers() -> None:
+    topics = {topic_of(path) for path in (STARTER / "campaigns").iterdir()}
+    shop = load(STARTER).settings.shop
+    assert {one.topic for one in shop.topics} == topics
+    accents = {path.stem for path in (STARTER / "templates").glob("*.html") if shop.accent not in path.read_text()}
+    assert accents == set(), "the pages behind the letters have the colour of the letters"
+
+
+def topic_of(path: Path) -> str:
+    found = re.search(r"^topic: (\w+)$", path.read_text(), re.MULTILINE)
+    assert found is not None, path
+    return found[1]

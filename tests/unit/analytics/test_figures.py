@@ -8,6 +8,7 @@ import pytest
 from actors.event import Event
 from actors.turn import Decision, DecisionKind
 from analytics.figures import PAGE_ROWS, Figures, read_figures
+from analytics.naming import label
 from analytics.user_view import read_user
 from persistence.interface import Commit, Entry
 from persistence.memory import MemoryStore
@@ -104,8 +105,15 @@ async def test_a_users_page_shows_what_happened_and_what_was_decided_newest_firs
     await store.open()
     await store.commit(HISTORY)
     view = await read_user(store, "ann")
+    assert view is not None
     assert view.entries_total == 4
     assert view.entries[0].body == '{"campaign":7}'
     assert view.decisions[0].text == "Goal reached"
-    nobody = await read_user(store, "~12345678abcdef")
-    assert (nobody.label, nobody.entries_total, nobody.decisions) == ("Visitor 12345678", 0, [])
+    assert await read_user(store, "~12345678abcdef") is None
+
+
+def test_visitors_whose_ids_begin_alike_are_told_apart() -> None:
+    assert label("~shopper-9-10-ab517581") == "Visitor 517581"
+    assert label("~shopper-9-11-0c0ffee1") == "Visitor 0ffee1"
+    assert label("~x") == "Visitor x"
+    assert label("ann@shop.example") == "ann@shop.example"

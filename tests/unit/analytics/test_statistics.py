@@ -9,30 +9,39 @@ from typing import cast
 
 import pytest
 
-from analytics.statistics import HISTORY_SECONDS, Rate
+from analytics.pace import SECONDS, Pace
 from analytics.ticker import Ticker
 
 
-def test_the_rate_is_events_by_real_seconds() -> None:
-    rate = Rate()
-    for seconds, count in [(10.0, 100), (11.0, 150), (13.0, 250)]:
-        rate.read(seconds, count)
-    assert rate.history() == [50, 50]
-    assert rate.current() == 50
+def test_the_line_of_two_minutes_is_there_before_anybody_looked() -> None:
+    pace = Pace()
+    for at, events in [(1_000_000, 3), (1_000_900, 2), (1_003_000, 7)]:
+        pace.take(at, events)
+    assert pace.history(1_005_000)[-5:] == [5, 0, 0, 7, 0]
+    assert len(pace.history(1_005_000)) == SECONDS
+    assert pace.current(1_005_000) == 12 / 5
+    assert pace.history(1_005_000 + SECONDS * 1000) == [0] * SECONDS
 
 
-def test_two_dashboards_that_look_at_once_do_not_disturb_the_rate() -> None:
-    rate = Rate()
-    for seconds, count in [(0.0, 0), (1.0, 10), (1.01, 10), (2.0, 20)]:
-        rate.read(seconds, count)
-    assert rate.history() == [10, 10]
+def test_the_pace_of_a_fast_clock_is_by_seconds_of_the_wall() -> None:
+    pace = Pace(speed=60)
+    for minute in range(10):
+        pace.take(minute * 60_000, 4)
+    assert pace.current(600_000) == 4
 
 
-def test_the_history_is_two_minutes_at_most() -> None:
-    rate = Rate()
-    for second in range(HISTORY_SECONDS * 2):
-        rate.read(float(second), second)
-    assert len(rate.history()) == HISTORY_SECONDS
+def test_the_second_that_is_not_over_is_not_counted_yet() -> None:
+    pace = Pace()
+    pace.take(10_500, 9)
+    assert pace.history(10_900)[-1] == 0
+    assert pace.history(11_000)[-1] == 9
+
+
+def test_the_pace_forgets_what_is_older() -> None:
+    pace = Pace()
+    for second in range(SECONDS * 3):
+        pace.take(second * 1000, second)
+    assert pace.history(SECONDS * 3000) == list(range(SECONDS * 2, SECONDS * 3))
 
 
 class Made:

@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 from actors.event import Event
 from actors.turn import Send
 from engine.submit import Receipt, RefusalCode
-from ingress.tracking import Tracking, form_fields
+from ingress.customer_pages import INK, CustomerPages, Shop, Topic, lighter, on
+from ingress.tracking import UNDO_MS_MAX, Tracking, Wishes, form_fields
 from persistence.interface import Link
 from tests.unit.delivery.making import NOW, TOKENS, a_send
 
@@ -31,6 +32,7 @@ class Site:
         self.delivered: int | None = NOW
         self.events: list[dict[str, Any]] = []
         self.refusals: list[RefusalCode] = []
+        self.any = self.topic = True
         self.links = {
             (link.send, link.index): link
             for link in (
@@ -45,8 +47,9 @@ class Site:
             link=self.link,
             send=self.send,
             delivered_at=lambda send: self.delivered,
+            wishes=self.wishes,
             now_ms=lambda: self.now,
-            shop_name="Shop <&>",
+            shop=Shop(name="Shop <&>", accent="#ffcc00", topics=(Topic(topic="cart", words="your <cart>"),)),
         )
         self.client = TestClient(Starlette(routes=tracking.routes()), follow_redirects=False)
         self.client.headers["user-agent"] = PERSON
@@ -57,6 +60,10 @@ class Site:
     async def send(self, identity: str) -> Send | None:
         return SEND if identity == SEND.id else None
 
+    async def wishes(self, user: str, topic: str) -> Wishes | None:
+        assert (user, topic) == (SEND.user, SEND.topic)
+        return Wishes(any=self.any, topic=self.topic)
+
     def submit(self, events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
         if self.refusals:
             done(Receipt(refused=self.refusals.pop(0), retry_ms=1))
@@ -64,6 +71,11 @@ class Site:
         self.events += [
             {"name": event.name, "id": event.message_id, **msgspec.json.decode(event.body)} for event in events
         ]
+        for event in events:
+            wanted = event.name == "email_subscribed"
+            if event.name in ("email_subscribed", "email_unsubscribed"):
+                whole = not msgspec.json.decode(event.body)["topic"]
+                self.any, self.topic = (wanted, self.topic) if whole else (self.any, wanted)
         # As the engine does: the word comes after the commit, not within the call.
         asyncio.get_running_loop().call_soon(done, Receipt(accepted=len(events)))
 
@@ -221,12 +233,13 @@ def test_one_click_of_a_mail_client_unsubscribes_from_the_topic(site: Site) -> N
         assert "location" not in answer.headers
     assert site.names() == ["email_unsubscribed"] * 2
     assert {event["topic"] for event in site.events} == {"cart"}
-    assert len({event["id"] for event in site.events}) == 1
+    assert site.client.post(url("unsubscribe"), data=ONE_CLICK).status_code == 200
+    assert len({event["id"] for event in site.events}) == 2, "the wish, and that it was said again"
 
 
 def test_the_page_offers_this_topic_or_everything(site: Site) -> None:
     done = site.client.post(url("unsubscribe"), data={"scope": "topic"})
-    assert "about “cart”" in done.text
+    assert "about your &lt;cart&gt;" in done.text
     site.client.post(url("unsubscribe"), data={"scope": "all"})
     assert [event["topic"] for event in site.events] == ["cart", ""]
 
@@ -283,3 +296,105 @@ def test_a_damaged_unsubscribe_link_is_a_page_in_words_for_a_customer(site: Site
     assert answer.headers["content-type"].startswith("text/html")
     assert "not, or no longer, known here" in answer.text
     assert site.events == []
+
+
+# --- taking it back -----------------------------------------------------------------------------------------------
+
+
+def post(site: Site, scope: str) -> tuple[int, str]:
+    answer = site.client.post(url("unsubscribe"), data={"scope": scope})
+    assert "set-cookie" not in answer.headers
+    return answer.status_code, answer.text
+
+
+def test_who_unsubscribed_by_mistake_is_subscribed_again_with_the_same_link(site: Site) -> None:
+    _, page = post(site, "topic")
+    assert re.findall(r'<button name="scope" value="(\w+)"', page) == ["undo", "all"]
+    status, page = post(site, "undo")
+    assert (status, site.topic, site.any) == (200, True, True)
+    assert "subscribed again" in page
+    assert [(event["name"], event["topic"]) for event in site.events] == [
+        ("email_unsubscribed", "cart"),
+        ("email_subscribed", "cart"),
+    ]
+
+
+def test_unsubscribing_again_after_taking_it_back_counts(site: Site) -> None:
+    for scope in ("topic", "undo", "topic"):
+        assert post(site, scope)[0] == 200
+        site.now += 1000
+    assert len({event["id"] for event in site.events}) == 3, "no id is that of an earlier wish, which would be dropped"
+    assert not site.topic
+
+
+def test_all_that_the_link_stopped_is_taken_back(site: Site) -> None:
+    for scope in ("topic", "all", "undo"):
+        assert post(site, scope)[0] == 200
+    assert (site.topic, site.any) == (True, True)
+
+
+def test_a_link_takes_back_nothing_that_it_has_not_stopped(site: Site) -> None:
+    site.any = False  # said in the shop, or by complaining
+    page = site.client.get(url("unsubscribe"))
+    assert "subscribe again" not in page.text
+    assert "gets no more e-mails" in page.text
+    post(site, "all")
+    assert post(site, "undo")[0] == 409
+    assert not site.any
+    assert "email_subscribed" not in site.names()
+
+
+def test_a_letter_that_was_passed_on_subscribes_nobody_later(site: Site) -> None:
+    post(site, "topic")
+    site.now += UNDO_MS_MAX + 1
+    status, page = post(site, "undo")
+    assert (status, site.topic) == (409, False)
+    assert "in your account" in page
+
+
+def test_what_is_stopped_days_after_another_wish_can_be_taken_back_alone(site: Site) -> None:
+    post(site, "topic")
+    site.now += UNDO_MS_MAX + 1
+    post(site, "all")
+    assert post(site, "undo")[0] == 200
+    assert (site.any, site.topic) == (True, False)
+
+
+def test_a_second_look_at_the_link_says_how_things_stand(site: Site) -> None:
+    post(site, "topic")
+    page = site.client.get(url("unsubscribe")).text
+    assert "gets no more e-mails about your &lt;cart&gt;" in page
+    assert 'value="undo"' in page
+    assert "Nothing has been changed yet" not in page
+
+
+def test_an_undo_that_could_not_be_stored_can_be_tried_again(site: Site) -> None:
+    post(site, "topic")
+    site.refusals = ["storage_full"]
+    status, page = post(site, "undo")
+    assert (status, site.topic) == (503, False)
+    assert 'value="undo">Try again' in page
+    assert post(site, "undo")[0] == 200
+    assert site.topic
+
+
+# --- how these pages look -----------------------------------------------------------------------------------------
+
+
+def test_the_pages_have_the_colours_of_the_shop_and_text_that_can_be_read_on_them(site: Site) -> None:
+    page = site.client.get(url("unsubscribe")).text
+    assert f"--act: #ffcc00; --on-act: {INK};" in page
+    assert f"--act: {lighter('#ffcc00')}; --on-act: {INK};" in page
+    assert on("#0b6b60") == "#ffffff"
+    assert on("#4b3fb5") == "#ffffff"
+
+
+@pytest.mark.parametrize("accent", ["red", "#fff", "#12345g", "#000000;}", "javascript:x", ""])
+def test_what_is_no_colour_is_refused(accent: str) -> None:
+    with pytest.raises(ValueError, match="must be a colour"):
+        Shop(accent=accent)
+
+
+def test_a_topic_without_words_goes_by_its_name() -> None:
+    page = CustomerPages(Shop()).page("subscribed.html", topic="price_drops", address="a••@x.example")
+    assert "about “price drops”" in bytes(page.body).decode()
