@@ -59,9 +59,9 @@ def shop(tmp_path: Path) -> Path:
 
 def test_what_is_left_of_the_starters_own_words_is_advised_on_until_it_is_changed(shop: Path) -> None:
     assert [str(one).splitlines()[0] for one in left_of(shop)] == [
-        f"{shop}/cuebird.toml:23:1: advice: `smtp.from_address` is still 'letters@shop.example': shop.example is a domain for "
+        f"{shop}/cuebird.toml:24:1: advice: `smtp.from_address` is still 'letters@shop.example': shop.example is a domain for "
         "examples, and nobody's",
-        f"{shop}/cuebird.toml:24:1: advice: `smtp.from_name` is still 'Your Shop': write your own",
+        f"{shop}/cuebird.toml:25:1: advice: `smtp.from_name` is still 'Your Shop': write your own",
         f"{shop}/templates/browse_1.html:41:156: advice: 13 letters still say 'Your Shop': write your own",
         f"{shop}/templates/browse_1.html:66:12: advice: 13 letters still say 'Street 1, 12345 Town': write your own",
     ]
@@ -76,7 +76,7 @@ def test_a_new_site_is_fine_and_all_its_scenarios_pass(shop: Path) -> None:
     checked = cuebird("check", shop)
     assert checked.exit_code == 0, checked.output
     assert f"{shop}: fine. 7 campaigns" in checked.output
-    assert f"{shop}/cuebird.toml:23:1: advice: `smtp.from_address` is still 'letters@shop.example'" in checked.output
+    assert f"{shop}/cuebird.toml:24:1: advice: `smtp.from_address` is still 'letters@shop.example'" in checked.output
     tested = cuebird("test", shop)
     assert tested.exit_code == 0, tested.output
     assert tested.output.splitlines()[-1].endswith("passed, 0 failed")
