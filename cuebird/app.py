@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -33,6 +34,7 @@ from cuebird.proposal import compile_source as compile_source
 from cuebird.proposal import operator, source_of, stored_site, told_figures
 from cuebird.reload import Reload
 from cuebird.requests import Requests
+from cuebird.starting import Recovered, tell_begin, tell_recovered, tell_serving
 from cuebird.users import user_questions
 from delivery.dispatcher import Dispatcher
 from delivery.push import Push as Rendered
@@ -128,6 +130,7 @@ async def open_app(
         url = _url(settings, listening)
         delivery = msgspec.structs.replace(settings.delivery, public_url=url) if _unset(settings) else settings.delivery
         path = site_path / settings.store.path
+        tell_begin(site_path, path)
         tokens = Tokens(settings.secrets() if settings.server.secret else [own_secret(path.parent)])
 
         def load_templates() -> Templates:
@@ -159,7 +162,12 @@ async def open_app(
         )
         engine.retention.looks_back_ms = furthest(site)[0]
         stack.push_async_callback(store.close)
+        began = perf_counter()
         head = await engine.open()
+        recovered = Recovered(
+            users=await store.users(), position=head.seq, replayed=engine.replayed, seconds=perf_counter() - began
+        )
+        tell_recovered(recovered, site, engine.program.hash)
         figures = await read_figures(store, head=head.seq)
         committed.to = figures.take
         gc.freeze()
@@ -228,6 +236,7 @@ async def open_app(
         server = build_server(app, host=settings.server.host, port=0)
         app.state.doors.event_streams.add(_Ending(more, app.state.doors))
         async with _running(engine, dispatcher, reload, server, listening) as ended:
+            tell_serving(msgspec.structs.replace(settings, delivery=delivery), site_path, url)
             yield App(settings, clock, store, engine, figures, streams, dispatcher, reload, server, url, ended)
 
 

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from cuebird.layers import ConfigError, Layer, build, environment_layer, file_layer, flag_layer
+from cuebird.logs import LogSettings
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.limits import Keep, Limits
 from ingress.keys import KeyRing, ProofKey, ServerKey, WriteKey
@@ -92,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ingress: IngressLimits = IngressLimits()
     smtp: SmtpSettings = SmtpSettings()
     delivery: DeliverySettings = DeliverySettings()
+    log: LogSettings = LogSettings()
     keys: Keys = Keys()
 
     def key_ring(self) -> KeyRing:
@@ -200,6 +202,8 @@ def shown(settings: Settings) -> dict[str, dict[str, object]]:
 
 
 def _shown(name: str, value: object) -> object:
+    if name in _SECRETS and isinstance(value, tuple):
+        return [HIDDEN for _ in value]
     if name in _SECRETS:
         return HIDDEN if value else ""
     if isinstance(value, msgspec.Struct):
