@@ -85,6 +85,9 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     server: tuple[ServerKey, ...] = ()
     proof: tuple[ProofKey, ...] = ()
 
+    def ring(self, *, dev: bool) -> KeyRing:
+        return KeyRing(write_keys=self.write, server_keys=self.server, proofs=self.proof, dev=dev)
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
@@ -97,9 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keys: Keys = Keys()
 
     def key_ring(self) -> KeyRing:
-        return KeyRing(
-            write_keys=self.keys.write, server_keys=self.keys.server, proofs=self.keys.proof, dev=self.server.dev
-        )
+        return self.keys.ring(dev=self.server.dev)
 
     def secrets(self) -> list[bytes]:
         """For link tokens: the first signs, all are accepted."""
