@@ -13,7 +13,7 @@ from starlette.responses import Response
 from engine.submit import Receipt, RefusalCode
 from ingress.acks import Counted, refusal
 from ingress.keys import KeyRing
-from ingress.rejection import Rejection
+from ingress.rejection import UNPROVEN, Rejection
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,12 +49,13 @@ def error_answer(status: int, code: str, message: str, *, retry_ms: int | None =
     return json_answer({"success": False, "code": code, "message": message} | more, status, headers)
 
 
-def accepted(counted: Counted, rejected: Sequence[Rejection], **more: str) -> Response:
-    """`too_old` and `quarantined` are only said if there are any: most senders will never meet one."""
+def accepted(counted: Counted, rejected: Sequence[Rejection], unproven: int, **more: str) -> Response:
+    """`too_old`, `quarantined` and `unproven` are only said if there are any: most senders will never meet one."""
     counts = {"accepted": counted.taken, "duplicates": counted.duplicates}
-    rare = {"too_old": counted.too_old, "quarantined": counted.quarantined}
+    rare = {"too_old": counted.too_old, "quarantined": counted.quarantined, "unproven": unproven}
     counts |= {name: count for name, count in rare.items() if count}
-    return json_answer({"success": True, **counts, "rejected": rejected, **more})
+    warnings = {"warnings": [UNPROVEN]} if unproven else {}
+    return json_answer({"success": True, **counts, "rejected": rejected, **warnings, **more})
 
 
 def refused(receipt: Receipt, retry_ms: int) -> Response:
@@ -81,6 +82,8 @@ def cors(origin: str | None, keys: KeyRing) -> dict[str, str]:
     }
 
 
+EVENTS_GO_TO: Final = " (events go to POST /v1/events)"
+
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -88,7 +91,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own refusals (no such route, wrong method) in our words."""
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "http_error")
-    answer = error_answer(error.status_code, code, f"{request.method} {request.url.path[:200]}: {error.detail}")
+    hint = EVENTS_GO_TO if error.status_code == 404 and request.method == "POST" else ""
+    answer = error_answer(error.status_code, code, f"{request.method} {request.url.path[:200]}: {error.detail}{hint}")
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
     return answer

@@ -138,7 +138,10 @@ class KeyRing(msgspec.Struct, kw_only=True):
             speaker = self.proven(Speaker(source="client", key="proof", trusted=False), token, now)
             _check_origin(self.write_keys, origin)
         else:
-            raise Unauthorized("no key that is known here: send a write key (wk_…) or a server key (sk_…)")
+            raise Unauthorized(
+                "no key that is known here: send a write key (wk_…) or a server key (sk_…); `cuebird keys list` shows which "
+                "there are, `cuebird keys new` makes one"
+            )
         return self.proven(speaker, proof, now) if proof else speaker
 
     def proven(self, speaker: Speaker, proof: str, now: int) -> Speaker:
@@ -199,7 +202,8 @@ def _find(keys: Iterable[_AnyKey], token: str) -> _AnyKey | None:
 def _check_origin(keys: Sequence[WriteKey], origin: str | None) -> None:
     """One of the keys must be usable from there."""
     if keys and not any(_origin_fits(key, origin) for key in keys):
-        raise Forbidden(f"this key may not be used from {origin[:200] if origin else 'outside a page'}")
+        place = origin[:200] if origin else "outside a page"
+        raise Forbidden(f"this key may not be used from {place}: its `allowed_origins` in cuebird.toml say from where")
 
 
 def _origin_fits(key: WriteKey, origin: str | None) -> bool:
