@@ -1,5 +1,6 @@
-# A fresh machine needs Python 3.11 and make; everything else comes from requirements.lock.
-PYTHON ?= python3.11
+# A fresh machine needs Python 3.11 or newer and make; everything else comes from requirements.lock.
+# Which Python: `make PYTHON=python3.13 …`, else the first that .ci/find-python finds.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -18,7 +19,7 @@ help: ## list the targets
 setup: $(STAMP) ## make .venv from the pinned lock
 
 $(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	@python=$$(.ci/find-python $(PYTHON)) && echo "$$python -m venv $(VENV)" && "$$python" -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)

@@ -11,11 +11,12 @@ import asyncio
 import gc
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -28,12 +29,14 @@ from actors.turn import Send
 from analytics.figures import Figures, read_figures
 from analytics.watched import watched
 from cuebird.config import Settings
+from cuebird.key_watch import KeyWatch
 from cuebird.metrics import Metrics
 from cuebird.migration import migrate
 from cuebird.proposal import compile_source as compile_source
 from cuebird.proposal import operator, source_of, stored_site, told_figures
 from cuebird.reload import Reload
 from cuebird.requests import Requests
+from cuebird.starting import Recovered, tell_begin, tell_recovered, tell_serving
 from cuebird.users import Answers
 from delivery.dispatcher import Dispatcher
 from delivery.push import Push as Rendered
@@ -132,6 +135,9 @@ async def open_app(
         url = _url(settings, listening)
         delivery = msgspec.structs.replace(settings.delivery, public_url=url) if _unset(settings) else settings.delivery
         path = site_path / settings.store.path
+        tell_begin(site_path, path)
+        keys = settings.key_ring()
+        key_watch = KeyWatch(site_path, keys)
         tokens = Tokens(settings.secrets() if settings.server.secret else [own_secret(path.parent)])
 
         def load_templates() -> Templates:
@@ -163,7 +169,12 @@ async def open_app(
         )
         engine.retention.looks_back_ms = furthest(site)[0]
         stack.push_async_callback(store.close)
+        began = perf_counter()
         head = await engine.open()
+        recovered = Recovered(
+            users=await store.users(), position=head.seq, replayed=engine.replayed, seconds=perf_counter() - began
+        )
+        tell_recovered(recovered, site, engine.program.hash)
         figures = await read_figures(store, head=head.seq, speed=clock.speed)
         committed.to = figures.take
         gc.freeze()
@@ -214,7 +225,7 @@ async def open_app(
                 now_ms=clock.now_ms,
                 streams=streams,
                 owner=engine.owner,
-                keys=settings.key_ring(),
+                keys=keys,
                 visitors=VisitorTokens(tokens, secure=url.startswith("https:")),
                 normalizer=normalizer,
                 limits=fitted(settings.ingress, raised(needed(settings.ingress))),
@@ -226,14 +237,16 @@ async def open_app(
                 shop=shop,
                 extra_routes=[
                     *_tracking(engine, store, dispatcher, tokens, clock, shop).routes(),
-                    *user_routes(UserQuestions(answers.profile, answers.explain), settings.key_ring(), clock.now_ms),
+                    *user_routes(UserQuestions(answers.profile, answers.explain), keys, clock.now_ms),
                     *more.routes,
                 ],
             )
         )
         server = build_server(app, host=settings.server.host, port=0)
+        key_watch.changed = app.state.doors.look_again
         app.state.doors.event_streams.add(_Ending(more, app.state.doors))
-        async with _running(engine, dispatcher, reload, server, listening) as ended:
+        async with _running(engine, dispatcher, [reload.run(), key_watch.run()], server, listening) as ended:
+            tell_serving(msgspec.structs.replace(settings, delivery=delivery), site_path, url)
             yield App(settings, clock, store, engine, figures, streams, dispatcher, reload, server, url, ended)
 
 
@@ -254,6 +267,9 @@ class _Ending:
     def __init__(self, more: MoreRoutes, doors: object) -> None:
         self._more = more
         self._streams: set[object] = doors.event_streams  # type: ignore[attr-defined]  # the doors are ingress's own
+
+    def look_again(self) -> None:
+        """It is for whoever may look at this machine, not for a key."""
 
     def drain(self) -> None:
         self._more.end()
@@ -337,19 +353,24 @@ def _tracking(
 
 @asynccontextmanager
 async def _running(
-    engine: Engine, dispatcher: Dispatcher, reload: Reload, server: Server, listening: socket.socket
+    engine: Engine,
+    dispatcher: Dispatcher,
+    watches: Sequence[Coroutine[None, None, None]],
+    server: Server,
+    listening: socket.socket,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """All that runs, and its end in the right order: changes of the site, ways in, ways out, engine."""
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    watching = asyncio.create_task(reload.run())
+    watching = [asyncio.create_task(watch) for watch in watches]
     working = [asyncio.create_task(engine.run()), asyncio.create_task(dispatcher.run())]
     ended = asyncio.create_task(_first_end([serving, *working]))
     try:
         await _started(server, ended)
         yield ended
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for watch in watching:
+            watch.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
         if engine.failed.is_set():
             server.force_exit = server.should_exit = True
         else:

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from cuebird.layers import ConfigError, Layer, build, environment_layer, file_layer, flag_layer
+from cuebird.logs import LogSettings
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.limits import Keep, Limits
 from ingress.customer_pages import Shop
@@ -85,6 +86,9 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     server: tuple[ServerKey, ...] = ()
     proof: tuple[ProofKey, ...] = ()
 
+    def ring(self, *, dev: bool) -> KeyRing:
+        return KeyRing(write_keys=self.write, server_keys=self.server, proofs=self.proof, dev=dev)
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
@@ -94,12 +98,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp: SmtpSettings = SmtpSettings()
     delivery: DeliverySettings = DeliverySettings()
     shop: Shop = Shop()
+    log: LogSettings = LogSettings()
     keys: Keys = Keys()
 
     def key_ring(self) -> KeyRing:
-        return KeyRing(
-            write_keys=self.keys.write, server_keys=self.keys.server, proofs=self.keys.proof, dev=self.server.dev
-        )
+        return self.keys.ring(dev=self.server.dev)
 
     def shown_shop(self) -> Shop:
         """The shop as its customers see it: without a name of its own it has the one that its letters come from."""
@@ -206,6 +209,8 @@ def shown(settings: Settings) -> dict[str, dict[str, object]]:
 
 
 def _shown(name: str, value: object) -> object:
+    if name in _SECRETS and isinstance(value, tuple):
+        return [HIDDEN for _ in value]
     if name in _SECRETS:
         return HIDDEN if value else ""
     if isinstance(value, msgspec.Struct):

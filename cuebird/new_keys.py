@@ -33,7 +33,10 @@ def new_key(kind: KeyKind, name: str, origins: tuple[str, ...] = ()) -> NewKey:
     if kind == "proof":
         token = secrets.token_hex(32)
         return NewKey(
-            kind=kind, name=name, token=token, lines=f'\n[[keys.proof]]\nkey = "{token}"\nalgorithm = "HS256"\n'
+            kind=kind,
+            name=name,
+            token=token,
+            lines=f'\n[[keys.proof]]\nname = {json.dumps(name)}\nkey = "{token}"\nalgorithm = "HS256"\n',
         )
     token = _PREFIXES[kind] + secrets.token_urlsafe(24)
     lines = f'\n[[keys.{kind}]]\nname = {json.dumps(name)}\nsha256 = "{digest(token)}"\n'
@@ -45,8 +48,7 @@ def new_key(kind: KeyKind, name: str, origins: tuple[str, ...] = ()) -> NewKey:
 def store_key(site: Path, key: NewKey) -> None:
     """Writes it at the end of the site's cuebird.toml, which is made (mode 0600) if it is not there. Raises ConfigError."""
     settings = load(site).settings
-    named = {"write": [one.name for one in settings.keys.write], "server": [one.name for one in settings.keys.server]}
-    if key.name in named.get(key.kind, ()):
+    if any(one.name == key.name for one in getattr(settings.keys, key.kind)):
         raise ConfigError([f"{FILE}: there is a {key.kind} key {key.name!r} already: choose another --name"])
     file = site / FILE
     before = file.read_text(encoding="utf-8") if file.exists() else ""

@@ -10,7 +10,7 @@ import msgspec
 
 from engine.submit import Receipt, RefusalCode
 from ingress import frames
-from ingress.rejection import Rejection
+from ingress.rejection import UNPROVEN, Rejection
 from ingress.taking import Batch
 
 NEVER: Final = 2**63
@@ -24,6 +24,8 @@ class Pending(msgspec.Struct, gc=False):
     extra: int
     """Events beyond one a message: the aliases of identifies."""
     rejected: Sequence[Rejection]
+    unproven: int
+    """Messages that were taken as a visitor's, though they named a user."""
     receipt: Receipt | None = None
 
 
@@ -72,9 +74,13 @@ class Acks:
         self._duplicates = 0
         self._too_old = 0
         self._quarantined = 0
+        self._unproven = 0
+        self._warned = False
 
     def begin(self, frame_id: int, batch: Batch) -> Pending:
-        pending = Pending(frame_id, batch.messages, len(batch.events) - batch.messages, batch.rejected)
+        pending = Pending(
+            frame_id, batch.messages, len(batch.events) - batch.messages, batch.rejected, batch.taken_unproven
+        )
         self.in_flight += batch.messages
         self._pending.append(pending)
         return pending
@@ -116,6 +122,7 @@ class Acks:
         self._duplicates += duplicates
         self._too_old += too_old
         self._quarantined += quarantined
+        self._unproven += pending.unproven
         if pending.rejected:
             # Its indexes are of this frame, so it is not joined with what follows.
             self._say_ok(pending.rejected)
@@ -123,9 +130,16 @@ class Acks:
     def _say_ok(self, rejected: Sequence[Rejection] = ()) -> None:
         if self._id:
             credit = self._credit_max - self.in_flight
-            counts = {"too_old": self._too_old, "quarantined": self._quarantined}
-            self._say(frames.ok(self._id, self._taken, self._duplicates, credit, rejected, **counts))
-            self._id = self._taken = self._duplicates = self._too_old = self._quarantined = 0
+            rare = (self._too_old, self._quarantined, self._unproven)
+            self._say(frames.ok(self._id, self._taken, self._duplicates, credit, rejected, *rare, self._warnings()))
+            self._id = self._taken = self._duplicates = self._too_old = self._quarantined = self._unproven = 0
+
+    def _warnings(self) -> Sequence[str]:
+        """What follows of what is said now, once a connection."""
+        if not self._unproven or self._warned:
+            return ()
+        self._warned = True
+        return (UNPROVEN,)
 
     def _say(self, text: str) -> None:
         self._said.append(text)

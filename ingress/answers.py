@@ -14,7 +14,7 @@ from engine.submit import Receipt, RefusalCode
 from ingress.acks import Counted, refusal
 from ingress.customer_pages import CustomerPages
 from ingress.keys import KeyRing
-from ingress.rejection import Rejection
+from ingress.rejection import UNPROVEN, Rejection
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,12 +50,13 @@ def error_answer(status: int, code: str, message: str, *, retry_ms: int | None =
     return json_answer({"success": False, "code": code, "message": message} | more, status, headers)
 
 
-def accepted(counted: Counted, rejected: Sequence[Rejection], **more: str) -> Response:
-    """`too_old` and `quarantined` are only said if there are any: most senders will never meet one."""
+def accepted(counted: Counted, rejected: Sequence[Rejection], unproven: int, **more: str) -> Response:
+    """`too_old`, `quarantined` and `unproven` are only said if there are any: most senders will never meet one."""
     counts = {"accepted": counted.taken, "duplicates": counted.duplicates}
-    rare = {"too_old": counted.too_old, "quarantined": counted.quarantined}
+    rare = {"too_old": counted.too_old, "quarantined": counted.quarantined, "unproven": unproven}
     counts |= {name: count for name, count in rare.items() if count}
-    return json_answer({"success": True, **counts, "rejected": rejected, **more})
+    warnings = {"warnings": [UNPROVEN]} if unproven else {}
+    return json_answer({"success": True, **counts, "rejected": rejected, **warnings, **more})
 
 
 def refused(receipt: Receipt, retry_ms: int) -> Response:
@@ -82,6 +83,8 @@ def cors(origin: str | None, keys: KeyRing) -> dict[str, str]:
     }
 
 
+EVENTS_GO_TO: Final = " (events go to POST /v1/events)"
+
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -102,7 +105,8 @@ def http_exceptions(pages: CustomerPages) -> Callable[[Request, Exception], Awai
 
 def _plain(request: Request, error: HTTPException) -> Response:
     code = _CODES.get(error.status_code, "http_error")
-    return error_answer(error.status_code, code, f"{request.method} {_path(request)}: {error.detail}")
+    hint = EVENTS_GO_TO if error.status_code == 404 and request.method == "POST" else ""
+    return error_answer(error.status_code, code, f"{request.method} {_path(request)}: {error.detail}{hint}")
 
 
 def _page(pages: CustomerPages, request: Request, error: HTTPException) -> Response:

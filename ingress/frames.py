@@ -176,15 +176,17 @@ def ok(
     rejected: Sequence[Rejection] = (),
     too_old: int = 0,
     quarantined: int = 0,
+    unproven: int = 0,
+    warnings: Sequence[str] = (),
 ) -> str:
-    """Everything up to `frame_id` is on disk (or was answered by an `err`). `n`, `dup` and, if there are any, `too_old` and
-    `quarantined` count since the last `ok`."""
-    if not (rejected or too_old or quarantined):
+    """Everything up to `frame_id` is on disk (or was answered by an `err`). `n`, `dup` and, if there are any, `too_old`,
+    `quarantined` and `unproven` count since the last `ok`."""
+    if not (rejected or too_old or quarantined or unproven):
         return f'{{"t":"ok","id":{frame_id},"n":{taken},"dup":{duplicates},"credit":{credit}}}'
     rows = [{"i": r.index, "code": r.code, "message": r.message, "field": r.field} for r in rejected]
     told = {"t": "ok", "id": frame_id, "n": taken, "dup": duplicates, "rejected": rows, "credit": credit}
-    rare = {"too_old": too_old, "quarantined": quarantined}
-    return _text(told | {name: count for name, count in rare.items() if count})
+    rare = {"too_old": too_old, "quarantined": quarantined, "unproven": unproven, "warnings": warnings}
+    return _text(told | {name: said for name, said in rare.items() if said})
 
 
 def err(code: str, message: str, *, frame_id: int | None = None, retry_ms: int | None = None) -> str:

@@ -169,7 +169,7 @@ async def submitted(doors: Doors, batch: Batch, slice_max: int, **more: str) -> 
     told = counted(batch.messages, len(batch.events) - batch.messages, receipt)
     counts.duplicates["http"] += told.duplicates
     counts.too_old["http"] += told.too_old
-    return accepted(told, batch.rejected, **more)
+    return accepted(told, batch.rejected, batch.taken_unproven, **more)
 
 
 def _refusal(doors: Doors, receipt: Receipt) -> Response:

@@ -37,6 +37,10 @@ class Unauthorized(Denied):
     """No key, or none that we know; a proof that does not hold."""
 
 
+class ProofEnded(Unauthorized):
+    """A proof that held, by a key that was taken away since: who made it may make another."""
+
+
 class Forbidden(Denied):
     """A key that we know, used from where or for what it may not be."""
 
@@ -58,6 +62,10 @@ class WriteKey(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: tuple[str, ...] = ()
     """Exact `scheme://host[:port]`. Empty: from anywhere. Not empty: a request without an Origin is refused too."""
 
+    @property
+    def digest(self) -> str:
+        return self.sha256 or digest(self.value)
+
 
 class ServerKey(msgspec.Struct, frozen=True, kw_only=True):
     """Secret, in a back end."""
@@ -66,53 +74,85 @@ class ServerKey(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""
     value: str = ""
 
+    @property
+    def digest(self) -> str:
+        return self.sha256 or digest(self.value)
+
 
 class ProofKey(msgspec.Struct, frozen=True, kw_only=True):
     """What proofs are checked with: the shared secret (HS256) or the public key in PEM (EdDSA)."""
 
     key: str
     algorithm: Literal["HS256", "EdDSA"] = "HS256"
+    name: str = ""
+
+    @property
+    def digest(self) -> str:
+        return digest(self.key)
 
     def __post_init__(self) -> None:
         if self.algorithm == "HS256" and len(self.key.encode()) < SECRET_BYTES_MIN:
             raise ValueError(f"a proof secret needs at least {SECRET_BYTES_MIN} bytes")
 
 
-class KeyRing(msgspec.Struct, frozen=True, kw_only=True):
-    """All keys of a site. `dev`: everybody is believed (loopback only)."""
+class KeyRing(msgspec.Struct, kw_only=True):
+    """All keys of a site, as they are now. `dev`: everybody is believed (loopback only)."""
 
     write_keys: tuple[WriteKey, ...] = ()
     server_keys: tuple[ServerKey, ...] = ()
     proofs: tuple[ProofKey, ...] = ()
     dev: bool = False
 
+    def follow(self, keys: KeyRing) -> None:
+        """These are the site's keys from now on. Who was let in by others is found by `still`."""
+        self.write_keys, self.server_keys, self.proofs = keys.write_keys, keys.server_keys, keys.proofs
+
+    def still(self, speaker: Speaker, origin: str | None) -> None:
+        """Raise Denied if who was let in earlier, from there, would not be now; ProofEnded if it is for the proof alone."""
+        if self.dev:
+            return
+        if speaker.source == "server":
+            if not any(key.digest == speaker.digest for key in self.server_keys):
+                raise Unauthorized("this key was revoked")
+            return
+        shown = [key for key in self.write_keys if key.digest == speaker.digest]
+        if speaker.digest and not shown:
+            raise Unauthorized("this key was revoked")
+        _check_origin(shown if speaker.digest else self.write_keys, origin)
+        if speaker.voucher and not any(key.digest == speaker.voucher for key in self.proofs):
+            raise ProofEnded("the key of this proof was revoked")
+
     def speaker(self, token: str, *, proof: str = "", origin: str | None = None, now: int) -> Speaker:
         """Who shows this key or proof. Raises Unauthorized or Forbidden; all bad tokens get the same words."""
         server = _find(self.server_keys, token)
         if server is not None:
-            return Speaker(source="server", key=server.name)
+            return Speaker(source="server", key=server.name, digest=server.digest)
         if self.dev:
             return Speaker(source="client", key="dev")
         write = _find(self.write_keys, token)
         if write is not None:
             _check_origin((write,), origin)
-            speaker = Speaker(source="client", key=write.name, trusted=False)
+            speaker = Speaker(source="client", key=write.name, digest=write.digest, trusted=False)
         elif token.count(".") == 2 and not proof:
             # The proof alone: it is signed by the shop itself.
             speaker = self.proven(Speaker(source="client", key="proof", trusted=False), token, now)
             _check_origin(self.write_keys, origin)
         else:
-            raise Unauthorized("no key that is known here: send a write key (wk_…) or a server key (sk_…)")
+            raise Unauthorized(
+                "no key that is known here: send a write key (wk_…) or a server key (sk_…); `cuebird keys list` shows which "
+                "there are, `cuebird keys new` makes one"
+            )
         return self.proven(speaker, proof, now) if proof else speaker
 
     def proven(self, speaker: Speaker, proof: str, now: int) -> Speaker:
         """The same speaker, vouched for by a proof. Raises Unauthorized."""
         if speaker.trusted:
             return speaker
-        claims = self._claims(proof, now)
+        claims, voucher = self._claims(proof, now)
         email = claims.get("email")
         return msgspec.structs.replace(
             speaker,
+            voucher=voucher,
             proven=str(claims["sub"]),
             email=email if isinstance(email, str) else "",
             expires_ms=_moment_ms(claims["exp"]),
@@ -122,7 +162,8 @@ class KeyRing(msgspec.Struct, frozen=True, kw_only=True):
         """May a page of this origin talk to us at all (for CORS, where the key is not known yet)?"""
         return self.dev or any(_origin_fits(key, origin) for key in self.write_keys)
 
-    def _claims(self, proof: str, now: int) -> dict[str, Any]:
+    def _claims(self, proof: str, now: int) -> tuple[dict[str, Any], str]:
+        """What it says, and the digest of the key that it holds by."""
         for key in self.proofs:
             try:
                 claims = jwt.decode(
@@ -141,7 +182,7 @@ class KeyRing(msgspec.Struct, frozen=True, kw_only=True):
             except jwt.PyJWTError:
                 continue
             if _in_time(claims, now) and isinstance(claims["sub"], str) and claims["sub"]:
-                return claims
+                return claims, key.digest
         raise Unauthorized("the proof does not hold: it must be a JWT with sub, exp and aud 'cuebird', not expired")
 
 
@@ -153,7 +194,7 @@ def _find(keys: Iterable[_AnyKey], token: str) -> _AnyKey | None:
     found = None
     # All are compared, so that the time tells nothing about which one was close.
     for key in keys:
-        if hmac.compare_digest(shown, key.sha256 or digest(key.value)) and (key.sha256 or key.value):
+        if hmac.compare_digest(shown, key.digest) and (key.sha256 or key.value):
             found = key
     return found
 
@@ -161,7 +202,8 @@ def _find(keys: Iterable[_AnyKey], token: str) -> _AnyKey | None:
 def _check_origin(keys: Sequence[WriteKey], origin: str | None) -> None:
     """One of the keys must be usable from there."""
     if keys and not any(_origin_fits(key, origin) for key in keys):
-        raise Forbidden(f"this key may not be used from {origin[:200] if origin else 'outside a page'}")
+        place = origin[:200] if origin else "outside a page"
+        raise Forbidden(f"this key may not be used from {place}: its `allowed_origins` in cuebird.toml say from where")
 
 
 def _origin_fits(key: WriteKey, origin: str | None) -> bool:

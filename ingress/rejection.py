@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+
+UNPROVEN: Final = (
+    "messages named a user without proof, so they count as an anonymous visitor's: that user gets no letters by them. Pass a "
+    "proof that your back end signs (`cuebird keys new proof` makes its key)"
+)
+"""What is said once to who names users and proves none of them."""
 
 Code = Literal[
     "invalid_json",

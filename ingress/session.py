@@ -25,7 +25,7 @@ from ingress.feedback import Feedback
 from ingress.frames import CLOSES, TYPES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
 from ingress.greeting import Greeted, greet, home_of, is_anonymous
 from ingress.instants import told_at
-from ingress.keys import Denied
+from ingress.keys import Denied, ProofEnded
 from ingress.proof_watch import ProofWatch, left_ms
 from ingress.rejection import Rejected
 from ingress.resume import Record
@@ -165,6 +165,17 @@ class Session:
     def finish(self) -> None:
         """The server leaves now."""
         self._end(4200)
+
+    def look_again(self) -> None:
+        """The site's keys were changed: who would not be let in now has to go."""
+        if self.state == "new" or self.close is not None:
+            return
+        try:
+            self._world.keys.still(self.speaker, self._origin)
+        except ProofEnded:
+            self._end(4201)
+        except Denied as denied:
+            self.refuse(4003 if denied.status == 403 else 4001, denied.message)
 
     def refuse(self, close: int, message: str) -> None:
         """This connection is not wanted: say why, and end it."""

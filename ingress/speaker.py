@@ -31,6 +31,10 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     source: Source = "server"
     key: str = ""
     """Name of the key it showed, for counters and for resuming."""
+    digest: str = ""
+    """SHA-256 of that key; "" if it showed none, as in development mode."""
+    voucher: str = ""
+    """SHA-256 of the key that its proof holds by."""
     trusted: bool = True
     """May speak for any user and set any trait: a server key, or development mode."""
     proven: str = ""

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -19,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from ingress.answers import cors, error_answer
 from ingress.credentials import speaker_of, visitor_token_of
 from ingress.greeting import home_of, is_anonymous
-from ingress.keys import Denied
+from ingress.keys import Denied, KeyRing
 from ingress.proof_watch import left_ms
 from ingress.protocols import SOCKET
 from ingress.rejection import Rejected
@@ -62,22 +63,32 @@ class EventStreamEndpoint:
                 await _not_now(allowed)(scope, receive, send)
                 return
             since = _since(headers.get("last-event-id") or query.get("last_event_id") or "")
-            await self._stream(scope, receive, send, speaker, since, allowed)
+            still = partial(_still, doors.world.keys, speaker, headers.get("origin"))
+            await self._stream(scope, receive, send, speaker, since, allowed, still)
         finally:
             doors.leave(address)
 
     async def _stream(
-        self, scope: Scope, receive: Receive, send: Send, speaker: Speaker, since: Since | None, allowed: dict[str, str]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        speaker: Speaker,
+        since: Since | None,
+        allowed: dict[str, str],
+        still: Callable[[], bool],
     ) -> None:
         doors, counts = self.doors, self.doors.world.counts
         socket = scope.get(SOCKET)
         if socket is not None:
             socket.streams()
-        reader = Reader(doors.world.limits.send_queue_bytes_max, socket.abort if socket is not None else None)
+        abort = socket.abort if socket is not None else None
+        reader = Reader(doors.world.limits.send_queue_bytes_max, abort, still)
         name = speaker.actor()
         home = home_of(speaker, name, await self._owner(name)) if is_anonymous(name) else name
         stream, attached = doors.world.streams.attach(home, reader.push, since, follows=speaker.holds(name))
         doors.event_streams.add(reader)
+        reader.look_again()  # keys may have changed while its owner was asked for
         counts.connections["sse"] += 1
         watcher = asyncio.create_task(_until_gone(receive, reader))
         try:
@@ -119,13 +130,15 @@ class EventStreamEndpoint:
 
 
 class Reader:
-    """What waits for one page. A page that does not read is cut off; it resumes from where it was."""
+    """What waits for one page. A page that does not read is cut off; it resumes from where it was. `still`: whether it would be
+    let in now."""
 
-    def __init__(self, bytes_max: int, abort: Callable[[], None] | None) -> None:
+    def __init__(self, bytes_max: int, abort: Callable[[], None] | None, still: Callable[[], bool]) -> None:
         self.ended = False
         self.draining = False
         self._bytes_max = bytes_max
         self._abort = abort
+        self._still = still
         self._items: deque[Item] = deque()
         self._bytes = 0
         self._news = asyncio.Event()
@@ -143,6 +156,11 @@ class Reader:
     def drain(self) -> None:
         self.draining = True
         self.end()
+
+    def look_again(self) -> None:
+        if not self._still():
+            self._items.clear()
+            self.end()
 
     def end(self) -> None:
         self.ended = True
@@ -179,6 +197,14 @@ def _speaker(doors: Doors, headers: Headers, query: QueryParams) -> Speaker:
     if not speaker.actor():
         raise Rejected("no_id", "say whose pushes: anonymousId, or userId with a proof", "anonymousId")
     return speaker
+
+
+def _still(keys: KeyRing, speaker: Speaker, origin: str | None) -> bool:
+    try:
+        keys.still(speaker, origin)
+    except Denied:
+        return False
+    return True
 
 
 def _since(told: str) -> Since | None:

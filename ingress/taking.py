@@ -48,7 +48,11 @@ class Batch(NamedTuple):
     messages: int
     """How many messages were taken; the events may be more."""
     unproven: int = 0
-    """Messages that named a user without proof and were taken as anonymous."""
+    """Messages that named a user without proof: taken as anonymous, or an alias and rejected."""
+
+    @property
+    def taken_unproven(self) -> int:
+        return self.unproven and self.unproven - sum(one.code == "unproven" for one in self.rejected)
 
 
 class Taking:

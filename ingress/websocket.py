@@ -63,6 +63,9 @@ class Drainable(Protocol):
     def drain(self) -> None:
         """End yourself, and say why."""
 
+    def look_again(self) -> None:
+        """Keys were changed: end yourself if who listens would not be let in now."""
+
 
 class Doors:
     """All open connections of a server: counts them, looks at them every second, and closes them in the end."""
@@ -119,6 +122,14 @@ class Doors:
             connection.wake()
         for stream in list(self.event_streams):
             stream.drain()
+
+    def look_again(self) -> None:
+        """The site's keys were changed: who came in by one that is gone goes."""
+        for connection in list(self.connections):
+            connection.session.look_again()
+            connection.wake()
+        for stream in list(self.event_streams):
+            stream.look_again()
 
     def finish(self) -> None:
         self.buffered.end()

@@ -275,5 +275,8 @@ class Store(Protocol):
     async def unsettled(self) -> dict[SendState, int]:
         """How many sends are in each state of UNSETTLED. Cheap however many have been settled."""
 
+    async def users(self) -> int:
+        """How many are stored. Their states are not read."""
+
     async def counts(self) -> dict[str, int]:
         """Rows by table, and sends by state as `outbox.<state>`: for tests, for every row is counted."""

@@ -248,6 +248,10 @@ class MemoryStore:
         states = [each.state for each in self._outbox.values()]
         return {state: states.count(state) for state in UNSETTLED}
 
+    async def users(self) -> int:
+        self._check()
+        return len(self._actors)
+
     async def counts(self) -> dict[str, int]:
         self._check()
         tables: dict[str, int] = {

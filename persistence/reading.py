@@ -290,6 +290,13 @@ class Reader:
         asked = [state for state in UNSETTLED for _ in range(2)]
         return dict(await self._all("count", " UNION ALL ".join([one] * len(UNSETTLED)), *asked))
 
+    async def users(self) -> int:
+        # By the index of their names.
+        [[count]] = await self._all(
+            "count the users", "SELECT count(user) FROM actors INDEXED BY sqlite_autoindex_actors_1"
+        )
+        return int(count)
+
     async def counts(self) -> dict[str, int]:
         tables = ", ".join(f"(SELECT count(*) FROM {table})" for table in _COUNTED)
         [counted] = await self._all("count", f"SELECT {tables}")

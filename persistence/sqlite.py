@@ -224,5 +224,8 @@ class SqliteStore:
     async def unsettled(self) -> dict[SendState, int]:
         return await self._read.unsettled()
 
+    async def users(self) -> int:
+        return await self._read.users()
+
     async def counts(self) -> dict[str, int]:
         return await self._read.counts()

@@ -3,7 +3,7 @@
  * and sent again with the same messageId: nothing lost, nothing twice. See README.md.
  *
  * @typedef {{id: string, kind: string, data: any, offset: number, seen(): void, clicked(): void, dismissed(): void}} Push
- * @typedef {{writeKey: string, url?: string, token?: string | (() => string | Promise<string>), queueMax?: number}} Options
+ * @typedef {{writeKey: string, url?: string, token?: string | (() => string | Promise<string>), queueMax?: number, quiet?: boolean}} Options
  */
 
 // What the server closes on would be sent again for ever. A beacon takes 64 kB; a character may be 3 bytes.
@@ -35,6 +35,7 @@ export class Cuebird {
   #receipts = [];
   #listeners = {};
   #shown = new Set(); // ids of pushes this page was given
+  #warned = new Set();
   #ws;
   #sse;
   #up = false;
@@ -147,6 +148,13 @@ export class Cuebird {
     for (const listener of this.#listeners[name] ?? []) listener(detail);
   }
 
+  /** For whoever wonders why nothing comes of it: each text once. */
+  #warn(text) {
+    if (!text || this.#o.quiet || this.#warned.has(text)) return;
+    this.#warned.add(text);
+    g.console?.warn(`Cuebird: ${text}`);
+  }
+
   #read(key) {
     return attempt(() => JSON.parse(this.#o.storage.getItem(key))) ;
   }
@@ -254,10 +262,11 @@ export class Cuebird {
 
   /** Stored or refused for good: ours no more. */
   #settle(gone, rejected = []) {
+    const before = this.#queue.length;
     this.#queue = this.#queue.filter((item) => !gone(item));
     this.#keep();
     for (const r of rejected) this.#emit("rejected", { message: r.item?.m, code: r.code, text: r.message });
-    this.#emit("ok", { pending: this.#queue.length });
+    if (this.#queue.length < before) this.#emit("ok", { pending: this.#queue.length });
   }
 
   #hold(ms) {
@@ -280,6 +289,7 @@ export class Cuebird {
       const answer = await this.#o.fetch(`${this.#o.url}/v1/events`, { method: "POST", credentials: "include", headers, body: this.#body(batch) });
       if (answer.status === 408 || answer.status === 429 || answer.status >= 500) throw (answer.headers.get("Retry-After") ?? 2) * 1000;
       const said = await answer.json();
+      for (const text of said.warnings ?? [[401, 403].includes(answer.status) && said.message]) this.#warn(text);
       const bad = answer.ok ? said.rejected.map((r) => ({ ...r, item: batch[r.index] })) : batch.map((item) => ({ ...said, item }));
       this.#settle((item) => batch.includes(item), bad);
     } catch (wait) {
@@ -396,11 +406,13 @@ export class Cuebird {
       for (const receipt of this.#receipts.splice(0)) this.#say(receipt);
     },
     ok: (f) => {
+      for (const text of f.warnings ?? []) this.#warn(text);
       const frame = this.#queue.filter((item) => item.f === f.id);
       this.#settle((item) => item.f && item.f <= f.id, f.rejected?.map((r) => ({ ...r, item: frame[r.i] })));
       this.#flush();
     },
     err: (f) => {
+      if (["unauthorized", "forbidden"].includes(f.code)) this.#warn(f.message);
       const theirs = this.#queue.filter((item) => item.f && item.f === f.id);
       if (f.retry_ms === undefined) return this.#settle((item) => theirs.includes(item), f.id ? theirs.map((item) => ({ ...f, item })) : [f]);
       for (const item of theirs) item.f = 0;

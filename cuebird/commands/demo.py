@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import tempfile
 from pathlib import Path
 
 import click
+import msgspec
 
 from cuebird.demo.pages import spoken
 from cuebird.demo.run import HOST, Running, open_demo
 from cuebird.demo.settings import SHOPPERS, DemoSettings
+from cuebird.log_options import log_options
+from cuebird.logs import LogSettings, set_up
 from persistence.interface import StorageFailed, StoreRefused
 
 EXIT_STORAGE = 74
 """EX_IOERR of sysexits.h: the disk failed, start again and recovery reads it."""
+
+log = logging.getLogger(__name__)
 
 
 @click.command(name="demo")
@@ -39,8 +45,13 @@ EXIT_STORAGE = 74
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the database here; otherwise it is temporary.",
 )
-def command(port: int, speed: float, shoppers: int, data: Path | None) -> None:
+@log_options
+def command(
+    port: int, speed: float, shoppers: int, data: Path | None, log_format: str | None, log_level: str | None
+) -> None:
     """Shop, inbox and dashboard on one local port; nothing to set up, nothing leaves this machine."""
+    told = {"format": log_format or "text", "level": log_level or "warning"}
+    set_up(msgspec.convert(told, LogSettings))
     try:
         if data is not None:
             asyncio.run(_serve(DemoSettings(data=data, port=port, speed=speed, shoppers=shoppers)))
@@ -54,7 +65,7 @@ def command(port: int, speed: float, shoppers: int, data: Path | None) -> None:
     except StoreRefused as error:
         raise click.ClickException(str(error)) from None
     except StorageFailed as error:
-        click.echo(f"The disk failed: {error}. Start again; nothing acknowledged is lost.", err=True)
+        log.critical("the disk failed (%s): start again, nothing acknowledged is lost", error)
         raise SystemExit(EXIT_STORAGE) from None
 
 

@@ -15,12 +15,16 @@ import uvloop
 from cuebird.app import open_app
 from cuebird.config import ConfigError, Settings, load, require_servable
 from cuebird.dashboard import dashboard_routes
+from cuebird.log_options import log_options
+from cuebird.logs import set_up
 from delivery.templates import TemplatesInvalid
 from engine.language.problems import SiteErrors
 from persistence.interface import StorageFailed, StorageLost, StoreError
 
 EXIT_STORAGE = 74
 """EX_IOERR of sysexits.h: the disk failed; start again, recovery reads it."""
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -31,25 +35,48 @@ EXIT_STORAGE = 74
 @click.option(
     "--accept-loss", is_flag=True, help="Go on with a database that has lost the end of its journal: a restored backup."
 )
-def command(site: Path, host: str | None, port: int | None, dev: bool | None, accept_loss: bool) -> None:
+@log_options
+def command(
+    site: Path,
+    host: str | None,
+    port: int | None,
+    dev: bool | None,
+    accept_loss: bool,
+    log_format: str | None,
+    log_level: str | None,
+) -> None:
     """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files are taken as they are made, if
     they are sound and say why."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # a line a connection says nothing at a thousand a second
+    flags = {
+        "server.host": host,
+        "server.port": port,
+        "server.dev": dev,
+        "log.format": log_format,
+        "log.level": log_level,
+    }
     try:
-        loaded = load(site, os.environ, {"server.host": host, "server.port": port, "server.dev": dev})
-        require_servable(loaded.settings)
-        uvloop.run(_serve(loaded.settings, site, accept_loss))
-    except (ConfigError, SiteErrors, TemplatesInvalid) as error:
-        raise SystemExit(_refused(error)) from None
+        settings = load(site, os.environ, flags).settings
+        require_servable(settings)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        raise SystemExit(1) from None
+    set_up(settings.log)
+    try:
+        uvloop.run(_serve(settings, site, accept_loss))
+    except (SiteErrors, TemplatesInvalid) as error:
+        for wrong in error.problems:
+            log.critical("%s", wrong)
+        raise SystemExit(1) from None
     except StorageLost as error:
-        click.echo(str(error), err=True)
+        log.critical("%s", error)
         raise SystemExit(EXIT_STORAGE) from None
     except StorageFailed as error:
-        click.echo(f"the disk failed ({error}): start again, nothing acknowledged is lost", err=True)
+        log.critical("the disk failed (%s): start again, nothing acknowledged is lost", error)
         raise SystemExit(EXIT_STORAGE) from None
     except StoreError as error:
-        raise click.ClickException(str(error)) from None
+        log.critical("%s", error)
+        raise SystemExit(1) from None
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         hint = (
@@ -57,13 +84,11 @@ def command(site: Path, host: str | None, port: int | None, dev: bool | None, ac
             if error.errno == errno.EADDRINUSE
             else ""
         )
-        raise click.ClickException(f"cannot serve: {place}{error.strerror or error}.{hint}") from None
-
-
-def _refused(error: ConfigError | SiteErrors | TemplatesInvalid) -> int:
-    for problem in error.problems:
-        click.echo(str(problem), err=True)
-    return 1
+        log.critical("cannot serve: %s%s.%s", place, error.strerror or error, hint)
+        raise SystemExit(1) from None
+    except Exception:
+        log.critical("it ended by a fault of its own", exc_info=True)
+        raise SystemExit(1) from None
 
 
 async def _serve(settings: Settings, site: Path, accept_loss: bool) -> None:
@@ -71,7 +96,5 @@ async def _serve(settings: Settings, site: Path, accept_loss: bool) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means something, and after: it must not end the server
     async with open_app(settings, site, more_routes=more, accept_loss=accept_loss) as app:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload.soon)
-        click.echo(f"cuebird serves {site} at {app.url}", err=True)
-        if settings.server.dev:
-            click.echo(f"development mode: everybody is believed. The dashboard is at {app.url}/", err=True)
         await app.ended
+    log.info("cuebird has ended: what was taken is on disk")

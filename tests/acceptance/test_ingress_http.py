@@ -532,3 +532,24 @@ async def exchange(site: RealSite, sent: bytes) -> bytes:
         return b""
     finally:
         writer.transport.abort()
+
+
+async def test_who_names_users_without_proof_is_told_how_many_and_what_follows(site: RealSite) -> None:
+    batch = [{"event": "x", "userId": "ann"}, {"event": "y", "userId": "ben"}, {"event": "z", "anonymousId": "v1"}]
+    said = (await site.http.post("/v1/events", json=batch, headers=bearer(WRITE) | {"Origin": SHOP})).json()
+    assert (said["accepted"], said["unproven"]) == (3, 2)
+    (warning,) = said["warnings"]
+    assert "that user gets no letters by them" in warning
+    assert "cuebird keys new proof" in warning
+    unknown = (await site.http.post("/v1/events", json=batch, headers=bearer("wk_wrong"))).json()
+    assert "`cuebird keys list`" in unknown["message"]
+    elsewhere = (
+        await site.http.post("/v1/events", json=batch, headers=bearer(WRITE) | {"Origin": "https://x.example"})
+    ).json()
+    assert "https://x.example: its `allowed_origins` in cuebird.toml" in elsewhere["message"]
+
+
+async def test_who_sends_events_where_no_route_is_hears_where_they_go(site: RealSite) -> None:
+    answer = await site.http.post("/webhook/cart", json={"user_id": "ann"})
+    assert answer.status_code == 404
+    assert answer.json()["message"].endswith("(events go to POST /v1/events)")

@@ -489,3 +489,48 @@ test("a server that did not get the whole of it is sent it again", async () => {
   assert.equal(cb.pending, 0);
   assert.equal(posts.length, 2);
 });
+
+/** What is warned of in the console meanwhile. */
+async function warnings(during) {
+  const { warn } = console;
+  const said = [];
+  console.warn = (text) => said.push(text);
+  try {
+    await during();
+  } finally {
+    console.warn = warn;
+  }
+  return said;
+}
+
+test("a developer who names users without proof is told once what follows", async () => {
+  for (const quiet of [false, true]) {
+    const said = await warnings(async () => {
+      const { cb, last } = world({ quiet });
+      cb.connect();
+      await last().open();
+      cb.track("Product Viewed");
+      await settled();
+      for (const id of [1, 2]) await last().say({ t: "ok", id, n: 1, dup: 0, credit: 1000, unproven: 1, warnings: ["no proof"] });
+    });
+    assert.deepEqual(said, quiet ? [] : ["Cuebird: no proof"]);
+  }
+});
+
+test("a wrong key or origin is told in the console, and nothing was stored by it", async () => {
+  for (const [code, close] of [["unauthorized", 4001], ["forbidden", 4003]]) {
+    let told;
+    const said = await warnings(async () => {
+      const page = world();
+      told = page.told;
+      page.cb.track("Product Viewed");
+      page.cb.connect();
+      page.last().onopen();
+      await settled();
+      await page.last().say({ t: "err", code, message: `${code}: the way out` });
+      await page.last().end(close);
+    });
+    assert.deepEqual(said, [`Cuebird: ${code}: the way out`]);
+    assert.deepEqual(told.map(([name]) => name), ["rejected", "stopped"]);
+  }
+});

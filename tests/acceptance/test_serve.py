@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import socket
 from asyncio import TaskGroup
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -179,3 +181,29 @@ async def refusal(*arguments: str | Path, **settings: str) -> str:
         assert await process.ended() == 1, process.said
         assert "Traceback" not in process.said
         return process.said
+
+
+async def test_each_line_of_the_log_is_one_record_that_says_what_runs_and_on_what(tmp_path: Path) -> None:
+    settings = {"SMTP__FROM_ADDRESS": "letters@shop.example", "DELIVERY__TRACK_OPENS": "false", **store(tmp_path)}
+    for users in (0, 1):
+        ran = launched("serve", SITE, "--dev", "--port", "0", "--log-format", "json", settings=settings)
+        async with ran as server, httpx2.AsyncClient(base_url=await server.ready()) as http:
+            await http.post("/v1/events", json={"user_id": "ann", "event": "page_viewed"})
+            assert await server.terminate() == 0, server.said
+        told = [json.loads(line) for line in server.said.splitlines()]
+        assert {tuple(one)[-4:] for one in told} == {("time", "level", "logger", "message")}
+        begin, recovery = told[0], next(one for one in told if "replayed" in one)
+        assert begin["version"] == version("cuebird")
+        assert begin["database"] == str(tmp_path / "data" / "cuebird.db")
+        assert (recovery["users"], recovery["position"] > 0) == (users, bool(users))
+        assert next(one for one in told if "relay" in one)["message"].count("l…@shop.example") == 1
+        assert any(one["message"] == "switched off: delivery.track_opens" for one in told)
+
+
+async def test_what_keeps_it_from_starting_is_a_record_too(tmp_path: Path) -> None:
+    async with launched("serve", SITE, "--dev", "--port", "0", settings=store(tmp_path)) as first:
+        await first.ready()
+        said = await refusal("serve", SITE, "--dev", "--port", "0", "--log-format", "json", **store(tmp_path))
+    told = [json.loads(line) for line in said.splitlines()]
+    assert told[-1]["level"] == "critical"
+    assert f"already running, pid {first.pid}" in told[-1]["message"]

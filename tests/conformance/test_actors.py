@@ -38,6 +38,7 @@ async def test_an_actor_that_is_gone_is_gone_after_its_snapshot(keeper: Keeper) 
     await keeper.store.commit(Commit(snapshots=[Snapshot("~a", 1, 10, b"x"), Snapshot("ann", 1, 10, b"x")]))
     await keeper.store.commit(Commit(snapshots=[Snapshot("~a", 2, 10, b"y")], gone=["~a", "never there"]))
     assert list(await keeper.store.load(["~a", "ann"])) == ["ann"]
+    assert await keeper.store.users() == 1
 
 
 async def test_timers_are_listed_without_the_actors_that_have_none(keeper: Keeper) -> None:

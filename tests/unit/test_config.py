@@ -190,6 +190,7 @@ def test_development_mode_is_for_loopback_only(tmp_path: Path) -> None:
 TOML = f"""
 [server]
 secret = "{SECRET}"
+old_secrets = ["{SECRET}", "another of thirty-two bytes and more"]
 [smtp]
 password = "hunter2"
 [[keys.server]]
@@ -207,9 +208,15 @@ def test_the_command_prints_the_result_as_toml_and_hides_secrets(tmp_path: Path)
         assert secret not in result.output
     assert 'host = "mail.example"  # CUEBIRD_SMTP__HOST' in result.output
     assert 'secret = "(hidden)"  # cuebird.toml:3' in result.output
+    assert 'old_secrets = ["(hidden)", "(hidden)"]  # cuebird.toml:4' in result.output
     document = tomllib.loads(result.output)
     assert document["server"]["port"] == 8700
     assert document["keys"]["server"] == [{"name": "backend", "sha256": "", "value": "(hidden)"}]
+
+
+def test_a_list_that_is_empty_is_printed_as_one(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["config", str(site(tmp_path, "[server]\nport = 8701\n"))])
+    assert "old_secrets = []" in result.output.splitlines()
 
 
 def test_the_command_prints_json(tmp_path: Path) -> None:

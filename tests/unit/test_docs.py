@@ -37,7 +37,7 @@ from ingress.speaker import Speaker
 from persistence.sqlite import SqliteStore
 
 ROOT: Final = Path(__file__).parents[2]
-PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 NOW: Final = 1_767_607_200_000
 

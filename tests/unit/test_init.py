@@ -200,6 +200,108 @@ def test_keys_that_are_written_in_one_line_are_left_as_they_are(tmp_path: Path) 
     assert (tmp_path / "cuebird.toml").read_text() == text
 
 
+FILE = """# of this shop
+[server]
+port = 8701
+
+# the pages
+[[keys.write]]
+name = "web"
+sha256 = "{web}"
+allowed_origins = ["https://shop.example"]
+
+[[keys.server]]  # the back end
+name = "backend"
+value = "sk_1"
+# written by hand
+
+# the old till
+[[keys.server]]
+name = "till"
+value = "sk_2"
+
+[[keys.proof]]
+key = "{secret}"
+"""
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> Path:
+    text = FILE.format(web=sha256(b"wk_1").hexdigest(), secret="s" * 32)
+    (tmp_path / "cuebird.toml").write_text(text)
+    (tmp_path / "cuebird.toml").chmod(0o640)
+    return tmp_path
+
+
+def test_keys_are_listed_with_the_beginning_of_their_hashes_and_no_secret(keyed: Path) -> None:
+    listed = cuebird("keys", "list", "--site", keyed).stdout
+    prints = [sha256(text.encode()).hexdigest()[:12] for text in ("wk_1", "sk_1", "sk_2", "s" * 32)]
+    assert [line.split() for line in listed.splitlines()] == [
+        ["write", "web", prints[0], "https://shop.example"],
+        ["server", "backend", prints[1]],
+        ["server", "till", prints[2]],
+        ["proof", "-", prints[3]],
+    ]
+    found = json.loads(cuebird("keys", "list", "--site", keyed, "--json").stdout)["keys"]
+    assert found[0] == {"kind": "write", "name": "web", "fingerprint": prints[0], "origins": ["https://shop.example"]}
+
+
+def test_a_key_is_revoked_and_all_else_in_the_file_stays_as_it_is(keyed: Path) -> None:
+    text = (keyed / "cuebird.toml").read_text()
+    result = cuebird("keys", "revoke", "backend", "--site", keyed)
+    assert result.exit_code == 0, result.output
+    lines = text.splitlines(keepends=True)
+    first = lines.index("[[keys.server]]  # the back end\n")
+    assert (keyed / "cuebird.toml").read_text() == "".join([*lines[: first - 1], *lines[first + 3 :]])
+    assert stat.S_IMODE((keyed / "cuebird.toml").stat().st_mode) == 0o640
+    assert [key.name for key in load(keyed).settings.keys.server] == ["till"]
+
+
+def test_a_key_without_a_name_is_revoked_by_its_fingerprint(keyed: Path) -> None:
+    fingerprint = sha256(("s" * 32).encode()).hexdigest()[:12]
+    assert cuebird("keys", "revoke", fingerprint, "--site", keyed).exit_code == 0
+    assert load(keyed).settings.keys.proof == ()
+
+
+def test_every_key_can_be_revoked_and_then_there_is_none(keyed: Path) -> None:
+    for key in ("web", "backend", "till", sha256(("s" * 32).encode()).hexdigest()[:12]):
+        assert cuebird("keys", "revoke", key, "--site", keyed).exit_code == 0
+    assert "there are no keys" in cuebird("keys", "list", "--site", keyed).stdout
+    assert "# the old till" in (keyed / "cuebird.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (["bakend"], "there is no key 'bakend': write key web"),
+        (["web", "--kind", "server"], "there is no key 'web'"),
+        ([""], "there is no key ''"),
+    ],
+)
+def test_what_is_no_key_revokes_nothing(keyed: Path, told: list[str], said: str) -> None:
+    before = (keyed / "cuebird.toml").read_text()
+    result = cuebird("keys", "revoke", *told, "--site", keyed)
+    assert (result.exit_code, (keyed / "cuebird.toml").read_text()) == (1, before)
+    assert said in result.stderr
+
+
+def test_of_two_keys_of_one_name_the_kind_says_which(keyed: Path) -> None:
+    assert cuebird("keys", "new", "write", "--site", keyed, "--name", "till").exit_code == 0
+    assert "there are several keys 'till'" in cuebird("keys", "revoke", "till", "--site", keyed).stderr
+    assert cuebird("keys", "revoke", "till", "--site", keyed, "--kind", "server").exit_code == 0
+    keys = load(keyed).settings.keys
+    assert ([key.name for key in keys.write], [key.name for key in keys.server]) == (["web", "till"], ["backend"])
+
+
+def test_a_key_in_a_line_with_others_is_left_to_a_human_hand(tmp_path: Path) -> None:
+    text = '[keys]\nserver = [{name = "a", value = "sk_a"}]\n'
+    (tmp_path / "cuebird.toml").write_text(text)
+    result = cuebird("keys", "revoke", "a", "--site", tmp_path)
+    assert result.exit_code == 1
+    assert "take it out by hand" in result.stderr
+    assert (tmp_path / "cuebird.toml").read_text() == text
+
+
 # --- the letters of the starter site ------------------------------------------------------------------------------
 
 LETTERS = sorted(file.stem for file in (STARTER / "templates").glob("*.html"))

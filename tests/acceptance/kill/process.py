@@ -64,7 +64,7 @@ class Process:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             self.said += line.decode()
-            found = _SERVES.match(line.decode())
+            found = _SERVES.search(line.decode())
             if found and not self._url.done():
                 self._url.set_result(found[1])
         if not self._url.done():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,27 +18,30 @@ from tests.unit.delivery.world import running
 
 pytestmark = pytest.mark.anyio
 
+STEPS_MAX = 12
+"""Turns of the loop from a push's commit to its settlement: no clock, for it is the machine's affair how long those take."""
+
 
 def a_push(number: int = 1, **changes: Any) -> Send:
     return a_send(number, **({"channel": "push", "template": "nudge", "to": "ann"} | changes))
 
 
-async def test_a_push_reaches_the_open_page_within_milliseconds_of_its_commit(tmp_path: Path) -> None:
+async def test_a_push_reaches_the_open_page_right_after_its_commit(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        took = []
-        # Five, of which one must be as quick: a machine that is busy with something else is no fault here.
         for number in range(1, 6):
             await world.decide(a_push(number))
-            started = time.perf_counter()
-            await world.state(a_push(number), "sent")
-            took.append(time.perf_counter() - started)
-        assert min(took) < 0.05, took
+            for _ in range(STEPS_MAX):
+                if (await world.row(a_push(number))).state == "sent":
+                    break
+                await asyncio.sleep(0)
+            else:
+                raise AssertionError(f"push {number} is not settled after {STEPS_MAX} turns of the loop")
+        assert (await world.event("push_delivered", 5))["message"] == a_push(5).id
         user, push = world.pushed[0]
         assert (user, push.id, push.kind, push.expires) == ("ann", a_push().id, "push", a_push().expires)
         assert msgspec.json.decode(push.data) == {"title": "Still thinking?"}
         assert push.about["campaign"] == "abandoned_cart"
         assert world.commits == [("claimed",), ("at_dot", "sent")] * 5
-        assert (await world.event("push_delivered"))["message"] == a_push().id
 
 
 async def test_a_push_with_no_page_open_waits_in_the_ring_and_is_not_called_delivered(tmp_path: Path) -> None:

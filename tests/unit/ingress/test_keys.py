@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingress.keys import Forbidden, KeyRing, ProofKey, ServerKey, Unauthorized, WriteKey, digest
-from tests.unit.ingress.site import KEYS, NOW, SECRET, SERVER, SHOP, WRITE, proof
+from tests.unit.ingress.site import KEYS, NOW, SECRET, SERVER, SHOP, WRITE, Site, proof
 
 
 def test_a_server_key_may_speak_for_anyone_from_anywhere() -> None:
@@ -152,3 +152,79 @@ def test_development_believes_everybody() -> None:
 def test_a_short_proof_secret_is_refused_at_the_start() -> None:
     with pytest.raises(ValueError, match="at least 32 bytes"):
         ProofKey(key="short")
+
+
+# --- keys that change while they are used ---------------------------------------------------------------------------
+
+
+def ring() -> KeyRing:
+    """One that a test may change."""
+    return KeyRing(write_keys=KEYS.write_keys, server_keys=KEYS.server_keys, proofs=KEYS.proofs)
+
+
+NONE = KeyRing()
+
+
+def test_a_revoked_key_opens_nothing_and_a_new_one_does() -> None:
+    keys = ring()
+    keys.follow(KeyRing(server_keys=(ServerKey(name="backend", value="sk_new"),)))
+    with pytest.raises(Unauthorized):
+        keys.speaker(SERVER, now=NOW)
+    assert keys.speaker("sk_new", now=NOW).key == "backend"
+
+
+@pytest.mark.parametrize(("token", "code"), [(SERVER, 4001), (WRITE, 4001)])
+def test_who_came_in_by_a_key_that_is_revoked_is_put_out(token: str, code: int) -> None:
+    site = Site(keys=ring())
+    page = site.connect(token=token)
+    page.say({"t": "hello", "token": token, "user": {"anonymousId": "v1"}})
+    waiting = site.connect()
+    site.world.keys.follow(NONE)
+    page.session.look_again()
+    waiting.session.look_again()
+    (err,) = page.hear()
+    assert (page.close, err["code"], err["message"]) == (code, "unauthorized", "this key was revoked")
+    assert waiting.close is None, "it has shown no key yet"
+
+
+def test_another_key_of_the_same_name_is_not_the_same_key() -> None:
+    site = Site(keys=ring())
+    page = site.connect()
+    page.hello()
+    site.world.keys.follow(KeyRing(server_keys=(ServerKey(name="backend", value="sk_new"),)))
+    page.session.look_again()
+    assert page.close == 4001
+
+
+def test_who_holds_a_key_that_stays_hears_nothing_of_the_others() -> None:
+    site = Site(keys=ring())
+    server, page = site.connect(), site.connect()
+    server.hello()
+    page.hello(token=WRITE, user={"anonymousId": "v1"})
+    site.world.keys.follow(KeyRing(write_keys=KEYS.write_keys, server_keys=KEYS.server_keys))
+    for one in (server, page):
+        one.session.look_again()
+        assert (one.close, one.hear()) == (None, [])
+
+
+def test_a_page_whose_origin_is_taken_off_its_key_is_told_to_stay_away() -> None:
+    site = Site(keys=ring())
+    page = site.connect()
+    page.hello(token=WRITE, user={"anonymousId": "v1"})
+    key = WriteKey(name="shop", sha256=digest(WRITE), allowed_origins=("https://other.example",))
+    site.world.keys.follow(KeyRing(write_keys=(key,)))
+    page.session.look_again()
+    assert page.close == 4003
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_proof_by_a_key_that_is_revoked_is_asked_for_again(alone: bool) -> None:
+    site = Site(keys=ring())
+    page = site.connect()
+    told = {"token": proof("ann")} if alone else {"token": WRITE, "proof": proof("ann")}
+    page.hello(**told)
+    site.world.keys.follow(
+        KeyRing(write_keys=KEYS.write_keys, proofs=(ProofKey(key="another secret of 32 bytes or more"),))
+    )
+    page.session.look_again()
+    assert page.close == 4201

@@ -600,3 +600,18 @@ def test_what_a_session_counts_is_what_came() -> None:
     counts = page.site.world.counts
     assert (counts.received["ws"], counts.unproven["ws"], counts.duplicates["ws"]) == (2, 2, 1)
     assert counts.rejected["ws", "no_event"] == 1
+
+
+def test_who_names_users_without_proof_is_told_what_follows_once() -> None:
+    page = opened(token=WRITE)
+    (first,) = page.say(ev(1, track(1), track(2), {"type": "alias", "userId": "u1", "previousId": "a1"}))
+    (second,) = page.say(ev(2, track(3)))
+    (proven,) = page.say(ev(3, track(4, userId=None, anonymousId="a1")))
+    assert (first["n"], first["unproven"], [bad["code"] for bad in first["rejected"]]) == (2, 2, ["unproven"])
+    assert "cuebird keys new proof" in " ".join(first["warnings"])
+    assert (second["unproven"], "warnings" in second) == (1, False)
+    assert proven == {"t": "ok", "id": 3, "n": 1, "dup": 0, "credit": 1000}
+
+
+def test_a_server_that_speaks_for_anybody_hears_nothing_of_proofs() -> None:
+    assert opened().say(ev(1)) == [{"t": "ok", "id": 1, "n": 1, "dup": 0, "credit": 1000}]
