@@ -1,8 +1,8 @@
 """Sockets of which nobody knows yet what they want: counted, and put out when there are too many.
 
 A socket waits until it has said a whole request or shown a key, as a WebSocket its hello; between two requests; and while
-it does not take what was answered. Whoever means
-well waits for milliseconds, so it is the one waiting longest that has to go when the room is full.
+it does not take what was answered. Whoever means well waits for milliseconds, so it is the one waiting longest that has to
+go when the room is full.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The head mark: a small file beside the database that says how far the journal had come.
 
 It is written after every commit and never synced: it survives the process's end, and after a power cut it may be older
-than the database, which says nothing, or half of two marks, which its checksum shows. Newer than the database it is only if something of the database was lost: its WAL, or
-all of it, for an older copy.
+than the database, which says nothing, or half of two marks, which its checksum shows. Newer than the database it is only
+if something of the database was lost: its WAL, or all of it, for an older copy.
 """
 
 from __future__ import annotations
