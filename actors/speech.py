@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.event import ANONYMOUS, BARE, Event
+from actors.traits import CORE_CONSENTS
 from actors.turn import Purpose
 
 WITHOUT_PROOF: Final = frozenset({"visitor", "bare"})
@@ -31,8 +32,6 @@ PAGES: Final = WITHOUT_PROOF | {"client"}
 UNPROVEN_RUNS_MAX: Final = 32
 """Active runs that unproven speech may have begun for a user; past it `concurrency`. The other half of RUNS_MAX (state.py) is left
 to what is proven, so nobody keeps a real order out."""
-
-CONSENT_PARTS: Final = ("marketing", "tracking")
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 """An id of a product or an order; no text, no address of anything: no space, dot, slash or colon."""
@@ -100,4 +99,4 @@ def _bare_field(name: str, value: Any) -> Any:
 
 def lowered(told: object) -> dict[str, bool]:
     """The parts of a consent that somebody takes back: the only ones that need no proof."""
-    return {part: False for part in CONSENT_PARTS if isinstance(told, dict) and told.get(part) is False}
+    return {part: False for part in CORE_CONSENTS if isinstance(told, dict) and told.get(part) is False}

@@ -20,9 +20,10 @@ CONSENT_PARTS_MAX: Final = 16
 CONSENT_PART_BYTES_MAX: Final = 64
 """Of the name of such a part; a longer one is not taken."""
 
-_CORE: Final = ("marketing", "tracking")
+CORE_CONSENTS: Final = ("marketing", "tracking")
+"""The parts of a consent that mean something to us."""
 
-CONSENT_BYTES_MAX: Final = OBJECT_WEIGHT + (CONSENT_PARTS_MAX + len(_CORE)) * (8 + CONSENT_PART_BYTES_MAX + 9)
+CONSENT_BYTES_MAX: Final = OBJECT_WEIGHT + (CONSENT_PARTS_MAX + len(CORE_CONSENTS)) * (8 + CONSENT_PART_BYTES_MAX + 9)
 
 _SURELY_FITS: Final = TRAITS_BYTES_MAX // 64
 """Bytes, packed or as JSON, that weigh less than there is room for, whatever they are."""
@@ -68,7 +69,7 @@ def joined_consent(known: dict[str, Any], told: dict[str, Any]) -> tuple[dict[st
     for name, value in told.items():
         if value is not True and value is not False:
             parts.pop(name, None)
-        elif name in _CORE or name in parts or _has_room(parts, name):
+        elif name in CORE_CONSENTS or name in parts or _has_room(parts, name):
             parts[name] = value
         else:
             whole = False
@@ -76,7 +77,7 @@ def joined_consent(known: dict[str, Any], told: dict[str, Any]) -> tuple[dict[st
 
 
 def _has_room(parts: dict[str, Any], name: str) -> bool:
-    others = len(parts) - sum(core in parts for core in _CORE)
+    others = len(parts) - sum(core in parts for core in CORE_CONSENTS)
     return others < CONSENT_PARTS_MAX and len(name.encode()) <= CONSENT_PART_BYTES_MAX
 
 
@@ -87,7 +88,7 @@ def merged(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[dict[str, Any]
     whole = learn(traits, {name: value for name, value in theirs.items() if name not in ours})
     one, other = ours.get("consent"), theirs.get("consent")
     if isinstance(one, dict) and isinstance(other, dict):
-        refused = {part: False for part in _CORE if False in (one.get(part), other.get(part))}
+        refused = {part: False for part in CORE_CONSENTS if False in (one.get(part), other.get(part))}
         more = {part: value for part, value in other.items() if part not in one}
         traits["consent"], all_parts = joined_consent(one, more)
         traits["consent"] |= refused

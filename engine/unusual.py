@@ -164,16 +164,16 @@ class Unusual:
     def _finish(self, pending: Pending) -> None:
         if pending.waiting or not pending.submitted:
             return
-        committer = self._committer
+        committer, limits = self._committer, self._limits
+        refusal: Receipt | None = None
         if pending.storage_full or pending.losses != committer.losses:
+            refusal = Receipt(refused="storage_full", retry_ms=limits.refused_retry_ms)
+        elif pending.crowded:
+            refusal = Receipt(refused="user_quarantined", retry_ms=limits.quarantine_retry_ms)
+        if refusal is not None:
             committer.inflight -= pending.inputs
             committer.inflight_bytes -= pending.bytes
-            pending.done(Receipt(refused="storage_full", retry_ms=self._limits.refused_retry_ms))
-            return
-        if pending.crowded:
-            committer.inflight -= pending.inputs
-            committer.inflight_bytes -= pending.bytes
-            pending.done(Receipt(refused="user_quarantined", retry_ms=self._limits.quarantine_retry_ms))
+            pending.done(refusal)
             return
         self._shard.events += pending.accepted
         self._shard.duplicates += pending.duplicates

@@ -110,7 +110,6 @@ BLANK: Final = b" \t\r\n\xef\xbb\xbf"
 """Spaces, and the mark that some write at the beginning."""
 
 decode_frame = msgspec.json.Decoder(Frame).decode
-decode_frames = msgspec.json.Decoder(list[Frame]).decode
 decode_head = msgspec.json.Decoder(Head).decode
 decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode

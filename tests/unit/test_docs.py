@@ -30,7 +30,7 @@ from engine.language.run_scenario import run_scenario
 from engine.language.scenarios import ScenarioFile, load_scenarios
 from engine.language.shapes import CampaignFile, PolicyFile, ProfileFile
 from engine.language.yaml import Mapping, Sequence, load_yaml
-from ingress.frames import Ev, Hello, decode_frames
+from ingress.frames import Ev, Frame, Hello
 from ingress.keys import KeyRing, ProofKey, WriteKey
 from ingress.messages import Normalizer
 from ingress.speaker import Speaker
@@ -183,7 +183,7 @@ def test_what_is_sent_with_curl_is_taken(place: str, body: str) -> None:
 def test_messages_and_frames_are_taken(snippet: Snippet) -> None:
     value = json.loads(snippet.text)
     if isinstance(value, list) and all(isinstance(one, dict) and "t" in one for one in value):
-        frames = decode_frames(snippet.text)
+        frames = msgspec.json.decode(snippet.text, type=list[Frame])
         assert {type(frame) for frame in frames} >= {Hello, Ev}
         return
     batch = Normalizer().batch(snippet.text, received_at=NOW, speaker=Speaker())
