@@ -44,11 +44,12 @@ from delivery.render import Templates
 from engine import versions
 from engine.backtest.reach import furthest
 from engine.clock import SystemClock
-from engine.engine import Change, Engine
+from engine.engine import Engine
 from engine.explain.recall import known_site
 from engine.language.compile import compile_site
 from engine.language.load import load_site
 from engine.shard import CRITICAL
+from engine.site_swap import Change
 from ingress.app import Deps, build_app, new_streams
 from ingress.customer_pages import Shop
 from ingress.descriptors import fitted, needed, raised

@@ -21,9 +21,10 @@ from cuebird.requests import Answer, Request, Requests
 from delivery.render import Templates
 from delivery.templates import TemplatesInvalid
 from engine import versions
-from engine.engine import Change, Engine
+from engine.engine import Engine
 from engine.language import ast
 from engine.language.problems import SiteErrors
+from engine.site_swap import Change
 from persistence.interface import StorageFull
 
 log = logging.getLogger(__name__)

@@ -15,14 +15,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-import msgspec
-
 from actors.actor import standing
 from actors.event import Event
 from actors.program import Program
 from actors.state import Actor
 from actors.turn import Send
-from engine import programs, recovery, versions
+from engine import programs, recovery
 from engine.alarms import Alarms
 from engine.clock import Clock
 from engine.committer import Batch, Committer, TryAgain
@@ -37,29 +35,16 @@ from engine.retention import Retention
 from engine.ringing import Ringing
 from engine.rousing import Rousing
 from engine.shard import CRITICAL, Shard
+from engine.site_swap import NO_WORD, Change, SiteSwap
 from engine.statistics import Recent, Statistics
 from engine.submit import Receipt
 from persistence.interface import Head, Link, Mark, StorageFull, Store, StoreError, Suppression
 
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What the journal is to say of a change of program: who made it, and what of the site it changed."""
-
-    who: str = ""
-    of: tuple[versions.Change, ...] = ()
-
-
-NO_WORD: Final = Change()
+CHECK_S: Final = 1.0
 
 
 async def _no_word(before: str) -> Change:
     return NO_WORD
-
-
-CHECK_S: Final = 1.0
-
-SOON_MS: Final = 250
-"""Whoever is due so soon is in memory before a program is changed, so that nobody is waited for in the middle of it."""
 
 
 class Engine:
@@ -135,6 +120,19 @@ class Engine:
         self._ringing = Ringing(
             self._shard, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
         )
+        self._site_swap = SiteSwap(
+            store,
+            self._eras,
+            self._shard,
+            self._alarms,
+            clock,
+            self._residence,
+            self._committer,
+            self._loading,
+            self._restoring,
+            self._ringing,
+            limits.timers_per_slice_max,
+        )
         self.rousing = Rousing(
             store,
             self.submit,
@@ -172,80 +170,23 @@ class Engine:
         self.retention.begin(head.at)
         self.quarantine.fill(await self._store.held(), await self._store.quarantined())
         current = shard.program
-        self._eras = await programs.eras(self._store, self._needed_after, current, self._compile)
+        self._eras = self._site_swap.eras = await programs.eras(self._store, self._needed_after, current, self._compile)
         shard.count_under(self._eras.current, self._eras.began)
         await recovery.arm(self._store, self._alarms)
         for user in residence.held:
             self._alarms.set(user, 0)
         self.replayed = await recovery.replay(self._store, head, residence, self._alarms, self._eras)
         if self._compile is not None and self._eras.newest != current.hash:
-            await self._begin_at_start(current)
+            await self._site_swap.begin_at_start(current, self._source, await self._describe(self._eras.newest))
         return head
 
-    async def _begin_at_start(self, program: Program) -> None:
-        """The site was changed while nothing ran: what came due meanwhile fires under the older program."""
-        await self._fire_overdue()
-        self._begin(program, self._source, await self._describe(self._eras.newest))
-        await self._committer.flush()
-
-    async def _fire_overdue(self) -> None:
-        until = self._shard.stamp() - 1
-        while ringing := self._alarms.ring(until, self.limits.timers_per_slice_max):
-            await recovery.bring(self._store, [user for _, user in ringing], self._residence)
-            self._shard.fire(ringing, until)
-            await self._committer.flush()
-
     async def swap(self, program: Program, source: bytes, change: Change = NO_WORD) -> int:
-        """Another program counts from now on: what came before, and every timer due before, was taken under the older one.
-        `source` is what `program` was compiled from. Runs go on in the versions they entered with.
-
-        Returns the journal's position of the change when it is on disk; 0 if the program is the one that counts.
-        Raises StorageFull: then nothing has changed.
-        """
+        """See SiteSwap.swap."""
         assert self._compile is not None, "an engine without `compile_program` keeps no programs"
-        async with self._ringing.between:
-            if program.hash == self._eras.newest:
-                return 0
-            while not await self._try_to_begin(program, source, change):
-                pass
-            began = self._shard.seq
-            await self._committer.gathered()
-        self.rousing.look()
+        began = await self._site_swap.swap(program, source, change)
+        if began:
+            self.rousing.look()
         return began
-
-    async def _try_to_begin(self, program: Program, source: bytes, change: Change) -> bool:
-        """False: it has to be tried again, for somebody who is due was not in memory, or not as the disk has them."""
-        if self._committer.full or self._committer.failure is not None:
-            raise StorageFull("no room on the disk; trying again by itself")
-        if self._restoring.under_way:
-            await asyncio.wait(self._restoring.under_way)
-            return False
-        await self._ringing.catch_up()
-        await self._bring_those_due_soon()
-        until = self._shard.stamp() - 1
-        ringing = self._alarms.ring(until, self.limits.timers_per_slice_max)
-        away = self._shard.fire(ringing, until)
-        for due, user in away:
-            self._alarms.set(user, due)
-        next_due = self._alarms.next_due()
-        if self._restoring.under_way or (next_due is not None and next_due <= until):
-            return False
-        self._begin(program, source, change)
-        return True
-
-    async def _bring_those_due_soon(self) -> None:
-        soon = self._alarms.ring(self._clock.now_ms() + SOON_MS, self.limits.timers_per_slice_max)
-        for due, user in soon:
-            self._alarms.set(user, due)
-        await self._loading.bring([user for _, user in soon if self._residence.find(user) is None])
-
-    def _begin(self, program: Program, source: bytes, change: Change) -> None:
-        """Synchronous: nothing is taken between the stamp and the change."""
-        shard, at = self._shard, self._shard.stamp()
-        body = self._eras.next(program, at, change.who, change.of)
-        entry = programs.entry(body, shard.seq + 1, at)
-        counted = self._eras.begin(program, programs.Record(entry.seq, at, body))
-        shard.begin(counted, entry, source)
 
     async def run(self) -> None:
         """Until cancelled. Raises StorageFailed when the store has failed; `failed` is set then."""

@@ -20,8 +20,9 @@ from cuebird.requests import NoAnswer, Request, Requests, new_id
 from cuebird.sites import refuse
 from engine import versions
 from engine.clock import SystemClock
-from engine.engine import Change, Engine
+from engine.engine import Engine
 from engine.language.problems import SiteErrors
+from engine.site_swap import Change
 from persistence.interface import StoreError
 from persistence.sqlite import SqliteStore
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cuebird.proposal import compile_source, source_of
-from engine.engine import Change
 from engine.language import ast
 from engine.language.load import read_site
+from engine.site_swap import Change
 from tests.unit.engine.town import Town
 
 FIRST = """\

@@ -12,9 +12,9 @@ import pytest
 from actors.event import Event
 from actors.program import Program
 from actors.turn import Decision
-from engine.engine import Change
 from engine.limits import Limits
 from engine.simulate import Simulator
+from engine.site_swap import Change
 from persistence.interface import StorageFull, Store
 from persistence.memory import MemoryStore
 from persistence.sqlite import SqliteStore

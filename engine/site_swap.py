@@ -1,0 +1,128 @@
+"""Another program takes the place of the one that counts, while inputs come and timers ring.
+
+What came before, and every timer due before, was taken under the older one: so between the last of those timers and the
+journal's entry of the change nothing is awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from actors.program import Program
+from engine import programs, recovery, versions
+from engine.alarms import Alarms
+from engine.clock import Clock
+from engine.committer import Committer
+from engine.loading import Loading
+from engine.programs import Eras
+from engine.residence import Residence
+from engine.restoring import Restoring
+from engine.ringing import Ringing
+from engine.shard import Shard
+from persistence.interface import StorageFull, Store
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal is to say of a change of program: who made it, and what of the site it changed."""
+
+    who: str = ""
+    of: tuple[versions.Change, ...] = ()
+
+
+NO_WORD: Final = Change()
+
+SOON_MS: Final = 250
+"""Whoever is due so soon is in memory before a program is changed, so that nobody is waited for in the middle of it."""
+
+
+class SiteSwap:
+    """`eras`: the programs of the journal, as the start found them."""
+
+    def __init__(
+        self,
+        store: Store,
+        eras: Eras,
+        shard: Shard,
+        alarms: Alarms,
+        clock: Clock,
+        residence: Residence,
+        committer: Committer,
+        loading: Loading,
+        restoring: Restoring,
+        ringing: Ringing,
+        slice_max: int,
+    ) -> None:
+        self.eras = eras
+        self._store = store
+        self._shard = shard
+        self._alarms = alarms
+        self._clock = clock
+        self._residence = residence
+        self._committer = committer
+        self._loading = loading
+        self._restoring = restoring
+        self._ringing = ringing
+        self._slice_max = slice_max
+
+    async def begin_at_start(self, program: Program, source: bytes, change: Change) -> None:
+        """The site was changed while nothing ran: what came due meanwhile fires under the older program."""
+        until = self._shard.stamp() - 1
+        while ringing := self._alarms.ring(until, self._slice_max):
+            await recovery.bring(self._store, [user for _, user in ringing], self._residence)
+            self._shard.fire(ringing, until)
+            await self._committer.flush()
+        self._begin(program, source, change)
+        await self._committer.flush()
+
+    async def swap(self, program: Program, source: bytes, change: Change = NO_WORD) -> int:
+        """Another program counts from now on. `source` is what it was compiled from. Runs go on in the versions they entered
+        with.
+
+        Returns the journal's position of the change when it is on disk; 0 if the program is the one that counts.
+        Raises StorageFull: then nothing has changed.
+        """
+        async with self._ringing.between:
+            if program.hash == self.eras.newest:
+                return 0
+            while not await self._try_to_begin(program, source, change):
+                pass
+            began = self._shard.seq
+            await self._committer.gathered()
+        return began
+
+    async def _try_to_begin(self, program: Program, source: bytes, change: Change) -> bool:
+        """False: it has to be tried again, for somebody who is due was not in memory, or not as the disk has them."""
+        if self._committer.full or self._committer.failure is not None:
+            raise StorageFull("no room on the disk; trying again by itself")
+        if self._restoring.under_way:
+            await asyncio.wait(self._restoring.under_way)
+            return False
+        await self._ringing.catch_up()
+        await self._bring_those_due_soon()
+        until = self._shard.stamp() - 1
+        ringing = self._alarms.ring(until, self._slice_max)
+        away = self._shard.fire(ringing, until)
+        for due, user in away:
+            self._alarms.set(user, due)
+        next_due = self._alarms.next_due()
+        if self._restoring.under_way or (next_due is not None and next_due <= until):
+            return False
+        self._begin(program, source, change)
+        return True
+
+    async def _bring_those_due_soon(self) -> None:
+        soon = self._alarms.ring(self._clock.now_ms() + SOON_MS, self._slice_max)
+        for due, user in soon:
+            self._alarms.set(user, due)
+        await self._loading.bring([user for _, user in soon if self._residence.find(user) is None])
+
+    def _begin(self, program: Program, source: bytes, change: Change) -> None:
+        """Synchronous: nothing is taken between the stamp and the change."""
+        shard, at = self._shard, self._shard.stamp()
+        body = self.eras.next(program, at, change.who, change.of)
+        entry = programs.entry(body, shard.seq + 1, at)
+        counted = self.eras.begin(program, programs.Record(entry.seq, at, body))
+        shard.begin(counted, entry, source)
