@@ -18,7 +18,7 @@ from analytics.statistics import Board
 from analytics.ticker import Ticker
 from analytics.user_view import UserView
 from ingress.dashboard_pages import TEMPLATES, Handler, Pages, asset, assets
-from ingress.taking import ID_CHARACTERS_MAX
+from ingress.identifiers import ID_CHARACTERS_MAX
 from ingress.users import Unanswerable
 
 CLIENT: Final = Path(__file__).parent.parent / "sdk" / "cuebird.js"

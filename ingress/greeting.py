@@ -6,9 +6,9 @@ import msgspec
 
 from actors.event import ANONYMOUS
 from ingress.frames import Hello, Who
+from ingress.identifiers import identifier, user_identifier
 from ingress.speaker import OURS, Speaker
 from ingress.streams import Streams
-from ingress.taking import identifier, user_identifier
 from ingress.visitor_tokens import Visitor
 from ingress.world import World
 

@@ -14,11 +14,12 @@ import msgspec
 from actors.event import Event, Source
 from actors.names import ALIASES, canonical
 from ingress import parts, scan
+from ingress.identifiers import CONTROL
 from ingress.limits import IngressLimits
 from ingress.rejection import Rejected
 from ingress.sizes import Sizes
 from ingress.speaker import SERVER, Speaker
-from ingress.taking import CONTROL, Batch, Taking
+from ingress.taking import Batch, Taking
 from ingress.wire import Envelope, Instant, RawEnvelope, Wire, rejected
 
 NAME_CHARACTERS_MAX: Final = 200

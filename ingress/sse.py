@@ -20,13 +20,13 @@ from starlette.types import Receive, Scope, Send
 from ingress.answers import cors, error_answer
 from ingress.credentials import speaker_of, visitor_token_of
 from ingress.greeting import home_of, is_anonymous
+from ingress.identifiers import identifier, user_identifier
 from ingress.keys import Denied, KeyRing
 from ingress.proof_watch import left_ms
 from ingress.protocols import SOCKET
 from ingress.rejection import Rejected
 from ingress.speaker import Speaker
 from ingress.streams import Attached, Item, Since, push_fields
-from ingress.taking import identifier, user_identifier
 from ingress.websocket import Doors
 
 RETRY_MS: Final = 2_000

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from actors.address import valid_address
 from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event, Kind, Source
 from ingress import commerce, loose, scan
+from ingress.identifiers import ID_CHARACTERS_MAX, identifier, user_identifier
 from ingress.instants import milliseconds, occurred, told_at
+from ingress.raw_objects import decoded, merged, raw_object, under, with_fields
 from ingress.rejection import Rejected, Rejection, rejection
 from ingress.sizes import Sizes
 from ingress.speaker import OURS_BEGIN, Speaker
-from ingress.wire import NONE, Id, Instant, Wire, rejected, told_apart
+from ingress.wire import NONE, Instant, Wire, rejected, told_apart
 
 KINDS: Final[frozenset[str]] = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
-ID_CHARACTERS_MAX: Final = 256
 HOUR_MS: Final = 3_600_000
 REPEAT_MS: Final = 60_000
 """Two equal messages without an id and without a time are one if they come within the same span of this length."""
@@ -31,8 +31,6 @@ links, a yes by `consent` with proof."""
 
 UNPROVEN: Final = ANONYMOUS + "unproven."
 """Begins the actor of an event that names a user without proof, and no anonymous id."""
-
-CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _PAGES: Final[Mapping[str, str]] = {"page": "page_viewed", "screen": "screen_viewed"}
 
@@ -122,7 +120,7 @@ class Taking:
         moment = told_at(sent, "sentAt")
         if moment is not None:
             self.sent = moment
-        self.context = _object(context, "context", b"")
+        self.context = raw_object(context, "context", b"")
         if self.context:
             self.sizes.share(self.context, messages)
             scan.examine(self.context, "context", depth=2)
@@ -213,21 +211,23 @@ class Taking:
             name = self.names.get(told) or self.name(told)
             body = bytes(wire.properties)
             if body[:1] != b"{":
-                body = _object(body, "properties")
+                body = raw_object(body, "properties")
             if name in RESERVED and not self.speaker.trusted:
                 raise Rejected("reserved_event", f"{name} is feedback that only the engine may report", "event")
             if name in commerce.MAPPED and commerce.needs_mapping(name, body):
                 body = _unified(name, body)
             self._event("track", name, self._actor(wire), body, wire, index)
         elif kind == "page" or kind == "screen":
-            body = _object(wire.properties, "properties")
-            body = _with(body, {"name": wire.name, "category": wire.category})
+            body = raw_object(wire.properties, "properties")
+            body = with_fields(body, {"name": wire.name, "category": wire.category})
             page: Kind = "page" if kind == "page" else "screen"
             self._event(page, _PAGES[page], self._actor(wire), body, wire, index)
         elif kind == "identify":
             self._identify(wire, index)
         elif kind == "group":
-            body = _with(_object(wire.traits, "traits"), {"group_id": identifier(wire.group_id, "groupId") or None})
+            body = with_fields(
+                raw_object(wire.traits, "traits"), {"group_id": identifier(wire.group_id, "groupId") or None}
+            )
             self._event("group", "", self._actor(wire), self._vouched(body), wire, index)
         elif kind == "alias":
             self._alias(wire, index)
@@ -239,10 +239,10 @@ class Taking:
         self.messages += 1
 
     def _identify(self, wire: Wire, index: int) -> None:
-        body = _object(wire.traits, "traits")
+        body = raw_object(wire.traits, "traits")
         context = bytes(wire.context)
         if b'"traits"' in context:
-            body = _under(body, context)
+            body = under(body, context)
         body = self._vouched(body)
         actor = self._actor(wire)
         anonymous = identifier(wire.anonymous_id, "anonymousId") or self.speaker.anonymous
@@ -297,9 +297,9 @@ class Taking:
     def _event(self, kind: Kind, name: str, actor: str, body: bytes, wire: Wire, index: int) -> None:
         context = self.context
         if wire.context is not NONE:
-            context = _object(wire.context, "context", context)
+            context = raw_object(wire.context, "context", context)
             if self.context and context is not self.context:
-                context = _merged(self.context, context)
+                context = merged(self.context, context)
         if not self.plain:
             # `scan.plain`, written out: once for every event of a batch.
             if len(body) + len(context) > self.sizes.plain_bytes_max:
@@ -353,30 +353,15 @@ class Taking:
         """An address that only a browser vouches for is set as `unverified_email`: else anybody could mail anybody."""
         if self.speaker.trusted or not (b'"email"' in traits or b"\\" in traits):
             return traits
-        decoded = _dict(traits, "traits")
-        address = decoded.get("email")
+        told = decoded(traits, "traits")
+        address = told.get("email")
         if address is None or (isinstance(address, str) and _same_address(address, self.speaker.email)):
             return traits
-        del decoded["email"]
-        return _encode(decoded | {"unverified_email": address})
+        del told["email"]
+        return _encode(told | {"unverified_email": address})
 
 
 # --- leaves -------------------------------------------------------------------------------------------------------
-
-
-def identifier(value: Id, field: str) -> str:
-    """An id as text, "" if there is none. Raises Rejected."""
-    if value.__class__ is str and len(value) <= ID_CHARACTERS_MAX and value.isprintable():
-        return value
-    if not isinstance(value, str):
-        if value is None:
-            return ""
-        value = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    if len(value) > ID_CHARACTERS_MAX:
-        raise Rejected("too_long", f"{field} has {len(value)} characters, at most {ID_CHARACTERS_MAX} are taken", field)
-    if not value.isprintable() and CONTROL.search(value):
-        raise Rejected("bad_string", f"{field} holds control characters", field)
-    return value
 
 
 def _same_address(told: str, vouched: str) -> bool:
@@ -386,52 +371,8 @@ def _same_address(told: str, vouched: str) -> bool:
     return address is not None and known is not None and address.lower() == known.lower()
 
 
-def user_identifier(value: Id) -> str:
-    user = identifier(value, "userId")
-    if user.startswith(ANONYMOUS):
-        raise Rejected("invalid_user_id", f"a userId may not begin with {ANONYMOUS}", "userId")
-    return user
-
-
-def _object(raw: bytes | msgspec.Raw, field: str, otherwise: bytes = b"{}") -> bytes:
-    """The bytes of a raw JSON object; null and absence are `otherwise`. Raises Rejected."""
-    data = bytes(raw)
-    if data[:1] == b"{":
-        return data
-    if data in (b"", b"null"):
-        return otherwise
-    raise Rejected("type_error", f"{field} must be an object, e.g. {{}}", field)
-
-
-def _dict(data: bytes, field: str) -> dict[str, Any]:
-    decoded = scan.decode(data, field)
-    assert isinstance(decoded, dict), f"{field} was seen to begin with a brace"
-    return decoded
-
-
-def _with(body: bytes, fields: Mapping[str, str | None]) -> bytes:
-    """`body` with these fields, unless it has its own (of two equal keys the last counts)."""
-    told = {key: value for key, value in fields.items() if value}
-    if not told:
-        return body
-    rest = body[1:].lstrip()
-    return _encode(told)[:-1] + (b"" if rest == b"}" else b",") + rest
-
-
-def _under(traits: bytes, context: bytes) -> bytes:
-    """Traits with those of `context.traits` under them."""
-    more = _dict(context, "context").get("traits")
-    if not isinstance(more, dict) or not more:
-        return traits
-    return _encode(more | _dict(traits, "traits"))
-
-
-def _merged(shared: bytes, context: bytes) -> bytes:
-    return _encode(_dict(shared, "context") | _dict(context, "context"))
-
-
 def _unified(name: str, body: bytes) -> bytes:
-    return _encode(commerce.unify(name, _dict(body, "properties")))
+    return _encode(commerce.unify(name, decoded(body, "properties")))
 
 
 def _examine(wire: Wire, sizes: Sizes) -> None:

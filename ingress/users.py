@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute, Route
 
 from ingress.answers import error_answer, json_answer
 from ingress.credentials import server_only
+from ingress.identifiers import ID_CHARACTERS_MAX
 from ingress.instants import milliseconds
 from ingress.keys import KeyRing
 from ingress.rejection import Rejected
-from ingress.taking import ID_CHARACTERS_MAX
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 

@@ -26,7 +26,8 @@ from actors.state import RUNS_MAX, USER_BYTES_MAX, WATCHED_MAX, Actor
 from engine.language.compile import compile_site
 from engine.language.load import load_site, read_site
 from engine.language.weigh import actor_bytes_max
-from ingress.taking import ID_CHARACTERS_MAX, UNPROVEN
+from ingress.identifiers import ID_CHARACTERS_MAX
+from ingress.taking import UNPROVEN
 from tests.unit.actors import hostile
 from tests.unit.actors.making import START, Story, campaign, push, wait
 
