@@ -145,16 +145,19 @@ class Quarantine:
         user = event.user
         self._tell(user, f"on {event.kind} {event.name!r} (message {event.message_id!r})", error)
         kept = self.put(event, at, reason_of(error))
-        if self._failures[user] >= FAULTS_MAX:
-            self._residence.hold(user, f"it failed {FAULTS_MAX} times, at last by {reason_of(error)}")
-        else:
-            self.on_fault(user, False)
+        self._read_again(user, error, timers=False)
         return kept
 
     def timer_fault(self, user: str, error: Exception) -> None:
         """The actor's due timers cannot fire. They are tried again in a while."""
         self._tell(user, "on its timers", error)
-        self.on_fault(user, True)
+        self._read_again(user, error, timers=True)
+
+    def _read_again(self, user: str, error: Exception, *, timers: bool) -> None:
+        if self._failures[user] >= FAULTS_MAX:
+            self._residence.hold(user, f"it failed {FAULTS_MAX} times, at last by {reason_of(error)}")
+        else:
+            self.on_fault(user, timers)
 
     def refused(self, users: Iterable[tuple[str, str]]) -> bool:
         """The store refuses rows of these (user, why). True if that is news: the next commit will be without them."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.actor import Actor, take, unpack
+from actors.actor import Actor, fire, take, unpack
 from actors.event import Event
 from actors.program import Program
 from actors.turn import TOO_OLD, Turn
@@ -118,6 +118,28 @@ async def test_who_fails_time_after_time_is_held(town: Town, monkeypatch: pytest
         assert kept(town) == (1, FAULTS_MAX)
     assert (await town.take(event("ann"))).quarantined == 1
     assert (await town.engine.release.retry("ann")).taken == FAULTS_MAX + 1
+
+
+async def test_who_fails_on_its_timers_time_after_time_is_held(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    await town.take(event("ann", "product_added"), event("bob", "product_added"))
+    with monkeypatch.context() as patched:
+
+        def fire_but_of_ann(actor: Actor, now: int, program: Program) -> Turn:
+            assert actor.user != "ann"
+            return fire(actor, now, program)
+
+        patched.setattr("engine.shard.fire", fire_but_of_ann)
+        await town.pass_time(30 * MINUTE)
+        async with asyncio.timeout(5):
+            while kept(town) == (0, 0):
+                await asyncio.sleep(0)  # it is read again beside the commits
+                if town.engine.next_due() is not None:
+                    await town.pass_time(MINUTE)
+        assert town.engine.statistics().faults == FAULTS_MAX
+    await town.engine.release.retry("ann")
+    await town.quiet()
+    first = [sent for sent in await town.sends() if sent[1] == "cart_1"]
+    assert first == [(user, "cart_1", START + 30 * MINUTE) for user in ("ann", "bob")]
 
 
 async def test_an_actor_that_is_too_big_to_be_written_is_held_alone_and_is_whole_when_it_is_taken_in_again(
