@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -32,6 +33,7 @@ from cuebird.config import Settings
 from cuebird.key_watch import KeyWatch
 from cuebird.metrics import Metrics
 from cuebird.migration import migrate
+from cuebird.outbox import OutboxRefused, Release, decide
 from cuebird.proposal import compile_source as compile_source
 from cuebird.proposal import operator, source_of, stored_site, told_figures
 from cuebird.reload import Reload
@@ -58,10 +60,14 @@ from ingress.streams import Push, Streams
 from ingress.tracking import Tracking, Wishes
 from ingress.users import UserQuestions, user_routes
 from ingress.visitor_tokens import VisitorTokens
-from persistence.interface import Commit, Store
+from persistence.interface import Commit, Hold, Store
 from persistence.sqlite import SqliteStore
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+NO_SEND: Final = "it was started with --no-send"
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Actors are many and live long: looking through them as often as Python does by default costs a third of the time."""
@@ -117,10 +123,12 @@ async def open_app(
     listening: socket.socket | None = None,
     more_routes: Callable[[Parts], MoreRoutes] = no_more_routes,
     accept_loss: bool = False,
+    no_send: bool = False,
 ) -> AsyncIterator[App]:
     """Serves the site until it is left, or a signal has ended `App.ended`; all that was taken is on disk then.
 
-    `listening`: a socket to serve on instead of the address of the settings. Raises SiteErrors, TemplatesInvalid,
+    `listening`: a socket to serve on instead of the address of the settings. `no_send`: puts the outbox on hold, and no
+    operator can release it as long as this runs. Raises SiteErrors, TemplatesInvalid,
     StoreRefused, StoreError, OSError if the address is taken.
     """
     # On a developer's machine a pause of days is an ordinary one.
@@ -175,6 +183,11 @@ async def open_app(
             users=await store.users(), position=head.seq, replayed=engine.replayed, seconds=perf_counter() - began
         )
         tell_recovered(recovered, site, engine.program.hash)
+        if no_send:
+            await store.put_on_hold(Hold(head.at, NO_SEND))
+        hold = await store.hold()
+        if hold is not None:
+            log.warning("NOTHING IS SENT, the outbox is on hold: %s. `cuebird outbox` shows and decides", hold.reason)
         figures = await read_figures(store, head=head.seq, speed=clock.speed)
         committed.to = figures.take
         gc.freeze()
@@ -213,6 +226,9 @@ async def open_app(
             requests=Requests(path),
             believe_clock=clock.confirm,
             migrate=partial(migrate, engine, store),
+            decide_outbox=partial(
+                decide, store, let_go=_letting_go(dispatcher, no_send=no_send), settle=dispatcher.drop
+            ),
         )
         metrics = Metrics(engine, dispatcher, store)
         registry = CollectorRegistry()
@@ -230,7 +246,7 @@ async def open_app(
                 normalizer=normalizer,
                 limits=fitted(settings.ingress, raised(needed(settings.ingress))),
                 in_flight=engine.in_flight,
-                ready=lambda: readiness(engine),
+                ready=lambda: readiness(engine, on_hold=dispatcher.hold is not None),
                 version=version("cuebird"),
                 registry=registry,
                 look=metrics.look,
@@ -314,11 +330,21 @@ def publishing(streams: Streams) -> Callable[[str, Rendered], int]:
     return publish
 
 
-def readiness(engine: Engine) -> dict[str, bool | int]:
-    """Return what /readyz says: none of it may be false. The machine's clock being behind is told, and stops nothing."""
+def _letting_go(dispatcher: Dispatcher, *, no_send: bool) -> Release:
+    async def refuse(sends: Sequence[str] | None) -> None:
+        raise OutboxRefused("this server was started with --no-send: start it without, and then release")
+
+    return refuse if no_send else dispatcher.release
+
+
+def readiness(engine: Engine, *, on_hold: bool = False) -> dict[str, bool | int]:
+    """Return what /readyz says: none of it may be false. The machine's clock being behind is told, and stops nothing; an
+    outbox on hold likewise, for events are taken and decided."""
     statistics = engine.statistics()
     side, seconds = "ahead" if statistics.clock_held else "behind", abs(statistics.clock_offset_ms) // 1000
     told = {f"clock_{side}_s": seconds} if seconds else {}
+    if on_hold:
+        told["outbox_on_hold"] = 1
     return told | {
         "storage": statistics.storage == "good",
         "clock": not statistics.clock_held,

@@ -34,6 +34,8 @@ class Metrics(Collector):
         yield from _turns(now)
         yield from _memory(now)
         yield from _disk(now)
+        on_hold = int(self._dispatcher.hold is not None)
+        yield _level("outbox_on_hold", "1: nothing goes out that an operator has not released", on_hold)
         yield _gauge("outbox", "Messages that are not settled", "state", self._outbox)
         yield family("cuebird_messages", "What became of messages", ["outcome"], self._dispatcher.counts)
 

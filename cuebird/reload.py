@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from cuebird.outbox import OutboxRefused
 from cuebird.proposal import owner, propose
 from cuebird.releasing import release
 from cuebird.requests import Answer, Request, Requests
@@ -69,6 +70,7 @@ class Reload:
         requests: Requests,
         migrate: Migrate,
         believe_clock: Callable[[], bool],
+        decide_outbox: Callable[[Request], Awaitable[int]],
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.news: News | None = None
@@ -83,6 +85,7 @@ class Reload:
         self._requests = requests
         self._migrate = migrate
         self._believe_clock = believe_clock
+        self._decide_outbox = decide_outbox
         self._look_every_s = look_every_s
         self._woken = asyncio.Event()
         self._seen = fingerprint(path)
@@ -172,6 +175,9 @@ class Reload:
         if request.what == "believe_clock":
             self._requests.answer(Answer(id=request.id, taken=self._believe_clock()))
             return
+        if request.what in ("release_outbox", "drop_outbox"):
+            await self._answer_about_the_outbox(request)
+            return
         news = await self.look(request.why, request.who)
         self._requests.answer(Answer(id=request.id, taken=news.taken, problems=news.problems, campaigns=news.campaigns))
 
@@ -181,6 +187,16 @@ class Reload:
             answer = Answer(id=request.id, taken=True, released=released)
         except Exception as error:
             log.exception("the quarantine could not be seen to")
+            answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
+        self._requests.answer(answer)
+
+    async def _answer_about_the_outbox(self, request: Request) -> None:
+        try:
+            answer = Answer(id=request.id, taken=True, messages=await self._decide_outbox(request))
+        except OutboxRefused as error:
+            answer = Answer(id=request.id, taken=False, problems=(str(error),))
+        except Exception as error:
+            log.exception("the outbox could not be seen to")
             answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
         self._requests.answer(answer)
 

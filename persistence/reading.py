@@ -19,6 +19,7 @@ from persistence.interface import (
     Entry,
     Head,
     Held,
+    Hold,
     Journal,
     Link,
     Outboxed,
@@ -49,6 +50,8 @@ _OPERATORS: Final = (
 )
 
 _LAST: Final = "SELECT first_seq + count - 1, last_at FROM journal ORDER BY first_seq DESC LIMIT 1"
+
+_WAITING: Final = "state IN ('pending', 'retry')"
 
 _COUNTED: Final = (
     "actors",
@@ -229,15 +232,29 @@ class Reader:
         return [rows.decision(row) for row in await self._all("read the ledger", sql, *given.values(), limit)]
 
     async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
-        return await self._outbox(
-            "WHERE state IN ('pending', 'retry') AND due <= ? ORDER BY due, row LIMIT ?", now, limit
-        )
+        return await self._outbox(f"WHERE {await self._may_go()} AND due <= ? ORDER BY due, row LIMIT ?", now, limit)
 
     async def next_send_due(self) -> int | None:
-        sql = "SELECT min(due) FROM outbox WHERE state IN ('pending', 'retry')"
-        [(due,)] = await self._all("read the outbox", sql)
+        [(due,)] = await self._all("read the outbox", f"SELECT min(due) FROM outbox WHERE {await self._may_go()}")
         assert due is None or isinstance(due, int)
         return due
+
+    async def _may_go(self) -> str:
+        """While it is on hold the outbox is long, and what was released of it is little."""
+        return f"id IN (SELECT send FROM released) AND {_WAITING}" if await self.hold() else _WAITING
+
+    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
+        return await self._outbox(f"WHERE {_WAITING} AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?", *after, limit)
+
+    async def hold(self) -> Hold | None:
+        found = await self._all("read the hold", "SELECT at, reason FROM hold")
+        return Hold(*found[0]) if found else None
+
+    async def moves(self) -> int:
+        """How many commits have changed something in the outbox."""
+        [(moves,)] = await self._all("read the head", "SELECT moves FROM meta")
+        assert isinstance(moves, int)
+        return moves
 
     async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]:
         found = await self._outbox("WHERE id IN (SELECT value FROM json_each(CAST(? AS TEXT)))", as_json(ids))
