@@ -183,6 +183,8 @@ async def open_app(
             users=await store.users(), position=head.seq, replayed=engine.replayed, seconds=perf_counter() - began
         )
         tell_recovered(recovered, site, engine.program.hash)
+        if delivery.only_to:
+            log.warning("mail goes to %s alone ([delivery] only_to)", ", ".join(delivery.only_to))
         if no_send:
             await store.put_on_hold(Hold(head.at, NO_SEND))
         hold = await store.hold()

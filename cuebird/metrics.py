@@ -36,6 +36,8 @@ class Metrics(Collector):
         yield from _disk(now)
         on_hold = int(self._dispatcher.hold is not None)
         yield _level("outbox_on_hold", "1: nothing goes out that an operator has not released", on_hold)
+        limited = int(bool(self._dispatcher.only_to))
+        yield _level("mail_limited", "1: mail goes to the addresses of [delivery] only_to alone", limited)
         yield _gauge("outbox", "Messages that are not settled", "state", self._outbox)
         yield family("cuebird_messages", "What became of messages", ["outcome"], self._dispatcher.counts)
 

@@ -39,6 +39,8 @@ QUIET: Final = "quiet_hours"
 QUIET_LOOK_MS: Final = 15 * 60_000
 """How often a mail that was decided before quiet hours and delayed into them is looked at until they end."""
 
+ONLY_TO: Final = "only_to: the address is not among those that get mail here ([delivery] only_to)"
+
 STORAGE_RESTS_MS: Final = 1_000
 
 
@@ -107,6 +109,11 @@ class Dispatcher:
         """Pushes that this process has published: it publishes none twice."""
         self._stopping = False
         self._failure: BaseException | None = None
+
+    @property
+    def only_to(self) -> tuple[str, ...]:
+        """Who gets mail; empty: everybody."""
+        return self._settings.only_to
 
     def wake(self, sends: Sequence[Send] = ()) -> None:
         """Sends have been committed. Pushes among `sends` go out at once, without a look into the outbox."""
@@ -322,6 +329,8 @@ class Dispatcher:
         if self._clock.now_ms() > send.expires:
             return "expired"
         if send.channel == "email":
+            if not self._settings.may_mail(send.to):
+                return ONLY_TO
             found = await self._store.suppressed([send.to])
             against = [one for rows in found.values() for one in rows]
             if any(one.topic in ("", send.topic) for one in against):
