@@ -155,7 +155,9 @@ async def open_app(
         site = load_site(site_path)
 
         committed, decided = Later[Commit](), Later[Sequence[Send]]()
-        store = watched(SqliteStore(path, index_users=settings.store.index_users, accept_loss=accept_loss), committed)
+        machine = settings.store.machine or None
+        stored = SqliteStore(path, index_users=settings.store.index_users, accept_loss=accept_loss, machine=machine)
+        store = watched(stored, committed)
 
         async def described(before: str) -> Change:
             """What the journal is to say of a site that was changed while nothing ran."""
@@ -209,6 +211,7 @@ async def open_app(
             clock=clock,
             boot=boot,
         )
+        dispatcher.hold = hold
         decided.to = dispatcher.wake
         normalizer = Normalizer(engine.program.aliases, engine.program.policy.lateness, settings.ingress)
 

@@ -91,6 +91,8 @@ def restore(backup: Path, database: Path, now: int) -> Restored:
             _for_the_owner_alone(database)
             bring_up(database)
             copied = finish(database, held)
+            # What was written there by hand may be older than the mark. It is meant, and on hold.
+            database.with_name(database.name + ".head").unlink(missing_ok=True)
         else:
             _check_sum(backup)
             aside, copied = _replace(backup, database, held, now)

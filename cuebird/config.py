@@ -64,6 +64,8 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The database; relative to the site. Its directory is made with mode 0700."""
     index_users: bool = False
     """An index on the journal's users: quick histories of one user, commits of about twice the size."""
+    machine: str = ""
+    """What this machine is called instead of its `/etc/machine-id`: one name for all that take over one volume from each other, so that it is no copy there."""
     journal_keep_days: int = 400
     """The journal's older entries are removed, as far as no start, no user in quarantine and no backtest needs them."""
     journal_bytes_max: int = 100_000_000_000

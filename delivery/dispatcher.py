@@ -90,7 +90,7 @@ class Dispatcher:
         self._settling = Settling(write, self._feedback, settings, clock.now_ms)
         self.counts = self._settling.counts
         self.hold: Hold | None = None
-        """Why nothing goes out, since `run` has begun."""
+        """Why nothing goes out; `run` reads it from the store."""
         self._pool = Pool(smtp)
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()

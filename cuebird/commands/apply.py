@@ -128,7 +128,7 @@ async def _record(site: Path, path: Path, proposal: Proposal, found: list[versio
     async def describe(before: str) -> Change:
         return Change(who=operator(), of=tuple(found))
 
-    store = SqliteStore(path, index_users=settings.store.index_users)
+    store = SqliteStore(path, index_users=settings.store.index_users, machine=settings.store.machine or None)
     engine = Engine(
         store,
         proposal.program,
