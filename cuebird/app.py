@@ -30,9 +30,10 @@ from cuebird.config import Settings
 from cuebird.metrics import Metrics
 from cuebird.migration import migrate
 from cuebird.proposal import compile_source as compile_source
-from cuebird.proposal import operator, source_of, stored_site, told_figures
+from cuebird.proposal import operator, told_figures
 from cuebird.reload import Reload
 from cuebird.requests import Requests
+from cuebird.starting import files_of, start_of
 from cuebird.users import user_questions
 from delivery.dispatcher import Dispatcher
 from delivery.push import Push as Rendered
@@ -41,8 +42,8 @@ from engine import versions
 from engine.backtest.reach import furthest
 from engine.clock import SystemClock
 from engine.engine import Change, Engine
-from engine.language.compile import compile_site
-from engine.language.load import load_site
+from engine.language import ast
+from engine.language.problems import SiteErrors
 from engine.shard import CRITICAL
 from ingress.app import Deps, build_app, new_streams
 from ingress.descriptors import fitted, needed, raised
@@ -130,36 +131,39 @@ async def open_app(
         path = site_path / settings.store.path
         tokens = Tokens(settings.secrets() if settings.server.secret else [own_secret(path.parent)])
 
-        def load_templates() -> Templates:
-            return Templates.load(site_path / "templates", delivery, tokens)
+        def load_templates(site: ast.Site) -> Templates:
+            return Templates.of_sources(dict(site.sources), delivery, tokens)
 
-        templates = load_templates()
-        site = load_site(site_path)
+        files = files_of(site_path)
+        if isinstance(files, SiteErrors) and not path.exists():  # nothing is served yet
+            raise files  # before a database is made for a site that cannot run
 
         committed, decided = Later[Commit](), Later[Sequence[Send]]()
         store = watched(SqliteStore(path, index_users=settings.store.index_users, accept_loss=accept_loss), committed)
+        stack.push_async_callback(store.close)
+        head = await store.open()
+        start = await start_of(store, files, watches=settings.watches)
+        templates = load_templates(start.site)
 
         async def described(before: str) -> Change:
             """What the journal is to say of a site that was changed while nothing ran."""
-            found = versions.changes(await stored_site(store, before) if before else None, site)
             done = await read_figures(store, head=engine.statistics().seq)
-            return Change(who=operator(), of=tuple(versions.with_figures(found, told_figures(done))))
+            return Change(who=operator(), of=tuple(versions.with_figures(start.changes, told_figures(done))))
 
         engine = Engine(
             store,
-            compile_site(site),
+            start.program,
             clock=clock,
             limits=settings.engine,
-            source=source_of(site),
+            source=start.source,
             compile_program=compile_source,
             describe=described,
             on_sends=decided,
-            critical=frozenset(site.profile.critical) or CRITICAL,
+            critical=frozenset(start.site.profile.critical) or CRITICAL,
             keep=settings.store.keep(),
         )
-        engine.retention.looks_back_ms = furthest(site)[0]
-        stack.push_async_callback(store.close)
-        head = await engine.open()
+        engine.retention.looks_back_ms = furthest(start.site)[0]
+        await engine.open(head)
         figures = await read_figures(store, head=head.seq)
         committed.to = figures.take
         gc.freeze()
@@ -188,8 +192,9 @@ async def open_app(
 
         reload = Reload(
             site_path,
-            site,
+            start,
             engine,
+            watches=settings.watches,
             load_templates=load_templates,
             use_templates=partial(_use_templates, dispatcher),
             taken=follow,
@@ -199,7 +204,7 @@ async def open_app(
             believe_clock=clock.confirm,
             migrate=partial(migrate, engine, store),
         )
-        metrics = Metrics(engine, dispatcher, store)
+        metrics = Metrics(engine, dispatcher, store, reload)
         registry = CollectorRegistry()
         registry.register(metrics)
         more = more_routes(Parts(clock, store, engine, figures, dispatcher, reload))
@@ -214,13 +219,15 @@ async def open_app(
                 normalizer=normalizer,
                 limits=fitted(settings.ingress, raised(needed(settings.ingress))),
                 in_flight=engine.in_flight,
-                ready=lambda: readiness(engine),
+                ready=lambda: readiness(engine, reload),
                 version=version("cuebird"),
                 registry=registry,
                 look=metrics.look,
                 extra_routes=[
                     *_tracking(engine, store, dispatcher, tokens, clock, shop_name).routes(),
-                    *user_routes(user_questions(engine, store, site, clock.now_ms), settings.key_ring(), clock.now_ms),
+                    *user_routes(
+                        user_questions(engine, store, start.site, clock.now_ms), settings.key_ring(), clock.now_ms
+                    ),
                     *more.routes,
                 ],
             )
@@ -292,11 +299,14 @@ def publishing(streams: Streams) -> Callable[[str, Rendered], int]:
     return publish
 
 
-def readiness(engine: Engine) -> dict[str, bool | int]:
-    """Return what /readyz says: none of it may be false. The machine's clock being behind is told, and stops nothing."""
+def readiness(engine: Engine, reload: Reload) -> dict[str, bool | int]:
+    """Return what /readyz says: none of it may be false. The machine's clock being behind is told, and stops nothing; nor
+    do files that are not what runs."""
     statistics = engine.statistics()
     side, seconds = "ahead" if statistics.clock_held else "behind", abs(statistics.clock_offset_ms) // 1000
-    told = {f"clock_{side}_s": seconds} if seconds else {}
+    told: dict[str, bool | int] = {f"clock_{side}_s": seconds} if seconds else {}
+    if reload.differs:
+        told["site_differs"] = True
     return told | {
         "storage": statistics.storage == "good",
         "clock": not statistics.clock_held,

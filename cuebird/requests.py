@@ -24,6 +24,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     what: Literal["apply", "migrate", "retry", "drop", "believe_clock"] = "apply"
     who: str = ""
     why: str = ""
+    program: str = ""
+    """Of `apply`: hash of what was shown, so that nothing is taken that nobody has seen."""
     campaign: str = ""
     """Of `migrate`."""
     users: tuple[str, ...] = ()

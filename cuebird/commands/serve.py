@@ -32,8 +32,9 @@ EXIT_STORAGE = 74
     "--accept-loss", is_flag=True, help="Go on with a database that has lost the end of its journal: a restored backup."
 )
 def command(site: Path, host: str | None, port: int | None, dev: bool | None, accept_loss: bool) -> None:
-    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files are taken as they are made, if
-    they are sound and say why."""
+    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files count by `cuebird apply`; with
+    --dev, or `reload = "watch"` under [site], as they are made. If the files have errors, do not say why, or wait for `cuebird
+    apply`, the site that counted last is served, from the database."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # a line a connection says nothing at a thousand a second
     try:
