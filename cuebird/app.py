@@ -27,13 +27,13 @@ from actors.turn import Send
 from analytics.figures import Figures, read_figures
 from analytics.watched import watched
 from cuebird.config import Settings
+from cuebird.last_good import files_of, start_of
 from cuebird.metrics import Metrics
 from cuebird.migration import migrate
 from cuebird.proposal import compile_source as compile_source
 from cuebird.proposal import operator, told_figures
 from cuebird.reload import Reload
 from cuebird.requests import Requests
-from cuebird.starting import files_of, start_of
 from cuebird.users import user_questions
 from delivery.dispatcher import Dispatcher
 from delivery.push import Push as Rendered

@@ -15,10 +15,10 @@ from typing import Final
 
 import msgspec
 
+from cuebird.last_good import Start
 from cuebird.proposal import owner, propose
 from cuebird.releasing import release
 from cuebird.requests import Answer, Request, Requests
-from cuebird.starting import Start
 from delivery.render import Templates
 from delivery.templates import TemplatesInvalid
 from engine import versions
