@@ -25,6 +25,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     what: Literal["apply", "migrate", "retry", "drop", "believe_clock", "release_outbox", "drop_outbox"] = "apply"
     who: str = ""
     why: str = ""
+    program: str = ""
+    """Of `apply`: hash of what was shown, so that nothing is taken that nobody has seen."""
     campaign: str = ""
     """Of `migrate`, and of those about the outbox, "" being every one."""
     users: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ from engine.clock import Clock
 from engine.committer import Batch, Committer, TryAgain
 from engine.limits import Keep, Limits
 from engine.loading import Loading
+from engine.pinned import still_run
 from engine.programs import Eras
 from engine.quarantine import Quarantine
 from engine.release import Release
@@ -158,9 +159,11 @@ class Engine:
 
     # --- start and end --------------------------------------------------------------------------------------------
 
-    async def open(self) -> Head:
-        """Recovery. When it returns, `submit` takes inputs; timers fire and commits are written once `run` runs."""
-        head = await self._store.open()
+    async def open(self, head: Head | None = None) -> Head:
+        """Recovery. When it returns, `submit` takes inputs; timers fire and commits are written once `run` runs. `head`: what
+        `Store.open` returned, if the store is open already."""
+        if head is None:
+            head = await self._store.open()
         recovery.refuse_mixed_files(head)
         shard, committer, residence = self._shard, self._committer, self._residence
         residence.absence.complete = head.seq == 0  # else somebody is stored, and who is new has to be asked
@@ -185,7 +188,8 @@ class Engine:
     async def _begin_at_start(self, program: Program) -> None:
         """The site was changed while nothing ran: what came due meanwhile fires under the older program."""
         await self._fire_overdue()
-        self._begin(program, self._source, await self._describe(self._eras.newest))
+        runs_in = await self._still_run(program, self._committer.flush)
+        self._begin(program, self._source, await self._describe(self._eras.newest), runs_in)
         await self._committer.flush()
 
     async def _fire_overdue(self) -> None:
@@ -203,17 +207,27 @@ class Engine:
         Raises StorageFull: then nothing has changed.
         """
         assert self._compile is not None, "an engine without `compile_program` keeps no programs"
-        async with self._ringing.between:
-            if program.hash == self._eras.newest:
-                return 0
-            while not await self._try_to_begin(program, source, change):
-                pass
-            began = self._shard.seq
-            await self._committer.gathered()
-        self.rousing.look()
-        return began
+        while program.hash != (before := self._eras.newest):
+            runs_in = await self._still_run(program, self._committer.gathered)
+            async with self._ringing.between:
+                if self._eras.newest != before:
+                    continue  # another change came in between
+                while not await self._try_to_begin(program, source, change, runs_in):
+                    pass
+                began = self._shard.seq
+                await self._committer.gathered()
+            self.rousing.look()
+            return began
+        return 0
 
-    async def _try_to_begin(self, program: Program, source: bytes, change: Change) -> bool:
+    async def _still_run(self, program: Program, on_disk: Callable[[], Awaitable[None]]) -> list[str]:
+        """Of the versions that `program` would leave behind those that somebody is in."""
+        while self._restoring.under_way:
+            await asyncio.wait(self._restoring.under_way)
+        behind = self._eras.left_behind(program)
+        return await still_run(behind, self._eras.current, self._residence, self._store, on_disk)
+
+    async def _try_to_begin(self, program: Program, source: bytes, change: Change, runs_in: Sequence[str]) -> bool:
         """False: it has to be tried again, for somebody who is due was not in memory, or not as the disk has them."""
         if self._committer.full or self._committer.failure is not None:
             raise StorageFull("no room on the disk; trying again by itself")
@@ -230,7 +244,7 @@ class Engine:
         next_due = self._alarms.next_due()
         if self._restoring.under_way or (next_due is not None and next_due <= until):
             return False
-        self._begin(program, source, change)
+        self._begin(program, source, change, runs_in)
         return True
 
     async def _bring_those_due_soon(self) -> None:
@@ -239,10 +253,10 @@ class Engine:
             self._alarms.set(user, due)
         await self._loading.bring([user for _, user in soon if self._residence.find(user) is None])
 
-    def _begin(self, program: Program, source: bytes, change: Change) -> None:
+    def _begin(self, program: Program, source: bytes, change: Change, runs_in: Sequence[str]) -> None:
         """Synchronous: nothing is taken between the stamp and the change."""
         shard, at = self._shard, self._shard.stamp()
-        body = self._eras.next(program, at, change.who, change.of)
+        body = self._eras.next(program, at, change.who, change.of, runs_in)
         entry = programs.entry(body, shard.seq + 1, at)
         counted = self._eras.begin(program, programs.Record(entry.seq, at, body))
         shard.begin(counted, entry, source)

@@ -238,6 +238,10 @@ class Store(Protocol):
     async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
         """(user, journal position of the snapshot) in the order of the names, those after `last`. No state is read."""
 
+    async def named(self, words: Sequence[str]) -> set[str]:
+        """Those of `words` whose UTF-8 occurs in the state of any actor, all looked at as of one moment. Every state is read,
+        some seconds for a million actors, while others read and write: for a question that is seldom asked."""
+
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         """The users that those of the anonymous `names` belong to which were joined to one."""
 

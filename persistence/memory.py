@@ -170,6 +170,10 @@ class MemoryStore:
         found = ((each.user, each.position) for each in self._actors.values() if each.user.encode() > last.encode())
         return sorted(found, key=lambda one: one[0].encode())[:limit]
 
+    async def named(self, words: Sequence[str]) -> set[str]:
+        self._check()
+        return {word for word in words if any(word.encode() in each.state for each in self._actors.values())}
+
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         self._check()
         return {name: self._names[name] for name in names if name in self._names}

@@ -5,6 +5,7 @@ checkpoint, and the cold actors that wait to be loaded."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, get_args
 
@@ -42,6 +43,9 @@ cached, in which the event loop goes on."""
 
 HITS: Final = 8
 """Blocks that are decoded at once in search of a user's entries: some milliseconds, in which it does not."""
+
+SCAN_ACTORS: Final = 500
+"""Whose states are looked through at once: a millisecond in which the event loop does not go on."""
 
 _EVERYTHING: Final = 2**62
 
@@ -126,6 +130,19 @@ class Reader:
             as_json(names),
         )
         return dict(found)
+
+    async def named(self, words: Sequence[str]) -> set[str]:
+        """See Store; on a connection that nobody else waits for, for it is the one query that is not short."""
+        what, missing = "look through the actors", {word: word.encode() for word in words}
+        cursor = await self._health.patiently(what, lambda: self._connection.execute("SELECT state FROM actors"))
+        try:
+            # `instr` takes 2.4 ns a byte and word, this about 0.6.
+            while missing and (rows := await self._health.patiently(what, lambda: cursor.fetchmany(SCAN_ACTORS))):
+                for word in await asyncio.to_thread(_occurring, [state for (state,) in rows], missing):
+                    del missing[word]
+        finally:
+            await cursor.close()
+        return set(words) - missing.keys()
 
     async def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
         user, due = "", 0
@@ -324,3 +341,8 @@ class Reader:
             **dict(zip(_COUNTED, counted, strict=True)),
             **{f"outbox.{state}": by_state.get(state, 0) for state in get_args(SendState)},
         }
+
+
+def _occurring(states: list[bytes], words: dict[str, bytes]) -> list[str]:
+    together = b"\n".join(states)
+    return [word for word, data in words.items() if data in together]

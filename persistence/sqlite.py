@@ -200,6 +200,17 @@ class SqliteStore:
     async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
         return await self._read.positions(last, limit)
 
+    async def named(self, words: Sequence[str]) -> set[str]:
+        self._health.check()
+        if not words:
+            return set()
+        # A connection of its own: cold actors that wait to be loaded must not wait for all of them to be read.
+        connection = await connect_reader(self._path)
+        try:
+            return await Reader(connection, self._health, users_indexed=self._index_users).named(words)
+        finally:
+            await connection.close()
+
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         return await self._read.resolve(names)
 

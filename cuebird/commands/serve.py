@@ -53,8 +53,9 @@ def command(
     log_format: str | None,
     log_level: str | None,
 ) -> None:
-    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files are taken as they are made, if
-    they are sound and say why."""
+    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files count by `cuebird apply`; with
+    --dev, or `reload = "watch"` under [site], as they are made. If the files have errors, do not say why, or wait for `cuebird
+    apply`, the site that counted last is served, from the database."""
     flags = {
         "server.host": host,
         "server.port": port,
