@@ -31,7 +31,7 @@ async def engine_alone(site: Path, path: Path) -> AsyncIterator[tuple[Engine, St
     if now.site is None:
         raise StoreError(f"{path} does not say which site counts: `cuebird serve` writes it down")
     source = source_of(now.site)
-    store = SqliteStore(path, index_users=settings.store.index_users)
+    store = SqliteStore(path, index_users=settings.store.index_users, machine=settings.store.machine or None)
     engine = Engine(
         store,
         compile_source(source),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -30,10 +31,12 @@ from analytics.figures import Figures, read_figures
 from analytics.watched import watched
 from cuebird.config import Settings
 from cuebird.key_watch import KeyWatch
+from cuebird.last_good import files_of, start_of
 from cuebird.metrics import Metrics
 from cuebird.migration import migrate
+from cuebird.outbox import OutboxRefused, Release, decide
 from cuebird.proposal import compile_source as compile_source
-from cuebird.proposal import operator, source_of, stored_site, told_figures
+from cuebird.proposal import operator, told_figures
 from cuebird.reload import Reload
 from cuebird.requests import Requests
 from cuebird.starting import Recovered, tell_begin, tell_recovered, tell_serving
@@ -46,8 +49,8 @@ from engine.backtest.reach import furthest
 from engine.clock import SystemClock
 from engine.engine import Engine
 from engine.explain.recall import known_site
-from engine.language.compile import compile_site
-from engine.language.load import load_site
+from engine.language import ast
+from engine.language.problems import SiteErrors
 from engine.shard import CRITICAL
 from engine.site_swap import Change
 from ingress.app import Deps, build_app, new_streams
@@ -59,10 +62,14 @@ from ingress.streams import Push, Streams
 from ingress.tracking import Tracking, Wishes
 from ingress.users import UserQuestions, user_routes
 from ingress.visitor_tokens import VisitorTokens
-from persistence.interface import Commit, Store
+from persistence.interface import Commit, Hold, Store
 from persistence.sqlite import SqliteStore
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+NO_SEND: Final = "it was started with --no-send"
 
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 """Actors are many and live long: looking through them as often as Python does by default costs a third of the time."""
@@ -118,10 +125,12 @@ async def open_app(
     listening: socket.socket | None = None,
     more_routes: Callable[[Parts], MoreRoutes] = no_more_routes,
     accept_loss: bool = False,
+    no_send: bool = False,
 ) -> AsyncIterator[App]:
     """Serves the site until it is left, or a signal has ended `App.ended`; all that was taken is on disk then.
 
-    `listening`: a socket to serve on instead of the address of the settings. Raises SiteErrors, TemplatesInvalid,
+    `listening`: a socket to serve on instead of the address of the settings. `no_send`: puts the outbox on hold, and no
+    operator can release it as long as this runs. Raises SiteErrors, TemplatesInvalid,
     StoreRefused, StoreError, OSError if the address is taken.
     """
     # On a developer's machine a pause of days is an ordinary one.
@@ -141,41 +150,53 @@ async def open_app(
         key_watch = KeyWatch(site_path, keys)
         tokens = Tokens(settings.secrets() if settings.server.secret else [own_secret(path.parent)])
 
-        def load_templates() -> Templates:
-            return Templates.load(site_path / "templates", delivery, tokens)
+        def load_templates(site: ast.Site) -> Templates:
+            return Templates.of_sources(dict(site.sources), delivery, tokens)
 
-        templates = load_templates()
-        site = load_site(site_path)
+        files = files_of(site_path)
+        if isinstance(files, SiteErrors) and not path.exists():  # nothing is served yet
+            raise files  # before a database is made for a site that cannot run
 
         committed, decided = Later[Commit](), Later[Sequence[Send]]()
-        store = watched(SqliteStore(path, index_users=settings.store.index_users, accept_loss=accept_loss), committed)
+        machine = settings.store.machine or None
+        stored = SqliteStore(path, index_users=settings.store.index_users, accept_loss=accept_loss, machine=machine)
+        store = watched(stored, committed)
+        stack.push_async_callback(store.close)
+        began = perf_counter()
+        head = await store.open()
+        start = await start_of(store, files, watches=settings.watches)
+        templates = load_templates(start.site)
 
         async def described(before: str) -> Change:
             """What the journal is to say of a site that was changed while nothing ran."""
-            found = versions.changes(await stored_site(store, before) if before else None, site)
             done = await read_figures(store, head=engine.statistics().seq)
-            return Change(who=operator(), of=tuple(versions.with_figures(found, told_figures(done))))
+            return Change(who=operator(), of=tuple(versions.with_figures(start.changes, told_figures(done))))
 
         engine = Engine(
             store,
-            compile_site(site),
+            start.program,
             clock=clock,
             limits=settings.engine,
-            source=source_of(site),
+            source=start.source,
             compile_program=compile_source,
             describe=described,
             on_sends=decided,
-            critical=frozenset(site.profile.critical) or CRITICAL,
+            critical=frozenset(start.site.profile.critical) or CRITICAL,
             keep=settings.store.keep(),
         )
-        engine.retention.looks_back_ms = furthest(site)[0]
-        stack.push_async_callback(store.close)
-        began = perf_counter()
-        head = await engine.open()
+        engine.retention.looks_back_ms = furthest(start.site)[0]
+        await engine.open(head)
         recovered = Recovered(
             users=await store.users(), position=head.seq, replayed=engine.replayed, seconds=perf_counter() - began
         )
-        tell_recovered(recovered, site, engine.program.hash)
+        tell_recovered(recovered, start.site, engine.program.hash)
+        if delivery.only_to:
+            log.warning("mail goes to %s alone ([delivery] only_to)", ", ".join(delivery.only_to))
+        if no_send:
+            await store.put_on_hold(Hold(head.at, NO_SEND))
+        hold = await store.hold()
+        if hold is not None:
+            log.warning("NOTHING IS SENT, the outbox is on hold: %s. `cuebird outbox` shows and decides", hold.reason)
         figures = await read_figures(store, head=head.seq, speed=clock.speed)
         committed.to = figures.take
         gc.freeze()
@@ -195,6 +216,7 @@ async def open_app(
             clock=clock,
             boot=boot,
         )
+        dispatcher.hold = hold
         decided.to = dispatcher.wake
         normalizer = Normalizer(engine.program.aliases, engine.program.policy.lateness, settings.ingress)
 
@@ -204,8 +226,9 @@ async def open_app(
 
         reload = Reload(
             site_path,
-            site,
+            start,
             engine,
+            watches=settings.watches,
             load_templates=load_templates,
             use_templates=partial(_use_templates, dispatcher),
             taken=follow,
@@ -214,11 +237,14 @@ async def open_app(
             requests=Requests(path),
             believe_clock=clock.confirm,
             migrate=partial(migrate, engine, store),
+            decide_outbox=partial(
+                decide, store, let_go=_letting_go(dispatcher, no_send=no_send), settle=dispatcher.drop
+            ),
         )
-        metrics = Metrics(engine, dispatcher, store)
+        metrics = Metrics(engine, dispatcher, store, reload)
         registry = CollectorRegistry()
         registry.register(metrics)
-        answers, shop = Answers(engine, store, known_site(site), clock.now_ms), settings.shown_shop()
+        answers, shop = Answers(engine, store, known_site(start.site), clock.now_ms), settings.shown_shop()
         more = more_routes(Parts(clock, store, engine, figures, dispatcher, reload, answers, shop))
         app = build_app(
             Deps(
@@ -231,7 +257,7 @@ async def open_app(
                 normalizer=normalizer,
                 limits=fitted(settings.ingress, raised(needed(settings.ingress))),
                 in_flight=engine.in_flight,
-                ready=lambda: readiness(engine),
+                ready=lambda: readiness(engine, reload, on_hold=dispatcher.hold is not None),
                 version=version("cuebird"),
                 registry=registry,
                 look=metrics.look,
@@ -315,11 +341,23 @@ def publishing(streams: Streams) -> Callable[[str, Rendered], int]:
     return publish
 
 
-def readiness(engine: Engine) -> dict[str, bool | int]:
-    """Return what /readyz says: none of it may be false. The machine's clock being behind is told, and stops nothing."""
+def _letting_go(dispatcher: Dispatcher, *, no_send: bool) -> Release:
+    async def refuse(sends: Sequence[str] | None) -> None:
+        raise OutboxRefused("this server was started with --no-send: start it without, and then release")
+
+    return refuse if no_send else dispatcher.release
+
+
+def readiness(engine: Engine, reload: Reload, *, on_hold: bool = False) -> dict[str, bool | int]:
+    """Return what /readyz says: none of it may be false. The machine's clock being behind is told, and stops nothing; nor
+    do files that are not what runs, or an outbox on hold, for events are taken and decided."""
     statistics = engine.statistics()
     side, seconds = "ahead" if statistics.clock_held else "behind", abs(statistics.clock_offset_ms) // 1000
-    told = {f"clock_{side}_s": seconds} if seconds else {}
+    told: dict[str, bool | int] = {f"clock_{side}_s": seconds} if seconds else {}
+    if on_hold:
+        told["outbox_on_hold"] = 1
+    if reload.differs:
+        told["site_differs"] = True
     return told | {
         "storage": statistics.storage == "good",
         "clock": not statistics.clock_held,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -59,11 +59,18 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
         return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
 
 
+class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    reload: Literal["watch", "apply", ""] = ""
+    """`watch`: edited files count as soon as they are whole, sound and explained; `apply`: by `cuebird apply` alone. Empty: `watch` in development mode, else `apply`."""
+
+
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     path: str = "data/cuebird.db"
     """The database; relative to the site. Its directory is made with mode 0700."""
     index_users: bool = False
     """An index on the journal's users: quick histories of one user, commits of about twice the size."""
+    machine: str = ""
+    """What this machine is called instead of its `/etc/machine-id`: one name for all that take over one volume from each other, so that it is no copy there."""
     journal_keep_days: int = 400
     """The journal's older entries are removed, as far as no start, no user in quarantine and no backtest needs them."""
     journal_bytes_max: int = 100_000_000_000
@@ -92,6 +99,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
+    site: SiteSettings = SiteSettings()
     store: StoreSettings = StoreSettings()
     engine: Limits = Limits()
     ingress: IngressLimits = IngressLimits()
@@ -100,6 +108,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shop: Shop = Shop()
     log: LogSettings = LogSettings()
     keys: Keys = Keys()
+
+    @property
+    def watches(self) -> bool:
+        """Whether edited files of the site count without `cuebird apply`."""
+        return self.site.reload == "watch" or (not self.site.reload and self.server.dev)
 
     def key_ring(self) -> KeyRing:
         return self.keys.ring(dev=self.server.dev)
@@ -227,6 +240,7 @@ __all__ = [
     "Loaded",
     "Server",
     "Settings",
+    "SiteSettings",
     "StoreSettings",
     "flat",
     "load",

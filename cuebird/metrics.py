@@ -9,6 +9,7 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cuebird.reload import Reload
 from delivery.dispatcher import Dispatcher
 from engine.engine import Engine
 from engine.statistics import Statistics, StorageState
@@ -19,10 +20,11 @@ from persistence.interface import SendState, Store, StoreError
 class Metrics(Collector):
     """No user, address or message is ever a label. `look` is awaited before each scrape: the outbox is asked then."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher, store: Store) -> None:
+    def __init__(self, engine: Engine, dispatcher: Dispatcher, store: Store, reload: Reload) -> None:
         self._engine = engine
         self._dispatcher = dispatcher
         self._store = store
+        self._reload = reload
         self._outbox: Mapping[SendState, int] = {}
 
     async def look(self) -> None:
@@ -34,6 +36,12 @@ class Metrics(Collector):
         yield from _turns(now)
         yield from _memory(now)
         yield from _disk(now)
+        on_hold = int(self._dispatcher.hold is not None)
+        yield _level("outbox_on_hold", "1: nothing goes out that an operator has not released", on_hold)
+        limited = int(bool(self._dispatcher.only_to))
+        yield _level("mail_limited", "1: mail goes to the addresses of [delivery] only_to alone", limited)
+        yield _level("site_differs", "1: the site's files are not what runs", int(self._reload.differs))
+        yield _total("site_refused", "Edits of the site that were refused", self._reload.refused)
         yield _gauge("outbox", "Messages that are not settled", "state", self._outbox)
         yield family("cuebird_messages", "What became of messages", ["outcome"], self._dispatcher.counts)
 

@@ -14,7 +14,7 @@ from cuebird.sites import open_site
 from engine import versions
 from engine.language import ast
 from engine.language.compile import compile_site
-from engine.language.load import read_site
+from engine.language.load import Checked, read_site
 from persistence.interface import Store, StoreError
 
 
@@ -34,7 +34,11 @@ class Proposal(msgspec.Struct, frozen=True):
 
 def propose(path: Path, running: ast.Site | None, *, why: str = "") -> Proposal:
     """The site in `path`: its rules, templates and all. `why`: what is said of the changes. Raises SiteErrors."""
-    checked, program = open_site(path)
+    return proposed(*open_site(path), running, why=why)
+
+
+def proposed(checked: Checked, program: Program, running: ast.Site | None, *, why: str = "") -> Proposal:
+    """The same of a site that has been read."""
     found = versions.explained(versions.changes(running, checked.site), why)
     return Proposal(checked.site, program, source_of(checked.site), found)
 

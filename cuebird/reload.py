@@ -1,8 +1,8 @@
 """A site that is edited while it is served: looked at completely, then taken between two events, or left alone.
 
-The files are looked at twice a second, and at once when asked (SIGHUP to `cuebird serve`). An edit counts when two looks in a row saw the same files, so
-that half an edit is not taken for a whole one. What is wrong with it is written to the log and shown in the dashboard,
-and the version that runs goes on.
+The files are looked at twice a second, and at once when asked (SIGHUP to `cuebird serve`). An edit is whole when two looks in a row saw the same files, so
+that half an edit is not taken for a whole one. Where edits are watched for it is taken then; elsewhere it is only said that the files differ from what
+runs, and `cuebird apply` takes it. What is wrong with it is written to the log and shown in the dashboard, and the version that runs goes on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from cuebird.last_good import Start
+from cuebird.outbox import OutboxRefused
 from cuebird.proposal import owner, propose
 from cuebird.releasing import release
 from cuebird.requests import Answer, Request, Requests
@@ -23,13 +25,18 @@ from delivery.templates import TemplatesInvalid
 from engine import versions
 from engine.engine import Engine
 from engine.language import ast
-from engine.language.problems import SiteErrors
+from engine.language.problems import SiteErrors, errors_of
 from engine.site_swap import Change
 from persistence.interface import StorageFull
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.5
+
+WAITS: Final = (
+    "the site's files are not what runs: `cuebird apply SITE --plan` shows how they differ, `cuebird apply SITE` puts them "
+    "in its place"
+)
 
 _RULES: Final = ("policy.yaml", "profile.yaml")
 
@@ -50,19 +57,23 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
     """Those that were changed."""
     problems: tuple[str, ...] = ()
     """Why it was not taken: the version before it runs on."""
+    waits: bool = False
+    """Nobody asked yet for it to be taken: it waits for `cuebird apply`."""
 
 
 class Reload:
-    """`load_templates` makes the templates of the files (raises TemplatesInvalid); `use` puts templates and program in
-    the place of those before, and returns what puts them back."""
+    """`start`: what runs, and what the files were beside it. `watches`: whether an edit is taken without being asked for.
+    `load_templates` makes the templates of a site (raises TemplatesInvalid); `use_templates` puts them in the place of
+    those before, and returns what puts those back."""
 
     def __init__(
         self,
         path: Path,
-        running: ast.Site,
+        start: Start,
         engine: Engine,
         *,
-        load_templates: Callable[[], Templates],
+        watches: bool,
+        load_templates: Callable[[ast.Site], Templates],
         use_templates: Callable[[Templates], Callable[[], None]],
         taken: Callable[[], None],
         figures: Callable[[], dict[str, dict[str, float]]],
@@ -70,12 +81,18 @@ class Reload:
         requests: Requests,
         migrate: Migrate,
         believe_clock: Callable[[], bool],
+        decide_outbox: Callable[[Request], Awaitable[int]],
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.news: News | None = None
+        self.differs = start.differs
+        """The files are not what runs."""
+        self.refused = 0
+        """Edits that were refused since the start, one that the start refused among them."""
         self._path = path
-        self._running = running
+        self._running = start.site
         self._engine = engine
+        self._watches = watches
         self._load_templates = load_templates
         self._use_templates = use_templates
         self._taken = taken
@@ -84,9 +101,14 @@ class Reload:
         self._requests = requests
         self._migrate = migrate
         self._believe_clock = believe_clock
+        self._decide_outbox = decide_outbox
         self._look_every_s = look_every_s
         self._woken = asyncio.Event()
         self._seen = fingerprint(path)
+        if start.problems:
+            self.news = self._refuse(list(start.problems))
+        elif start.differs:
+            self.news = self._wait([])
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -100,7 +122,7 @@ class Reload:
                 await self._answer(request)
             elif at_once or (now != self._seen and now == before):
                 self._seen = now
-                await self.look()
+                await (self.look() if self._watches else self.compare())
             before = now
 
     @property
@@ -112,20 +134,39 @@ class Reload:
         """The files are to be looked at now: somebody says that they are whole."""
         self._woken.set()
 
-    async def look(self, why: str = "", who: str = "") -> News:
-        """The files as they are now, taken or refused. `why`: what is said of the changes."""
+    async def look(self, why: str = "", who: str = "", shown: str = "") -> News:
+        """The files as they are now, taken or refused. `why`: what is said of the changes; `shown`: hash of the program that
+        whoever asks has seen, and no other is taken; "" if nobody was shown any."""
         try:
-            self.news = await self._take(why, who)
-        except (SiteErrors, TemplatesInvalid) as error:
-            self.news = self._refused([str(problem) for problem in error.problems])
+            self.news = await self._take(why, who, shown)
+        except SiteErrors as error:
+            self.news = self._refuse(errors_of(error))
+        except TemplatesInvalid as error:
+            self.news = self._refuse([str(problem) for problem in error.problems])
         except StorageFull as error:
-            self.news = self._refused([str(error)])
+            self.news = self._refuse([str(error)])
             self._seen = ()  # it is looked at again
         except Exception as error:
             # Whatever an edit can do, the version that runs must go on.
             log.exception("the edited site could not be taken")
-            self.news = self._refused([f"{type(error).__name__}: {error}"])
+            self.news = self._refuse([f"{type(error).__name__}: {error}"])
         return self.news
+
+    async def compare(self) -> None:
+        """Whether the files as they are now differ from what runs. Nothing is taken."""
+        try:
+            proposal = await asyncio.to_thread(propose, self._path, self._running)
+        except SiteErrors as error:
+            self.news = self._wait(errors_of(error))
+        except Exception as error:
+            log.exception("the edited site could not be read")
+            self.news = self._wait([f"{type(error).__name__}: {error}"])
+        else:
+            if proposal.program.hash != self._engine.program.hash:
+                self.news = self._wait(proposal.objections)
+            elif self.differs:
+                log.info("the site's files are again what runs")
+                self.differs, self.news = False, None
 
     async def _asked(self) -> bool:
         """Waits for the next look; whether somebody asked for it."""
@@ -137,11 +178,13 @@ class Reload:
         self._woken.clear()
         return True
 
-    async def _take(self, why: str, who: str) -> News:
+    async def _take(self, why: str, who: str, shown: str) -> News:
         proposal = await asyncio.to_thread(propose, self._path, self._running, why=why)
-        templates = await asyncio.to_thread(self._load_templates)
+        if shown and proposal.program.hash != shown:
+            return self._refuse(["the files have changed since they were shown: say `cuebird apply` again"])
         if proposal.objections:
-            return self._refused(proposal.objections)
+            return self._refuse(proposal.objections)
+        templates = await asyncio.to_thread(self._load_templates, proposal.site)
         found = versions.with_figures(proposal.changes, self._figures())
         change = Change(who=who or owner(_files(self._path)), of=tuple(found))
         # Before the program: what the new version sends at once must find its templates.
@@ -151,17 +194,25 @@ class Reload:
         except BaseException:
             put_back()
             raise
-        self._running = proposal.site
+        self._running, self.differs = proposal.site, False
         self._taken()
         names = tuple(dict.fromkeys(change.campaign or change.file for change in found))
         if began:
             log.info("the site was changed by %s: %s", change.who, ", ".join(names) or "nothing that matters")
         return News(at=self._now_ms(), taken=True, campaigns=names)
 
-    def _refused(self, problems: list[str]) -> News:
+    def _refuse(self, problems: list[str]) -> News:
+        self.differs = True
+        self.refused += 1
         for problem in problems:
             log.error("the edited site is not taken, the version before it runs on: %s", problem)
         return News(at=self._now_ms(), taken=False, problems=tuple(problems))
+
+    def _wait(self, problems: list[str]) -> News:
+        self.differs = True
+        told = (WAITS, *problems)
+        log.warning("%s", "\n".join(told))
+        return News(at=self._now_ms(), taken=False, problems=told, waits=True)
 
     async def _answer(self, request: Request) -> None:
         if request.what == "migrate":
@@ -173,7 +224,10 @@ class Reload:
         if request.what == "believe_clock":
             self._requests.answer(Answer(id=request.id, taken=self._believe_clock()))
             return
-        news = await self.look(request.why, request.who)
+        if request.what in ("release_outbox", "drop_outbox"):
+            await self._answer_about_the_outbox(request)
+            return
+        news = await self.look(request.why, request.who, request.program)
         self._requests.answer(Answer(id=request.id, taken=news.taken, problems=news.problems, campaigns=news.campaigns))
 
     async def _answer_release(self, request: Request) -> None:
@@ -182,6 +236,16 @@ class Reload:
             answer = Answer(id=request.id, taken=True, released=released)
         except Exception as error:
             log.exception("the quarantine could not be seen to")
+            answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
+        self._requests.answer(answer)
+
+    async def _answer_about_the_outbox(self, request: Request) -> None:
+        try:
+            answer = Answer(id=request.id, taken=True, messages=await self._decide_outbox(request))
+        except OutboxRefused as error:
+            answer = Answer(id=request.id, taken=False, problems=(str(error),))
+        except Exception as error:
+            log.exception("the outbox could not be seen to")
             answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
         self._requests.answer(answer)
 

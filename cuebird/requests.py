@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from actors.turn import Channel
 from engine.release import Released
 
 WAIT_S: Final = 30.0
@@ -21,15 +22,21 @@ T = TypeVar("T")
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    what: Literal["apply", "migrate", "retry", "drop", "believe_clock"] = "apply"
+    what: Literal["apply", "migrate", "retry", "drop", "believe_clock", "release_outbox", "drop_outbox"] = "apply"
     who: str = ""
     why: str = ""
+    program: str = ""
+    """Of `apply`: hash of what was shown, so that nothing is taken that nobody has seen."""
     campaign: str = ""
-    """Of `migrate`."""
+    """Of `migrate`, and of those about the outbox, "" being every one."""
     users: tuple[str, ...] = ()
     """Of `retry` and `drop`: who in quarantine."""
     anew: bool = False
     """Of `drop`: the actors too."""
+    before: int | None = None
+    """Of those about the outbox: decided before that time."""
+    channel: Channel | None = None
+    """Likewise; None: every one."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +48,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Of `migrate`: runs."""
     released: tuple[Released, ...] = ()
     """Of `retry` and `drop`."""
+    messages: int = 0
+    """Of those about the outbox."""
 
 
 class NoAnswer(Exception):

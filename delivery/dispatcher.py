@@ -7,6 +7,7 @@
 * Whether a mail may still go out is asked before the claim and again right before the dot: that is the last moment at which
   an unsubscribe or a bounce can stop it.
 * Nothing is retried in a loop: a retry is a row with a due time.
+* While the outbox is on hold nothing is started but what an operator has released: the store leaves the rest out of what is due.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from delivery.render import RenderError, Templates
 from delivery.settings import DeliverySettings, SmtpSettings
 from delivery.settling import Settling, Write, remember
 from engine.submit import Submit
-from persistence.interface import Link, Mark, Outboxed, StorageFull, Store, StoreError
+from persistence.interface import Hold, Link, Mark, Outboxed, StorageFull, Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ Recheck = Callable[[Send], Awaitable[str | None]]
 QUIET: Final = "quiet_hours"
 QUIET_LOOK_MS: Final = 15 * 60_000
 """How often a mail that was decided before quiet hours and delayed into them is looked at until they end."""
+
+ONLY_TO: Final = "only_to: the address is not among those that get mail here ([delivery] only_to)"
 
 STORAGE_RESTS_MS: Final = 1_000
 
@@ -86,6 +89,8 @@ class Dispatcher:
         self._feedback = Feedback(submit, clock.now_ms)
         self._settling = Settling(write, self._feedback, settings, clock.now_ms)
         self.counts = self._settling.counts
+        self.hold: Hold | None = None
+        """Why nothing goes out; `run` reads it from the store."""
         self._pool = Pool(smtp)
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,6 +110,11 @@ class Dispatcher:
         self._stopping = False
         self._failure: BaseException | None = None
 
+    @property
+    def only_to(self) -> tuple[str, ...]:
+        """Who gets mail; empty: everybody."""
+        return self._settings.only_to
+
     def wake(self, sends: Sequence[Send] = ()) -> None:
         """Sends have been committed. Pushes among `sends` go out at once, without a look into the outbox."""
         pushes = [send for send in sends if send.channel == "push" and send.id not in self._held]
@@ -119,6 +129,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Until cancelled. Raises what the store raised if it failed."""
         try:
+            self.hold = await self._store.hold()
             await self._recover()
             while self._failure is None:
                 self._start_pushes()
@@ -129,6 +140,28 @@ class Dispatcher:
             for task in self._tasks:
                 task.cancel()
             self._pool.close()
+
+    async def release(self, sends: Sequence[str] | None) -> None:
+        """Those ids may go out although the outbox is on hold; None: it is on hold no more."""
+        await self._store.release(sends)
+        if sends is None:
+            self.hold = None
+        self._woken.set()
+
+    async def drop(self, rows: Sequence[Outboxed], why: str) -> int:
+        """Settles those that wait as failed. Returns how many: those that are on their way already are left alone."""
+        ids = {row.send.id for row in rows} - self._held
+        self._held |= ids  # so that no query of the outbox starts them meanwhile
+        try:
+            # Once more: some may have gone since `rows` were read.
+            now = await self._store.sends(list(ids))
+            waiting = [row for row in now.values() if row.state in ("pending", "retry")]
+            if waiting:
+                await self._settling.drop(waiting, why)
+        finally:
+            self._held -= ids
+            self._let_go |= ids
+        return len(waiting)
 
     async def stop(self, grace_s: float = 10.0) -> None:
         """Starts nothing more and waits for what is in flight. What is not done after `grace_s` is found after the next start."""
@@ -151,6 +184,10 @@ class Dispatcher:
 
     def _start_pushes(self) -> None:
         sends, self._pushed = self._pushed, []
+        if self.hold is not None:
+            # They stay in the outbox, as all else does.
+            self._held.difference_update(send.id for send in sends)
+            return
         if sends and not self._stopping:
             self._start(self._push(sends), sends)
 
@@ -292,6 +329,8 @@ class Dispatcher:
         if self._clock.now_ms() > send.expires:
             return "expired"
         if send.channel == "email":
+            if not self._settings.may_mail(send.to):
+                return ONLY_TO
             found = await self._store.suppressed([send.to])
             against = [one for rows in found.values() for one in rows]
             if any(one.topic in ("", send.topic) for one in against):

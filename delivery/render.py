@@ -6,7 +6,7 @@ A message that cannot be rendered right is not rendered at all (RenderError): no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,7 +21,7 @@ from delivery.budget import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
 from delivery.links import Campaigned, Target, check_tags, track, with_ending, with_preheader
 from delivery.plain_text import plain_text
 from delivery.settings import DeliverySettings
-from delivery.templates import TEXT, EmailTemplate, compiled
+from delivery.templates import TEXT, EmailTemplate, compiled, compiled_sources
 
 HEADER_CHARACTERS_MAX: Final = 255
 PUSH_BYTES_MAX: Final = 16 * 1024
@@ -76,6 +76,13 @@ class Templates:
     def load(cls, path: Path, settings: DeliverySettings, tokens: Tokens) -> Templates:
         """All templates of the directory `path` (which may be missing: then there are none). Raises TemplatesInvalid."""
         emails, pushes = compiled(path)
+        return cls(emails, pushes, settings, tokens)
+
+    @classmethod
+    def of_sources(cls, sources: Mapping[str, str], settings: DeliverySettings, tokens: Tokens) -> Templates:
+        """Those of a program, from the texts that it was made of (path relative to the site -> text): so the letters are
+        of the same edit as the rules. Raises TemplatesInvalid."""
+        emails, pushes = compiled_sources(sources)
         return cls(emails, pushes, settings, tokens)
 
     def email(self, send: Send) -> EmailMessage:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from actors.address import valid_address
+from actors.address import domain_of, valid_address
 
 Security = Literal["none", "starttls", "tls"]
 WhenUnknown = Literal["hold", "resend"]
@@ -74,6 +74,14 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """What happens to a mail of which nobody knows whether it arrived (design §4.9). `resend`: once more, same Message-ID."""
     claims_max: int = 256
     """Rows read from the outbox at once."""
+    only_to: tuple[str, ...] = ()
+    """Staging: addresses (`me@shop.example`) and domains (`@shop.example`) that get mail. All other mail settles as failed, with the reason. Empty: everybody."""
+
+    def may_mail(self, address: str) -> bool:
+        """Whether `only_to` lets it. Upper and lower case are the same."""
+        found = address.lower()
+        allowed = {entry.lower() for entry in self.only_to}
+        return not allowed or found in allowed or f"@{domain_of(found)}" in allowed
 
     def __post_init__(self) -> None:
         for name, url in (("public_url", self.public_url), ("site_url", self.site_url)):
@@ -82,5 +90,9 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 raise ValueError(f"{name} {url!r} must be like https://t.shop.example, without a slash at the end")
         if not self.public_url or not self.public_url.isascii() or not self.public_url.isprintable():
             raise ValueError("public_url must be set, in ASCII: it is in every link of a mail")
+        for entry in self.only_to:
+            address = f"any{entry}" if entry.startswith("@") else entry
+            if valid_address(address) is None:
+                raise ValueError(f"only_to {entry!r} is neither an address nor a domain, such as @shop.example")
         if self.claims_max < 1:
             raise ValueError("claims_max must be at least 1")

@@ -61,6 +61,15 @@ class Settling:
             log.warning("mail %s of campaign %s is in doubt: %s", send.id, send.campaign, result.reply)
         self._tell(row, result)
 
+    async def drop(self, rows: Sequence[Outboxed], why: str) -> None:
+        """Mails and pushes that wait shall not go out: an operator says so. Returns when that is on disk."""
+        now = self._now_ms()
+        await self.stored([Mark(id=row.send.id, state="failed", at=now, reply=why) for row in rows])
+        self.counts["failed"] += len(rows)
+        for row in rows:
+            if row.send.channel == "email":
+                self._feedback.tell("email_failed", row.send, reason=why)
+
     def _doubtful(self, row: Outboxed, result: Unknown, now: int) -> list[Mark]:
         send = row.send
         again = row.reply.startswith(_DOUBT)

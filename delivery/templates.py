@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from delivery.yaml12 import YamlFault, load
 
 TEMPLATE_BYTES_MAX: Final = 256 * 1024
 PUSH_VALUES_MAX: Final = 200
+SUFFIXES: Final = (".html", ".txt", ".push.yaml")
 
 _EMAIL_KEYS: Final = frozenset({"subject", "preheader", "from", "reply_to"})
 
@@ -84,8 +85,23 @@ def compiled(path: Path) -> tuple[dict[str, EmailTemplate], dict[str, Any]]:
     texts = {
         file.relative_to(path).as_posix(): _text(file, problems)
         for file in sorted(path.rglob("*"))
-        if file.is_file() and file.name.endswith((".html", ".txt", ".push.yaml"))
+        if file.is_file() and file.name.endswith(SUFFIXES)
     }
+    return _compiled(texts, problems)
+
+
+def compiled_sources(sources: Mapping[str, str]) -> tuple[dict[str, EmailTemplate], dict[str, Any]]:
+    """As `compiled`, from the texts that a program was made of, by path relative to the site. Raises TemplatesInvalid."""
+    below = "templates/"
+    texts = {
+        name.removeprefix(below): text
+        for name, text in sorted(sources.items())
+        if name.startswith(below) and name.endswith(SUFFIXES)
+    }
+    return _compiled(texts, [])
+
+
+def _compiled(texts: Mapping[str, str], problems: list[Problem]) -> tuple[dict[str, EmailTemplate], dict[str, Any]]:
     emails: dict[str, EmailTemplate] = {}
     pushes: dict[str, Any] = {}
     for file, text in texts.items():

@@ -156,9 +156,11 @@ class Engine:
 
     # --- start and end --------------------------------------------------------------------------------------------
 
-    async def open(self) -> Head:
-        """Recovery. When it returns, `submit` takes inputs; timers fire and commits are written once `run` runs."""
-        head = await self._store.open()
+    async def open(self, head: Head | None = None) -> Head:
+        """Recovery. When it returns, `submit` takes inputs; timers fire and commits are written once `run` runs. `head`: what
+        `Store.open` returned, if the store is open already."""
+        if head is None:
+            head = await self._store.open()
         recovery.refuse_mixed_files(head)
         shard, committer, residence = self._shard, self._committer, self._residence
         residence.absence.complete = head.seq == 0  # else somebody is stored, and who is new has to be asked

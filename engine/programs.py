@@ -4,8 +4,8 @@ A site's source is stored under its hash, and a journal entry of kind `program` 
 before the entry, and every timer due before its stamp, is taken under the program before it; so state stays the fold of
 the journal however often the site is changed, and recovery takes each part of the tail again under its own program.
 
-Runs finish on the version of a campaign they entered with: each program is joined with the older ones. Which of them is
-a function of the journal alone, so that the process that lived through the changes and the one that starts after them
+Runs finish on the version of a campaign they entered with: each program is joined with the older ones, the newest of them
+and those that somebody is still in, which the entry lists. Which of them is a function of the journal alone, so that the process that lived through the changes and the one that starts after them
 join the same.
 """
 
@@ -25,8 +25,12 @@ Compile = Callable[[bytes], Program]
 """Makes the program of a stored source."""
 
 VERSIONS_MAX: Final = 32
-"""Programs whose campaigns can still be finished by runs that entered under them; runs that are older end as `archived`.
-Only programs that changed a campaign count."""
+"""Newest programs that are joined in any case, for what they ask to remember and for runs that entered under them. Only
+programs that changed a campaign count."""
+
+RUN_VERSIONS_MAX: Final = 256
+"""Older versions of campaigns that are joined because runs are in them; past it the runs of the oldest end as `archived`.
+Each costs a start 40 to 250 ms."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,6 +43,8 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """campaign -> its version, marked if it is not plainly live."""
     since: dict[int, int] = {}
     """Entry pattern that time may complete -> when it came in, in ms: no silence before that counts."""
+    runs_in: tuple[str, ...] = ()
+    """Older versions, in none of the newest programs, that runs were in when it began, those that came last first."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -112,8 +118,31 @@ class Eras:
             number -= 1
         return self._under(number), self._records[number].seq if number >= 0 else 0
 
-    def next(self, program: Program, at: int, who: str, changes: tuple[Change, ...]) -> Recorded:
-        """What the journal is to say of a program that begins at `at`."""
+    def left_behind(self, program: Program) -> list[str]:
+        """The versions that runs may be in now, and that would be joined no more if `program` began: those that came last
+        first. Empty for most changes, and for sites that change seldom always."""
+        if not self._records:
+            return []
+        marks = {campaign.id: _mark(campaign) for campaign in program.campaigns}
+        newest = Record(self._records[-1].seq + 1, 0, Recorded(hash=program.hash, campaigns=marks))
+        joined = {version for place in _newest([*self._records, newest]) for version in self._versions_of(place, marks)}
+        age = {version: place for place in range(len(self._records)) for version in self._versions_of(place, marks)}
+        behind = [
+            version
+            for version, campaign in self.current.versions.items()
+            if version not in joined and version in age and campaign.id not in program.archived
+        ]
+        return sorted(behind, key=lambda version: (-age[version], version))
+
+    def _versions_of(self, place: int, marks: Mapping[str, str]) -> list[str]:
+        """Of the record at that place; past the last one, `marks` are its."""
+        told = self._records[place].body.campaigns if place < len(self._records) else marks
+        return [mark.removesuffix("~") for mark in told.values()]
+
+    def next(
+        self, program: Program, at: int, who: str, changes: tuple[Change, ...], runs_in: Sequence[str] = ()
+    ) -> Recorded:
+        """What the journal is to say of a program that begins at `at`. `runs_in`: those of `left_behind` that runs are in."""
         old = self.current if self._records else None
         return Recorded(
             hash=program.hash,
@@ -121,6 +150,7 @@ class Eras:
             changes=changes,
             campaigns={campaign.id: _mark(campaign) for campaign in program.campaigns},
             since={} if old is None else _since(program, old, at),
+            runs_in=tuple(runs_in[:RUN_VERSIONS_MAX]),
         )
 
     def begin(self, program: Program, record: Record) -> Program:
@@ -156,18 +186,41 @@ class Eras:
 
 
 def kept(known: Sequence[Record]) -> list[str]:
-    """Hashes of the programs that the newest of the records is joined of, oldest first."""
-    chosen: list[str] = []
-    seen: set[tuple[str, str]] = set()
-    for record in reversed(known):
-        marks = set(record.body.campaigns.items())
-        if record.body.hash in chosen or (chosen and marks and marks <= seen):
-            continue
-        chosen.append(record.body.hash)
-        seen |= marks
-        if len(chosen) == VERSIONS_MAX:
+    """Hashes of the programs that the newest of the records is joined of, oldest first: the newest ones, and those of
+    older versions that runs are in."""
+    places = _newest(known)
+    if not places:
+        return []
+    chosen = {known[place].body.hash for place in places}
+    missing = set(known[-1].body.runs_in)
+    for place in range(len(known) - 1, -1, -1):
+        if not missing:
             break
-    return chosen[::-1]
+        body = known[place].body
+        found = missing & {mark.removesuffix("~") for mark in body.campaigns.values()}
+        if found and body.hash not in chosen:
+            chosen.add(body.hash)
+            places.append(place)
+        missing -= found
+    return [known[place].body.hash for place in sorted(places)]
+
+
+def _newest(known: Sequence[Record]) -> list[int]:
+    """Places of the newest records that each changed a campaign, the last one first."""
+    places: list[int] = []
+    hashes: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    for place in range(len(known) - 1, -1, -1):
+        body = known[place].body
+        marks = set(body.campaigns.items())
+        if body.hash in hashes or (places and marks and marks <= seen):
+            continue
+        places.append(place)
+        hashes.add(body.hash)
+        seen |= marks
+        if len(places) == VERSIONS_MAX:
+            break
+    return places
 
 
 def wanted(known: Sequence[Record], replay_from: int) -> set[str]:

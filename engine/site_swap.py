@@ -7,6 +7,7 @@ journal's entry of the change nothing is awaited.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from engine.alarms import Alarms
 from engine.clock import Clock
 from engine.committer import Committer
 from engine.loading import Loading
+from engine.pinned import still_run
 from engine.programs import Eras
 from engine.residence import Residence
 from engine.restoring import Restoring
@@ -74,7 +76,8 @@ class SiteSwap:
             await recovery.bring(self._store, [user for _, user in ringing], self._residence)
             self._shard.fire(ringing, until)
             await self._committer.flush()
-        self._begin(program, source, change)
+        runs_in = await self._still_run(program, self._committer.flush)
+        self._begin(program, source, change, runs_in)
         await self._committer.flush()
 
     async def swap(self, program: Program, source: bytes, change: Change = NO_WORD) -> int:
@@ -84,16 +87,26 @@ class SiteSwap:
         Returns the journal's position of the change when it is on disk; 0 if the program is the one that counts.
         Raises StorageFull: then nothing has changed.
         """
-        async with self._ringing.between:
-            if program.hash == self.eras.newest:
-                return 0
-            while not await self._try_to_begin(program, source, change):
-                pass
-            began = self._shard.seq
-            await self._committer.gathered()
-        return began
+        while program.hash != (before := self.eras.newest):
+            runs_in = await self._still_run(program, self._committer.gathered)
+            async with self._ringing.between:
+                if self.eras.newest != before:
+                    continue  # another change came in between
+                while not await self._try_to_begin(program, source, change, runs_in):
+                    pass
+                began = self._shard.seq
+                await self._committer.gathered()
+            return began
+        return 0
 
-    async def _try_to_begin(self, program: Program, source: bytes, change: Change) -> bool:
+    async def _still_run(self, program: Program, on_disk: Callable[[], Awaitable[None]]) -> list[str]:
+        """Of the versions that `program` would leave behind those that somebody is in."""
+        while self._restoring.under_way:
+            await asyncio.wait(self._restoring.under_way)
+        behind = self.eras.left_behind(program)
+        return await still_run(behind, self.eras.current, self._residence, self._store, on_disk)
+
+    async def _try_to_begin(self, program: Program, source: bytes, change: Change, runs_in: Sequence[str]) -> bool:
         """False: it has to be tried again, for somebody who is due was not in memory, or not as the disk has them."""
         if self._committer.full or self._committer.failure is not None:
             raise StorageFull("no room on the disk; trying again by itself")
@@ -110,7 +123,7 @@ class SiteSwap:
         next_due = self._alarms.next_due()
         if self._restoring.under_way or (next_due is not None and next_due <= until):
             return False
-        self._begin(program, source, change)
+        self._begin(program, source, change, runs_in)
         return True
 
     async def _bring_those_due_soon(self) -> None:
@@ -119,10 +132,10 @@ class SiteSwap:
             self._alarms.set(user, due)
         await self._loading.bring([user for _, user in soon if self._residence.find(user) is None])
 
-    def _begin(self, program: Program, source: bytes, change: Change) -> None:
+    def _begin(self, program: Program, source: bytes, change: Change, runs_in: Sequence[str]) -> None:
         """Synchronous: nothing is taken between the stamp and the change."""
         shard, at = self._shard, self._shard.stamp()
-        body = self.eras.next(program, at, change.who, change.of)
+        body = self.eras.next(program, at, change.who, change.of, runs_in)
         entry = programs.entry(body, shard.seq + 1, at)
         counted = self.eras.begin(program, programs.Record(entry.seq, at, body))
         shard.begin(counted, entry, source)

@@ -66,6 +66,10 @@ class Snapshots:
         """Whether what is on disk is the actor as it is in memory."""
         return not (user in self.changed or user in self._round or user in self._unsettled)
 
+    def ahead(self) -> set[str]:
+        """Whose actors may be ahead of the disk."""
+        return self.changed | self._round | self._unsettled.keys()
+
     def begin(self, seq: int) -> None:
         """A round over all that has changed up to journal position `seq`, unless one is under way."""
         if self._round_seq is None:

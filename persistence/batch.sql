@@ -43,6 +43,8 @@ CREATE TEMP TRIGGER batch_rest INSTEAD OF INSERT ON batch WHEN NEW.rest IS NOT N
 
     UPDATE meta SET replay_from = max(replay_from, NEW.replayed_from) WHERE NEW.replayed_from IS NOT NULL;
 
+    UPDATE meta SET moves = moves + 1 WHERE NEW.outbox IS NOT NULL OR NEW.marks IS NOT NULL;
+
     INSERT INTO mark
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
     FROM json_each(CAST(NEW.marks AS TEXT));

@@ -104,6 +104,15 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     position: int
 
 
+class Hold(msgspec.Struct, frozen=True, gc=False):
+    """The outbox is on hold: what waits there goes out only once an operator has released it."""
+
+    at: int
+    """The journal's last stamp when it was put on hold. Of a copy: what was decided after it, the original may have sent."""
+    reason: str
+    """One line."""
+
+
 class Quarantined(msgspec.Struct, frozen=True, gc=False):
     """An event that is stored and in no journal: its actor failed on it, or is held. Once for a user and message id."""
 
@@ -229,6 +238,10 @@ class Store(Protocol):
     async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
         """(user, journal position of the snapshot) in the order of the names, those after `last`. No state is read."""
 
+    async def named(self, words: Sequence[str]) -> set[str]:
+        """Those of `words` whose UTF-8 occurs in the state of any actor, all looked at as of one moment. Every state is read,
+        some seconds for a million actors, while others read and write: for a question that is seldom asked."""
+
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         """The users that those of the anonymous `names` belong to which were joined to one."""
 
@@ -250,10 +263,22 @@ class Store(Protocol):
         """Newest first; `before` in ms since the epoch, exclusive."""
 
     async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
-        """Sends in `pending` or `retry` with due <= now, oldest due first."""
+        """Sends in `pending` or `retry` with due <= now, oldest due first. While the outbox is on hold, those released."""
 
     async def next_send_due(self) -> int | None:
-        """Due time of the next send that waits, None if none does."""
+        """Due time of the next send that waits, None if none does. While the outbox is on hold, of those released."""
+
+    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
+        """Sends in `pending` or `retry` whose (due, id) come after, in that order, on hold or not."""
+
+    async def hold(self) -> Hold | None:
+        """None: what is due may go out."""
+
+    async def put_on_hold(self, hold: Hold) -> None:
+        """Between two commits. Changes nothing if the outbox is on hold already."""
+
+    async def release(self, sends: Sequence[str] | None) -> None:
+        """Between two commits: those ids may go out although the outbox is on hold; None: it is on hold no more."""
 
     async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]: ...
 

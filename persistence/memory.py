@@ -19,6 +19,7 @@ from persistence.interface import (
     Entry,
     Head,
     Held,
+    Hold,
     Journal,
     Link,
     Mark,
@@ -67,6 +68,8 @@ class MemoryStore:
         self._links: dict[tuple[str, int], Link] = {}
         self._programs: dict[str, bytes] = {}
         self._held: dict[str, Held] = {}
+        self._hold: Hold | None = None
+        self._released: set[str] = set()
         self._quarantine: dict[tuple[str, str], Quarantined] = {}
 
     async def open(self) -> Head:
@@ -167,6 +170,10 @@ class MemoryStore:
         found = ((each.user, each.position) for each in self._actors.values() if each.user.encode() > last.encode())
         return sorted(found, key=lambda one: one[0].encode())[:limit]
 
+    async def named(self, words: Sequence[str]) -> set[str]:
+        self._check()
+        return {word for word in words if any(word.encode() in each.state for each in self._actors.values())}
+
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         self._check()
         return {name: self._names[name] for name in names if name in self._names}
@@ -204,12 +211,36 @@ class MemoryStore:
 
     async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
         self._check()
-        due = [each for each in self._outbox.values() if each.state in WAITING and each.due <= now]
-        return sorted(due, key=lambda each: each.due)[:limit]
+        return sorted((each for each in self._may_go() if each.due <= now), key=lambda each: each.due)[:limit]
 
     async def next_send_due(self) -> int | None:
         self._check()
-        return min((each.due for each in self._outbox.values() if each.state in WAITING), default=None)
+        return min((each.due for each in self._may_go()), default=None)
+
+    def _may_go(self) -> list[Outboxed]:
+        waiting = [each for each in self._outbox.values() if each.state in WAITING]
+        return waiting if self._hold is None else [each for each in waiting if each.send.id in self._released]
+
+    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
+        self._check()
+        waiting = {(each.due, each.send.id): each for each in self._outbox.values() if each.state in WAITING}
+        return [waiting[place] for place in sorted(waiting) if place > after][:limit]
+
+    async def hold(self) -> Hold | None:
+        self._check()
+        return self._hold
+
+    async def put_on_hold(self, hold: Hold) -> None:
+        self._check()
+        self._hold = self._hold or hold
+
+    async def release(self, sends: Sequence[str] | None) -> None:
+        self._check()
+        if sends is None:
+            self._hold = None
+            self._released.clear()
+        else:
+            self._released.update(sends)
 
     async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]:
         self._check()

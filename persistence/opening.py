@@ -13,6 +13,7 @@ import aiosqlite
 
 from persistence.indexing import index_journal
 from persistence.interface import StoreRefused
+from persistence.place import sync_directory
 
 APPLICATION_ID: Final = 0x43756542
 """`CueB`, at byte 68 of the file."""
@@ -62,11 +63,19 @@ def prepare_file(path: Path, version: int) -> None:
     """
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
         return
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        raise StoreRefused(f"{path} has mode {mode:04o}, so others may read or change it: chmod 600 {path}")
+        raise StoreRefused(
+            f"{path} has mode {mode:04o}, so others may read or change it: chmod 600 {path}, or, if it was copied here, "
+            f"`cuebird restore {path} --site SITE`, which does that and holds back what the original may have sent"
+        )
+    check_header(path, version)
+
+
+def check_header(path: Path, version: int) -> None:
+    """Raises StoreRefused for a file that is no database of ours, or is newer than `version`. An empty one may become one."""
     with path.open("rb") as file:
         header = file.read(100)
     if not header:
@@ -84,14 +93,6 @@ def _refuse(path: Path, application_id: int, found: int, version: int) -> None:
         raise StoreRefused(
             f"{path} is of version {found}, and this Cuebird knows versions up to {version}: start the newer Cuebird"
         )
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 async def connect_writer(path: Path, steps: Mapping[int, str], *, index_users: bool) -> aiosqlite.Connection:

@@ -12,7 +12,7 @@ import aiosqlite
 
 from actors.turn import Decision
 from persistence.faults import Health
-from persistence.interface import Entry, Head, Held, Outboxed, Quarantined, Snapshot, StoreRefused
+from persistence.interface import Entry, Head, Held, Hold, Outboxed, Quarantined, SendState, Snapshot, StoreRefused
 from persistence.opening import migrations, prepare_file
 from persistence.reading import Reader
 
@@ -59,6 +59,15 @@ class ReadingStore:
 
     async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]:
         return await self._reader.sends(ids)
+
+    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
+        return await self._reader.waiting(after, limit)
+
+    async def unsettled(self) -> dict[SendState, int]:
+        return await self._reader.unsettled()
+
+    async def hold(self) -> Hold | None:
+        return await self._reader.hold()
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
         return await self._reader.programs(hashes)

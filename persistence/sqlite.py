@@ -14,10 +14,12 @@
 | `changes` | what an operator changed in the part of the journal that was cut off, in MessagePack | `seq` |
 | `held` | a user whose actor takes no turns, why, and after which journal position its turns have to be taken again | `user` |
 | `quarantine` | an event that is in no journal, in MessagePack, and why | (`user`, `message_id`) |
-| `meta` | one row: from where the journal has to be taken again | |
+| `hold` | one row if the outbox is on hold: since when, and why | |
+| `released` | a send that may go out nevertheless | `send` |
+| `meta` | one row: from where the journal has to be taken again, which place this is (`place.py`), how often the outbox moved | |
 
 All writes and checkpoints go through one connection (`writing.py`), all reads through another that cannot write
-(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock` and `.head`.
+(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock`, `.head` and `.place`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from pathlib import Path
 import aiosqlite
 
 from actors.turn import Decision
+from persistence import holding
 from persistence.faults import Health
 from persistence.files import OpenFiles
 from persistence.head import HeadMark
@@ -38,6 +41,7 @@ from persistence.interface import (
     Entry,
     Head,
     Held,
+    Hold,
     Journal,
     Link,
     Outboxed,
@@ -51,6 +55,7 @@ from persistence.interface import (
 )
 from persistence.lock import EngineLock
 from persistence.opening import connect_reader, connect_writer, migrations, prepare_file
+from persistence.place import Place
 from persistence.reading import Reader
 from persistence.writing import Writer
 
@@ -66,16 +71,22 @@ class SqliteStore:
 
     `accept_loss`: a journal that ends before its head mark is opened nevertheless.
 
+    A database that is not where it was, or is older than what was there, is a copy: opening it puts its outbox on hold.
+    `machine`: see `Place`; None: the system's own id.
+
     The journal says if it is not what was written: StorageDamaged from whatever reads it. After StorageFailed every method raises it again; only `close` still works. `close` has to be called in any case: the
     threads of the connections keep the process alive.
     """
 
-    def __init__(self, path: Path, *, index_users: bool = False, accept_loss: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, index_users: bool = False, accept_loss: bool = False, machine: str | None = None
+    ) -> None:
         self._path = path
         self._index_users = index_users
         self._accept_loss = accept_loss
         self._lock = EngineLock(path)
         self._mark = HeadMark(path)
+        self._place = Place(path, machine)
         self._connections: list[aiosqlite.Connection] = []
         self._health = Health(path)
         self._opened_at = 0
@@ -112,11 +123,13 @@ class SqliteStore:
         self._health.is_open = True
         self._reader = Reader(reading, self._health, users_indexed=self._index_users)
         head = await self._reader.head()
-        self._mark.open(head.seq, accept_loss=self._accept_loss)
+        moves = await self._reader.moves()
+        older = self._mark.open(head.seq, moves, accept_loss=self._accept_loss)
+        await holding.at_home(writing, self._health, self._place, head.at, older)
         self._opened_at, self._bytes_before = head.seq, None
         files = OpenFiles(self._path)
         self._writer = Writer(
-            writing, self._path, self._health, files, self._mark, head.seq, index_users=self._index_users
+            writing, self._path, self._health, files, self._mark, head.seq, moves, index_users=self._index_users
         )
         await self._writer.set_up()
         return head
@@ -171,11 +184,32 @@ class SqliteStore:
         assert self._writer is not None
         return await self._writer.cut(seq, at)
 
+    async def put_on_hold(self, hold: Hold) -> None:
+        self._health.check()
+        assert self._writer is not None
+        await self._writer.put_on_hold(hold)
+
+    async def release(self, sends: Sequence[str] | None) -> None:
+        self._health.check()
+        assert self._writer is not None
+        await self._writer.release(sends)
+
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         return await self._read.load(users)
 
     async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
         return await self._read.positions(last, limit)
+
+    async def named(self, words: Sequence[str]) -> set[str]:
+        self._health.check()
+        if not words:
+            return set()
+        # A connection of its own: cold actors that wait to be loaded must not wait for all of them to be read.
+        connection = await connect_reader(self._path)
+        try:
+            return await Reader(connection, self._health, users_indexed=self._index_users).named(words)
+        finally:
+            await connection.close()
 
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         return await self._read.resolve(names)
@@ -199,6 +233,12 @@ class SqliteStore:
 
     async def next_send_due(self) -> int | None:
         return await self._read.next_send_due()
+
+    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
+        return await self._read.waiting(after, limit)
+
+    async def hold(self) -> Hold | None:
+        return await self._read.hold()
 
     async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]:
         return await self._read.sends(ids)

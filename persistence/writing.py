@@ -6,6 +6,7 @@ SQLite before 3.51.3, which distributions ship, can corrupt a file that two conn
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,11 @@ from typing import Final
 import aiosqlite
 import msgspec
 
-from persistence import blocks, cutting
+from persistence import blocks, cutting, holding
 from persistence.faults import Health
 from persistence.files import OpenFiles
 from persistence.head import HeadMark
-from persistence.interface import Commit, RowsRefused, StorageBusy, StorageLost, StoreError
+from persistence.interface import Commit, Hold, RowsRefused, StorageBusy, StorageLost, StoreError
 from persistence.packing import INSERT, SETUP, SETUP_USERS, Parameters, pack
 from persistence.refusing import culprits, refused_snapshots
 
@@ -42,6 +43,7 @@ class Writer:
         files: OpenFiles,
         mark: HeadMark,
         seq: int,
+        moves: int,
         *,
         index_users: bool,
     ) -> None:
@@ -51,6 +53,8 @@ class Writer:
         self._files = files
         self._mark = mark
         self._seq = seq
+        self._moves = moves
+        """Commits that changed something in the outbox."""
         self._index_users = index_users
         self.journal_bytes = 0
         """Written to the journal since it was opened, without what was cut off."""
@@ -81,9 +85,13 @@ class Writer:
             assert_follows(self._seq, commit)
             parameters = await self._write(commit)
             self.check_files()
+            moved = bool(commit.sends or commit.marks)
+            self._moves += moved
             if entries:
                 self._seq = entries[-1].seq
-                self._mark.write(self._seq)
+            if entries or moved:
+                self._mark.write(self._seq, self._moves)
+            if entries:
                 block = parameters[blocks.ENTRIES]
                 assert isinstance(block, bytes)
                 self.journal_bytes += len(block)
@@ -142,6 +150,18 @@ class Writer:
             self.journal_bytes -= removed
             self._work += removed // _PAGE_BYTES
             return removed
+
+    async def put_on_hold(self, hold: Hold) -> None:
+        """As the contract says, between two commits."""
+        async with self._turn:
+            self._health.check()
+            await holding.put(self._connection, self._health, hold)
+
+    async def release(self, sends: Sequence[str] | None) -> None:
+        """As the contract says, between two commits."""
+        async with self._turn:
+            self._health.check()
+            await holding.release(self._connection, self._health, sends)
 
     async def _run_checkpoint(self) -> None:
         work, self._work = self._work, 0

@@ -31,21 +31,23 @@ from persistence.sqlite import SqliteStore
 @click.argument("site", type=click.Path(path_type=Path), default=".")
 @click.option("--why", default="", help="The reason, if the files' `why` does not tell it; kept with the change.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.option("--plan", "--dry-run", "only_plan", is_flag=True, help="Only show it; --yes is not heeded then.")
 @click.option("--db", type=click.Path(path_type=Path), help="Another database than the site's.")
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object, and nothing else; changes nothing without --yes."
 )
-def command(site: Path, why: str, yes: bool, db: Path | None, as_json: bool) -> None:
+def command(site: Path, why: str, yes: bool, only_plan: bool, db: Path | None, as_json: bool) -> None:
     """Compare the files of SITE with the version that counts, show what is different and whom it concerns, and put it in
-    its place: in the engine that runs, between two events, or in the database for the next start."""
+    its place: in the engine that runs, between two events, or in the database for the next start. What is put there is
+    what was shown. Exits with 1 if it cannot be: the files have errors, or a `why` is missing."""
+    path, now = _counting(site, db, as_json)
     try:
-        path = database(site, db)
-        now = asyncio.run(running(path))
         proposal = propose(site, now.site, why=why.strip())
     except SiteErrors as error:
-        raise refuse(error, as_json=as_json) from None
-    except StoreError as error:
-        raise click.ClickException(str(error)) from None
+        refused = refuse(error, as_json=as_json)
+        if now.site and not as_json:
+            click.echo(f"what counts since {day(now.since)} stays what counts", err=True)
+        raise refused from None
     found = versions.with_figures(proposal.changes, now.figures)
     if not as_json:
         _plan(found, now)
@@ -55,12 +57,25 @@ def command(site: Path, why: str, yes: bool, db: Path | None, as_json: bool) -> 
         if as_json:
             click.echo(_json(found, now, applied=False))
         return
-    if not yes and (as_json or not _agreed()):
+    if only_plan or not (yes or (not as_json and _agreed())):
         if as_json:
             click.echo(_json(found, now, applied=False))
+        elif only_plan:
+            click.echo("a plan only: nothing was changed")
         return
     told = _apply(site, path, proposal, found, why.strip())
     click.echo(_json(found, now, applied=True) if as_json else told)
+
+
+def _counting(site: Path, db: Path | None, as_json: bool) -> tuple[Path, Running]:
+    """The database, and what counts in it."""
+    try:
+        path = database(site, db)
+        return path, asyncio.run(running(path))
+    except SiteErrors as error:
+        raise refuse(error, as_json=as_json) from None
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _plan(found: list[versions.Change], now: Running) -> None:
@@ -111,7 +126,8 @@ def _apply(site: Path, path: Path, proposal: Proposal, found: list[versions.Chan
             raise click.ClickException(str(error)) from None
         return "written to the database; it counts from the next start on"
     try:
-        answer = Requests(path).ask(pid, Request(id=new_id(), who=operator(), why=why))
+        request = Request(id=new_id(), who=operator(), why=why, program=proposal.program.hash)
+        answer = Requests(path).ask(pid, request)
     except (NoAnswer, OSError) as error:
         raise click.ClickException(f"{error}; the version that runs goes on") from None
     if not answer.taken:
@@ -129,7 +145,7 @@ async def _record(site: Path, path: Path, proposal: Proposal, found: list[versio
     async def describe(before: str) -> Change:
         return Change(who=operator(), of=tuple(found))
 
-    store = SqliteStore(path, index_users=settings.store.index_users)
+    store = SqliteStore(path, index_users=settings.store.index_users, machine=settings.store.machine or None)
     engine = Engine(
         store,
         proposal.program,

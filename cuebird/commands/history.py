@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cuebird.changes_text import console, day, figures, lines, show
 from cuebird.recorded import Running, changes_of, database, running
+from cuebird.sites import open_site
 from engine import programs
 from engine.language.problems import SiteErrors, did_you_mean, nearest
 from engine.ledger import iso
@@ -37,8 +38,10 @@ def command(campaign: str, site: Path, db: Path | None, as_json: bool) -> None:
     if not found and campaign not in known:
         hint = did_you_mean(nearest(campaign, known))
         raise click.ClickException(f"the database knows no campaign {campaign}{hint}")
+    differ = _differ(site, now)
     if as_json:
-        click.echo(json.dumps(_as_json(campaign, found, now), indent=2, ensure_ascii=False))
+        told = {**_as_json(campaign, found, now), "files_differ": differ}
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
     out = console()
     for record, change in found:
@@ -49,6 +52,18 @@ def command(campaign: str, site: Path, db: Path | None, as_json: bool) -> None:
     out.print(f"now: {figures(done)}")
     for version, count in sorted(now.active.get(campaign, {}).items()):
         out.print(f"  {count:,} {'run' if count == 1 else 'runs'} in version {version}")
+    if differ:
+        out.print(f"the files in {site} are not what counts: `cuebird apply {site} --plan` shows how they differ")
+
+
+def _differ(site: Path, now: Running) -> bool:
+    """Whether the site's files are not what counts; those with errors cannot be."""
+    if not site.is_dir():
+        return False  # the database was named, and no site
+    try:
+        return open_site(site)[1].hash != now.program
+    except SiteErrors:
+        return True
 
 
 def _as_json(campaign: str, found: list[tuple[programs.Record, Change]], now: Running) -> dict[str, Any]:

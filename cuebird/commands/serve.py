@@ -33,7 +33,14 @@ log = logging.getLogger(__name__)
 @click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option("--dev", is_flag=True, default=None, help="Believe everybody; on a loopback address only.")
 @click.option(
-    "--accept-loss", is_flag=True, help="Go on with a database that has lost the end of its journal: a restored backup."
+    "--accept-loss",
+    is_flag=True,
+    help="Go on with a database that has lost the end of its journal; its messages wait for `cuebird outbox release`.",
+)
+@click.option(
+    "--no-send",
+    is_flag=True,
+    help="Everything is decided and nothing goes out: messages wait for `cuebird outbox`, after this too.",
 )
 @log_options
 def command(
@@ -42,11 +49,13 @@ def command(
     port: int | None,
     dev: bool | None,
     accept_loss: bool,
+    no_send: bool,
     log_format: str | None,
     log_level: str | None,
 ) -> None:
-    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files are taken as they are made, if
-    they are sound and say why."""
+    """Serve SITE until SIGTERM or Ctrl-C; what was taken is on disk then. Edits of its files count by `cuebird apply`; with
+    --dev, or `reload = "watch"` under [site], as they are made. If the files have errors, do not say why, or wait for `cuebird
+    apply`, the site that counted last is served, from the database."""
     flags = {
         "server.host": host,
         "server.port": port,
@@ -63,7 +72,7 @@ def command(
         raise SystemExit(1) from None
     set_up(settings.log)
     try:
-        uvloop.run(_serve(settings, site, accept_loss))
+        uvloop.run(_serve(settings, site, accept_loss=accept_loss, no_send=no_send))
     except (SiteErrors, TemplatesInvalid) as error:
         for wrong in error.problems:
             log.critical("%s", wrong)
@@ -91,10 +100,10 @@ def command(
         raise SystemExit(1) from None
 
 
-async def _serve(settings: Settings, site: Path, accept_loss: bool) -> None:
+async def _serve(settings: Settings, site: Path, *, accept_loss: bool, no_send: bool) -> None:
     more = dashboard_routes(dev=settings.server.dev)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means something, and after: it must not end the server
-    async with open_app(settings, site, more_routes=more, accept_loss=accept_loss) as app:
+    async with open_app(settings, site, more_routes=more, accept_loss=accept_loss, no_send=no_send) as app:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload.soon)
         await app.ended
     log.info("cuebird has ended: what was taken is on disk")

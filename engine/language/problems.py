@@ -44,6 +44,11 @@ class SiteErrors(Exception):
         return "\n".join(map(str, self.problems))
 
 
+def errors_of(site: SiteErrors) -> list[str]:
+    """What keeps the site from being used, as text, without the advice."""
+    return [str(problem) for problem in site.problems if problem.severity == "error"]
+
+
 class LanguageError(ValueError):
     """An expression, pattern or duration that means nothing.
 

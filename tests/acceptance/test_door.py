@@ -217,7 +217,9 @@ async def test_malformed_requests_are_counted_and_not_each_written_into_the_log(
             assert b" 400 " in await answer_to(site.address, b"\x00\x01\r\n\r\n")
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) <= 1
     metrics = (await site.http.get("/metrics", headers=bearer())).text
-    told = next(line for line in metrics.splitlines() if line.startswith("cuebird_requests_malformed_total"))
+    (told,) = (
+        line for line in metrics.splitlines() if line.startswith('cuebird_requests_malformed_total{reason="malformed"')
+    )
     assert float(told.split()[-1]) >= 30
 
 

@@ -157,7 +157,7 @@ async def test_a_template_with_an_error_is_named_by_file_and_line(tmp_path: Path
     template = site / "templates" / "cart.txt"
     template.write_text(template.read_text() + "{% if %}\n")
     said = await refusal("serve", site, "--dev", "--port", "0", **store(tmp_path))
-    assert "cart.txt:5: " in said
+    assert "templates/cart.txt:5:1: " in said
 
 
 async def test_a_site_that_is_not_there_is_named(tmp_path: Path) -> None:

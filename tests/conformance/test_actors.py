@@ -41,6 +41,22 @@ async def test_an_actor_that_is_gone_is_gone_after_its_snapshot(keeper: Keeper) 
     assert await keeper.store.users() == 1
 
 
+async def test_words_are_found_in_the_states_of_actors_as_they_are_now(keeper: Keeper) -> None:
+    store = keeper.store
+    await store.commit(
+        Commit(
+            snapshots=[Snapshot("ann", 1, None, b"\x00 cart-1 \xff"), Snapshot("bob", 1, None, b"gr\xc3\xbc\xc3\x9fe")]
+        )
+    )
+    assert await store.named(["cart-1", "cart-2", "grüße", "ann"]) == {"cart-1", "grüße"}
+    assert await store.named([]) == set()
+    await store.commit(Commit(snapshots=[Snapshot("ann", 2, None, b"cart-2")], gone=["bob"]))
+    assert await store.named(["cart-1", "cart-2", "grüße"]) == {"cart-2"}
+    assert await store.named([f"w{number}" for number in range(600)] + ["cart-2"]) == {"cart-2"}
+    await store.commit(Commit(gone=["ann"]))
+    assert await store.named(["cart-2"]) == set()
+
+
 async def test_timers_are_listed_without_the_actors_that_have_none(keeper: Keeper) -> None:
     snapshots = [Snapshot(f"u{n:04}", 1, 10_000 + n % 5 if n % 10 else None, b"state") for n in range(5_000)]
     await keeper.store.commit(Commit(snapshots=snapshots))

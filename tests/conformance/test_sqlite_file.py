@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.conformance.rows import entry, every
 pytestmark = pytest.mark.anyio
 
 VERSION = max(migrations())
+OLDER_MARK_OF_51 = b"00000000000000000051 %08x\n" % crc32(b"00000000000000000051")
 
 
 @pytest.fixture
@@ -48,7 +50,9 @@ async def assert_refused_untouched(path: Path, match: str) -> None:
     with pytest.raises(StoreRefused, match=match):
         await SqliteStore(path).open()
     assert path.read_bytes() == before
-    assert {each.name for each in path.parent.iterdir()} <= {"cuebird.db", "cuebird.db.lock", "cuebird.db.head"}
+    assert {each.name for each in path.parent.iterdir()} <= {
+        f"cuebird.db{end}" for end in ("", ".lock", ".head", ".place")
+    }
 
 
 async def test_a_second_engine_is_told_which_process_runs(path: Path) -> None:
@@ -147,13 +151,16 @@ async def test_nobody_else_can_read_what_the_store_makes(tmp_path: Path) -> None
     await store.close()
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert modes == dict.fromkeys(
-        ["cuebird.db", "cuebird.db-wal", "cuebird.db-shm", "cuebird.db.lock", "cuebird.db.head"], 0o600
+        ["cuebird.db", "cuebird.db-wal", "cuebird.db-shm", "cuebird.db.lock", "cuebird.db.head", "cuebird.db.place"],
+        0o600,
     )
 
 
 async def test_after_a_clean_stop_the_file_is_whole_without_its_wal(path: Path) -> None:
     await made(path)
-    assert sorted(each.name for each in path.parent.iterdir()) == ["cuebird.db", "cuebird.db.head", "cuebird.db.lock"]
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        f"cuebird.db{end}" for end in ("", ".head", ".lock", ".place")
+    ]
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM journal").fetchone() == (1,)
     assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
@@ -262,9 +269,12 @@ async def test_the_writing_connection_syncs_every_commit(path: Path) -> None:
     assert found == pragmas
 
 
-async def test_a_journal_that_ends_before_its_mark_is_refused_until_the_loss_is_accepted(path: Path) -> None:
+@pytest.mark.parametrize("mark", [mark_of(51, 0), OLDER_MARK_OF_51])
+async def test_a_journal_that_ends_before_its_mark_is_refused_until_the_loss_is_accepted(
+    path: Path, mark: bytes
+) -> None:
     await made(path)
-    path.with_name("cuebird.db.head").write_bytes(mark_of(51))
+    path.with_name("cuebird.db.head").write_bytes(mark)
     with pytest.raises(
         StoreRefused, match=r"ends at entry 1, and it was at 51: the last 50 entries are lost.*--accept-loss"
     ):
@@ -277,7 +287,9 @@ async def test_a_journal_that_ends_before_its_mark_is_refused_until_the_loss_is_
     await store.close()
 
 
-@pytest.mark.parametrize("mark", [b"", b"\x00" * 30, mark_of(51)[:20], mark_of(52)[:20] + mark_of(51)[20:], b"?", None])
+@pytest.mark.parametrize(
+    "mark", [b"", b"\x00" * 30, mark_of(51, 0)[:20], mark_of(52, 0)[:20] + mark_of(51, 0)[20:], b"?", None]
+)
 async def test_a_mark_that_a_power_cut_left_behind_says_nothing(path: Path, mark: bytes | None) -> None:
     await made(path)
     head = path.with_name("cuebird.db.head")
@@ -287,7 +299,7 @@ async def test_a_mark_that_a_power_cut_left_behind_says_nothing(path: Path, mark
     store = SqliteStore(path)
     assert (await store.open()).seq == 1
     await store.close()
-    assert head.read_bytes() == mark_of(1)
+    assert head.read_bytes() == mark_of(1, 0)
 
 
 async def test_a_lock_while_it_opens_is_named_and_not_waited_for_for_ever(

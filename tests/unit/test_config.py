@@ -132,7 +132,7 @@ def test_a_name_that_resembles_nothing_is_answered_with_what_there_is(tmp_path: 
     (problem,) = problems(tmp_path, "[store]\nxyzzy = 1")
     assert (
         problem
-        == "cuebird.toml:2: there is no setting `store.xyzzy`; there are: store.path, store.index_users, store.journal_keep_days, store.journal_bytes_max, store.backtest_days"
+        == "cuebird.toml:2: there is no setting `store.xyzzy`; there are: store.path, store.index_users, store.machine, store.journal_keep_days, store.journal_bytes_max, store.backtest_days"
     )
 
 

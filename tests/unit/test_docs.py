@@ -6,12 +6,10 @@ import json
 import re
 import shlex
 import shutil
-import sqlite3
 import subprocess
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +32,6 @@ from ingress.frames import Ev, Frame, Hello
 from ingress.keys import KeyRing, ProofKey, WriteKey
 from ingress.messages import Normalizer
 from ingress.speaker import Speaker
-from persistence.sqlite import SqliteStore
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -273,25 +270,3 @@ def test_links_lead_somewhere(page: Path) -> None:
     text = _FENCE.sub("", page.read_text())
     for target in re.findall(r"\]\(([^)#]+)", text):
         assert "://" in target or (page.parent / target).exists(), target
-
-
-# --- backups ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.anyio
-async def test_the_letters_that_wait_in_a_restored_copy_are_held_back_as_the_page_says(tmp_path: Path) -> None:
-    file = tmp_path / "cuebird.db"
-    store = SqliteStore(file)
-    await store.open()
-    await store.close()
-    states = ("pending", "retry", "claimed", "sent", "unknown")
-    (statement,) = (one.text for one in snippets("sql"))
-    with closing(sqlite3.connect(file)) as database:
-        for state in states:
-            row = (state, "ann", 1, b"", state, 1, 1)
-            database.execute(
-                "INSERT INTO outbox (id, user, at, send, state, due, moved_at) VALUES (?,?,?,?,?,?,?)", row
-            )
-        database.executescript(statement)
-        now = dict(database.execute("SELECT id, state FROM outbox"))
-    assert now == {"pending": "failed", "retry": "failed", "claimed": "failed", "sent": "sent", "unknown": "unknown"}

@@ -282,7 +282,7 @@ def exported(metric: Metric) -> tuple[str, tuple[str, ...]]:
 async def test_every_metric_is_in_the_reference_with_its_labels(tmp_path: Path) -> None:
     told = {marked(row[0])[0]: marked(row[1]) for row in rows("metrics.md")}
     async with served(tmp_path, dev=True) as app, httpx2.AsyncClient(base_url=app.url) as http:
-        families = [*Metrics(app.engine, app.dispatcher, app.store).collect(), *Counts().collect()]
+        families = [*Metrics(app.engine, app.dispatcher, app.store, app.reload).collect(), *Counts().collect()]
         families += Site().world.admission.collect()
         assert {name for name, _ in map(exported, families)} == set(
             re.findall(r"^# HELP (\S+)", (await http.get("/metrics")).text, re.MULTILINE)

@@ -380,3 +380,13 @@ async def test_stopping_lets_what_is_in_flight_arrive_and_starts_nothing_more(tm
         await world.dispatcher.stop()
         assert (await world.row(a_send(1))).state == "sent"
         assert (await world.row(a_send(2))).state == "pending"
+
+
+async def test_a_staging_copy_settles_what_it_may_not_mail_with_the_reason(tmp_path: Path) -> None:
+    async with Scripted() as server, running(tmp_path, server.port, only_to=("@shop.example",)) as world:
+        await world.decide(a_send(1), a_send(2, to="ann@shop.example"))
+        await world.state(a_send(2), "sent")
+        row = await world.state(a_send(1), "failed")
+        assert row.reply.startswith("only_to: the address is not among those that get mail here")
+        assert (await world.event("email_failed"))["reason"] == row.reply
+        assert server.rcpts == ["RCPT TO:<ann@shop.example>"]

@@ -35,8 +35,25 @@ def test_a_wrong_smtp_setting_is_refused_with_its_name(told: dict[str, object], 
         {"public_url": "https://tést.example"},
         {"site_url": "shop"},
         {"unknown_marketing": "ask"},
+        {"only_to": ["shop.example"]},
+        {"only_to": ["@"]},
+        {"only_to": [""]},
     ],
 )
 def test_a_wrong_delivery_setting_is_refused(told: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(told, DeliverySettings)
+
+
+def test_a_staging_copy_mails_to_the_addresses_and_domains_that_are_named_and_to_no_other() -> None:
+    settings = DeliverySettings(only_to=("Me@Home.example", "@shop.example"))
+    for address in ("me@home.example", "ME@home.example", "anybody@shop.example", "anybody@SHOP.example"):
+        assert settings.may_mail(address), address
+    for address in (
+        "you@home.example",
+        "me@home.example.org",
+        "a@news.shop.example",
+        "a@myshop.example",
+    ):
+        assert not settings.may_mail(address), address
+    assert DeliverySettings().may_mail("anybody@anywhere.example")
