@@ -178,7 +178,7 @@ class WebSocketLine(asyncio.Protocol):
             self._take(data[start : start + EARLY_PIECE])
             if self._admitted:
                 return data[start + EARLY_PIECE :]
-            self._early += EARLY_PIECE
+            self._early += min(EARLY_PIECE, len(data) - start)
             if self._early > self._limits.hello_bytes_max:
                 self._fail(1009, "no hello")
             if self.transport.is_closing():

@@ -22,6 +22,7 @@ from websockets.frames import Frame, Opcode
 from bench.door import run, served
 from ingress.keys import KeyRing
 from ingress.limits import IngressLimits
+from ingress.line import WebSocketLine
 from tests.acceptance.ingress_site import RealSite, bearer, running, until
 from tests.acceptance.kill.process import SITE, launched
 from tests.unit.ingress.site import SERVER, SHOP, WRITE
@@ -610,3 +611,15 @@ def test_hundreds_of_strangers_cost_little_and_a_client_is_served_among_them() -
     assert seen.most_mb - seen.before_mb <= 40
     assert seen.good.refused == 0
     assert seen.good.part(0.5) <= 500, "slow machines are slow; 5,000 at once and finer limits: bench/door.py"
+
+
+async def test_a_hello_that_comes_in_many_small_pieces_is_taken() -> None:
+    """Before it what counts is how much came, not in how many pieces a network or a proxy passed it on."""
+    async with running() as site, dialled(site.address) as (reader, writer):
+        writer.write(HANDSHAKE + b"\r\n")
+        assert b" 101 " in await head_of(reader)
+        (line,) = site.doors.gate.waiting
+        assert isinstance(line, WebSocketLine)
+        for place in range(len(HELLO)):
+            line.data_received(HELLO[place : place + 1])
+        assert b'"welcome"' in await reader.readuntil(b"session")
