@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from email import message_from_bytes, policy
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -55,6 +55,16 @@ class Wishes(msgspec.Struct, frozen=True):
     """Nothing was said against this topic."""
 
 
+class Stopped(NamedTuple):
+    """What the link of a mail has stopped, and may take back."""
+
+    at: int
+    """The last time."""
+    user: str
+    topics: tuple[str, ...]
+    """In order; an empty one: all mail."""
+
+
 class Linked(Protocol):
     """A link of a mail, as it was stored when the mail was made."""
 
@@ -89,8 +99,8 @@ class Tracking:
         self._now_ms = now_ms
         self._pages = CustomerPages(shop or Shop())
         self._recent = Recent()
-        self._stopped: dict[str, tuple[int, tuple[str, ...]]] = {}
-        """Send -> when its link last stopped something, and the topics in order (empty: all), oldest link first."""
+        self._stopped: dict[str, Stopped] = {}
+        """Of each send, the one whose link stopped something longest ago first."""
 
     def routes(self) -> list[Route]:
         return [
@@ -159,18 +169,30 @@ class Tracking:
         if not await self._stored([feedback("email_unsubscribed", send, now, part, topic=topic)]):
             return False
         if is_new:
-            before = self._stopped[send.id][1] if self._can_undo(send) else ()
+            before = self._stopped[send.id].topics if self._can_undo(send) else ()
             self._stopped.pop(send.id, None)
-            self._stopped[send.id] = (now, (*before, topic))
+            self._stopped[send.id] = Stopped(now, send.user, (*before, topic))
             if len(self._stopped) > UNDOS_MAX:
                 del self._stopped[next(iter(self._stopped))]
+        else:
+            self._insisted(send, topic)
         return True
+
+    def _insisted(self, send: Send, topic: str) -> None:
+        """It was stopped already, and is wished again: no link of another letter takes that back."""
+        for other, stopped in list(self._stopped.items()):
+            if stopped.user == send.user and other != send.id and topic in stopped.topics:
+                topics = tuple(one for one in stopped.topics if one != topic)
+                if topics:
+                    self._stopped[other] = stopped._replace(topics=topics)
+                else:
+                    del self._stopped[other]
 
     async def _undo(self, send: Send) -> Response:
         """Takes back what this link stopped, and no other wish of the user."""
         if not self._can_undo(send):
             return self._page("too_late.html", send, status=409)
-        now, (_, topics) = self._now_ms(), self._stopped[send.id]
+        now, topics = self._now_ms(), self._stopped[send.id].topics
         events = [feedback("email_subscribed", send, now, f"{topic or '*'}:{now}", topic=topic) for topic in topics]
         if not await self._stored(events):
             return self._try_again(send, "undo")
@@ -179,7 +201,7 @@ class Tracking:
 
     def _can_undo(self, send: Send) -> bool:
         found = self._stopped.get(send.id)
-        return found is not None and self._now_ms() - found[0] <= UNDO_MS_MAX
+        return found is not None and self._now_ms() - found.at <= UNDO_MS_MAX
 
     def _stopped_page(self, send: Send, *, all_topics: bool, just_now: bool) -> Response:
         return self._page(

@@ -23,6 +23,8 @@ from tests.unit.delivery.making import NOW, TOKENS, a_send
 PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 TARGET = "https://shop.example/cart?utm_content=spring"
 SEND = a_send(to="ann@example.test")
+LATER = a_send(2, to="ann@example.test")
+"""Another letter to the same user."""
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
@@ -58,7 +60,7 @@ class Site:
         return self.links.get((send, index))
 
     async def send(self, identity: str) -> Send | None:
-        return SEND if identity == SEND.id else None
+        return next((send for send in (SEND, LATER) if send.id == identity), None)
 
     async def wishes(self, user: str, topic: str) -> Wishes | None:
         assert (user, topic) == (SEND.user, SEND.topic)
@@ -301,8 +303,8 @@ def test_a_damaged_unsubscribe_link_is_a_page_in_words_for_a_customer(site: Site
 # --- taking it back -----------------------------------------------------------------------------------------------
 
 
-def post(site: Site, scope: str) -> tuple[int, str]:
-    answer = site.client.post(url("unsubscribe"), data={"scope": scope})
+def post(site: Site, scope: str, send: Send = SEND) -> tuple[int, str]:
+    answer = site.client.post(f"/u/{TOKENS.sign('unsubscribe', send.id)}", data={"scope": scope})
     assert "set-cookie" not in answer.headers
     return answer.status_code, answer.text
 
@@ -358,6 +360,22 @@ def test_what_is_stopped_days_after_another_wish_can_be_taken_back_alone(site: S
     post(site, "all")
     assert post(site, "undo")[0] == 200
     assert (site.any, site.topic) == (True, False)
+
+
+@pytest.mark.parametrize("scope", ["topic", "all"])
+def test_what_was_said_again_by_another_letter_is_not_taken_back_by_the_first(site: Site, scope: str) -> None:
+    post(site, scope)
+    post(site, scope, LATER)
+    for letter in (SEND, LATER):
+        assert post(site, "undo", letter)[0] == 409
+    assert (site.topic, site.any) == (scope != "topic", scope != "all")
+
+
+def test_the_first_letter_takes_back_what_another_has_not_said_again(site: Site) -> None:
+    for scope, letter in (("topic", SEND), ("all", SEND), ("all", LATER)):
+        post(site, scope, letter)
+    assert post(site, "undo")[0] == 200
+    assert (site.topic, site.any) == (True, False)
 
 
 def test_a_second_look_at_the_link_says_how_things_stand(site: Site) -> None:
