@@ -139,7 +139,8 @@ if (shown && shown === signedIn() && guide.letter) {
   guide.why = true;
   keep();
 }
-document.addEventListener("shop", () => (draw(), look()));
+// Before what the shop told is on disk, the engine may not have heard of the user.
+document.addEventListener("shop", ({ detail }) => (draw(), detail.isOnDisk && look()));
 addEventListener("storage", ({ key }) => {
   if (key === "guide") guide = { seen: [], ...kept("guide") };
   draw();

@@ -14,7 +14,7 @@ const cb = new Cuebird({ writeKey: document.body.dataset.writeKey });
 const shop = { cart: {}, cartId: "", name: "", known: [], consent: false, ...JSON.parse(localStorage.getItem("shop") ?? "{}") };
 const keep = () => localStorage.setItem("shop", JSON.stringify({ ...shop, total: total() }));
 /** For the steps above the page: what is kept has changed, or the engine has heard of all of it. */
-const changed = () => document.dispatchEvent(new Event("shop"));
+const changed = (isOnDisk = false) => document.dispatchEvent(new CustomEvent("shop", { detail: { isOnDisk } }));
 const lines = () => Object.entries(shop.cart).map(([id, quantity]) => ({ ...products.get(id), quantity }));
 const total = () => lines().reduce((sum, line) => sum + line.price * line.quantity, 0);
 
@@ -51,7 +51,7 @@ cb.on("ok", ({ pending }) => {
     const [at, cell] = sentAt.shift();
     cell.textContent = `on disk · ${Math.round(performance.now() - at)} ms`;
   }
-  if (!pending) changed();
+  if (!pending) changed(true);
 });
 cb.on("open", () => ($("line").textContent = "Connected. Each line below is on disk before it says so."));
 cb.on("close", ({ retryInMs }) => ($("line").textContent = `No connection; trying again in ${Math.ceil(retryInMs / 1000)} s. Events are kept.`));
