@@ -39,9 +39,9 @@ FORM_S_MAX: Final = 10.0
 RESUBMITS_MAX: Final = 5
 RECEIPT_S_MAX: Final = 10.0
 
-UNDO_MS_MAX: Final = 86_400_000
-"""So long what a link stopped can be taken back with it, while the process runs: a letter that was passed on must not
-subscribe anybody months later."""
+UNDO_MS_MAX: Final = 900_000
+"""So long what a link stopped can be taken back with it, while the process runs: long enough for a slip of the finger. A no that
+was said elsewhere meanwhile is not known here, and a letter that was passed on must not subscribe anybody."""
 UNDOS_MAX: Final = 10_000
 """Links of which it is remembered; the oldest goes."""
 
