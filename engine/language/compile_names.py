@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors import collections as kinds
-from actors.scope import SESSION_MS, Evaluate, Scope
+from actors.scope import Evaluate, Scope, session_open
 from actors.values import field
 from engine.language import ast
 from engine.language.compile_memory import Plan
@@ -21,13 +21,9 @@ CONTINUOUS: Final = frozenset({("now",), ("idle",), ("session", "duration")})
 """Names whose value changes with every instant."""
 
 
-def _session_open(scope: Scope) -> bool:
-    return bool(scope.actor.session_start) and scope.now - scope.actor.last_seen < SESSION_MS
-
-
 SESSION: Final[dict[str, Evaluate]] = {
-    "duration": lambda scope: (scope.now - scope.actor.session_start) / 1000 if _session_open(scope) else 0,
-    "events": lambda scope: scope.actor.session_events if _session_open(scope) else 0,
+    "duration": lambda scope: (scope.now - scope.actor.session_start) / 1000 if session_open(scope) else 0,
+    "events": lambda scope: scope.actor.session_events if session_open(scope) else 0,
 }
 
 USER: Final[dict[str, Evaluate]] = {

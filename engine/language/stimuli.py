@@ -115,7 +115,7 @@ class Stimuli:
         match pattern:
             case ast.EventPattern(event=event, where=where):
                 return [wishes.event(event, where)]
-            case ast.ThenPattern(steps=steps) | ast.AllPattern(patterns=steps):
+            case ast.ThenPattern(steps=steps) | ast.AllPattern(patterns=steps) | ast.SessionPattern(steps=steps):
                 return [wishes.event(step.event, step.where) for step in steps]
             case ast.SilencePattern(event="activity"):
                 return [Told(event=PLAIN)]

@@ -35,8 +35,10 @@ comparisons: st.SearchStrategy[ast.BinaryOperator] = st.sampled_from(("=", "!=",
 
 
 @st.composite
-def windows(draw: st.DrawFn, where: Where) -> ast.Window | None:
+def windows(draw: st.DrawFn, where: Where, features: Features = frozenset()) -> ast.Window | None:
     kinds = ["none", "last", "last", "today", "ever", "since_event"] + (["since_entry"] if where == "run" else [])
+    if "session" in features:
+        kinds += ["since_session", "since_session"]
     kind = draw(st.sampled_from(kinds))
     match kind:
         case "none":
@@ -45,8 +47,8 @@ def windows(draw: st.DrawFn, where: Where) -> ast.Window | None:
             return ast.Window(kind="last", seconds=draw(spans))
         case "since_event":
             return ast.Window(kind="since_event", event=draw(events))
-    assert kind in ("today", "ever", "since_entry")
-    return ast.Window(kind=kind)  # type: ignore[arg-type]  # one of the three
+    assert kind in ("today", "ever", "since_entry", "since_session")
+    return ast.Window(kind=kind)  # type: ignore[arg-type]  # one of the four
 
 
 @st.composite
@@ -82,7 +84,7 @@ def aggregates(draw: st.DrawFn, where: Where, features: Features) -> ast.Express
     event, condition, window = (
         draw(events),
         draw(optional_where(where, features)),
-        draw(windows(where)) if "windows" in features else None,
+        draw(windows(where, features)) if "windows" in features else None,
     )
     if draw(st.booleans()):
         return ast.Did(event=event, where=condition, window=window, negated=draw(st.booleans()))

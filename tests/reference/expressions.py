@@ -151,6 +151,9 @@ def _in_window(one: Happening, window: ast.Window | None, moment: Moment) -> boo
             return moment.now - round(window.seconds * 1000) < one.occurred <= moment.now
         case "since_entry":
             return moment.run is not None and one.place > moment.run.entry_place
+        case "since_session":
+            session = moment.history.session(moment.now)
+            return bool(session) and one.occurred >= session[0].occurred
         case "since_event":
             assert window is not None
             marks = moment.history.events(window.event)

@@ -47,6 +47,7 @@ KINDS: Final[dict[str, Features]] = {
     "time": frozenset({"time", "when", "at", "windows"}),
     "score": frozenset({"score", "when"}),
     "session": frozenset({"session", "when", "if"}),
+    "in session": frozenset({"session", "when", "if", "windows", "chains", "until", "where"}),
     "remembered": frozenset({"remembered", "when", "if", "where"}),
     "late remembered": frozenset({"late", "remembered", "when", "if", "where"}),
     "segments": frozenset({"segments", "segment patterns", "until", "ends", "windows", "set", "emit"}),
