@@ -398,6 +398,8 @@ class TemplateInfo(msgspec.Struct, frozen=True, kw_only=True):
     names: frozenset[str]
     printed: frozenset[tuple[str, str]] = frozenset()
     """`user.x`, `entry.x` and `data.x` that it prints whatever else is so, and with no default: (root, x)."""
+    contexts: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    """Parts of `user.context` and `entry.context` that it looks at: (root, path)."""
     links: frozenset[str] = frozenset()
     """What its links are called, as `links.link_names` tells."""
 

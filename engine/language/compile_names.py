@@ -9,6 +9,7 @@ from actors import collections as kinds
 from actors.scope import Evaluate, Scope, session_open
 from actors.values import field
 from engine.language import ast
+from engine.language.asked_context import CONTEXT
 from engine.language.compile_memory import Plan
 
 WORDS: Final[dict[str, Evaluate]] = {
@@ -113,6 +114,9 @@ def _known(first: str, rest: tuple[str, ...], collections: Mapping[str, ast.Coll
         return _path(_properties, rest)
     if first == "entry" and rest:
         return _path(lambda scope: scope.entry, rest)
+    if first == "user" and rest[:1] == (CONTEXT,) and rest[1:]:
+        key = plan.context(rest[1:])
+        return lambda scope: state[2] if (state := scope.actor.memory.get(key)) else None
     if first == "user" and rest:
         trait = rest[0]
         return _path(USER.get(trait) or (lambda scope: scope.actor.traits.get(trait)), rest[1:])

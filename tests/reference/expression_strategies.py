@@ -23,6 +23,9 @@ events = st.sampled_from(EVENTS)
 numbers = st.sampled_from((0, 1, 2, 3))
 
 
+context_paths = st.sampled_from((("locale",), ("campaign", "source"), ("campaign", "term")))
+
+
 def constant(value: float | str | bool | None) -> ast.Constant:
     return ast.Constant(value=value)
 
@@ -31,6 +34,7 @@ def name(*parts: str) -> ast.Name:
     return ast.Name(parts=parts)
 
 
+contexts = st.sampled_from((constant("x"), constant("y"), constant("de"), constant(None)))
 comparisons: st.SearchStrategy[ast.BinaryOperator] = st.sampled_from(("=", "!=", "<", "<=", ">", ">="))
 
 
@@ -55,6 +59,8 @@ def windows(draw: st.DrawFn, where: Where, features: Features = frozenset()) -> 
 def conditions_of_event(draw: st.DrawFn, where: Where, features: Features) -> ast.Expression:
     """What stands behind `where`."""
     kinds = ["number", "text", "null"]
+    if "context" in features:
+        kinds += ["context"] * 3
     if "where history" in features and where != "segment":
         kinds += ["user", "history"] + (["entry"] if where == "run" else [])
     match draw(st.sampled_from(kinds)):
@@ -64,6 +70,8 @@ def conditions_of_event(draw: st.DrawFn, where: Where, features: Features) -> as
             return ast.Binary(operator="=", left=name("k"), right=constant("x"))
         case "null":
             return ast.Binary(operator="!=", left=name("k"), right=constant(None))
+        case "context":
+            return ast.Binary(operator="=", left=name("context", *draw(context_paths)), right=draw(contexts))
         case "user":
             return ast.Binary(operator=draw(comparisons), left=name("n"), right=name("user", "level"))
         case "entry":
@@ -116,6 +124,10 @@ def conditions(draw: st.DrawFn, where: Where, features: Features, depth: int = 1
         kinds += ["score", "score"]
     if "session" in features:
         kinds += ["session", "signed_in"]
+    if "context" in features:
+        kinds += ["context"] * 4 + (
+            ["told context"] * 4 if where == "entry" else ["came with"] * 4 if where == "run" else []
+        )
     if "remembered" in features:
         kinds += ["collection", "pick", "top", "collection", "list", "lookup"]
     if "segments" in features and where != "segment":
@@ -161,6 +173,12 @@ def conditions(draw: st.DrawFn, where: Where, features: Features, depth: int = 1
             )
         case "session":
             return compare(name("session", draw(st.sampled_from(("events", "duration")))), constant(draw(numbers)))
+        case "context":
+            return ast.Binary(operator="=", left=name("user", "context", *draw(context_paths)), right=draw(contexts))
+        case "told context":
+            return ast.Binary(operator="=", left=name("event", "context", *draw(context_paths)), right=draw(contexts))
+        case "came with":
+            return ast.Binary(operator="=", left=name("entry", "context", *draw(context_paths)), right=draw(contexts))
         case "signed_in":
             return name("signed_in")
         case "collection":

@@ -223,6 +223,8 @@ def _field(value: Value, parts: tuple[str, ...]) -> Value:
 
 def _user(parts: tuple[str, ...], moment: Moment) -> Value:
     history = moment.history
+    if parts[0] == "context":
+        return history.context(parts[1:])
     if parts == ("id",):
         return None if history.user.startswith("~") else history.user
     if parts in (("first_seen",), ("last_seen",)):
