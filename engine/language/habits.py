@@ -126,10 +126,7 @@ def of_pattern(text: str, at: int, came: str) -> str:
     if inactive:
         return f"; write `no activity for {inactive[2]}`"
     if came.split() == ["in", "session"]:
-        return (
-            "; `in session` ends `a then b` and `all(a, b)`; that something was not done by its end is a run that waits for "
-            + ("`when: no b since session`")
-        )
+        return "; it ends `a then b` and `all(a, b)`; for what was not done by its end, wait for `when: no b since session`"
     if came == "then" and text.lstrip().startswith("all"):
         return _behind_all(text, at)
     return ""

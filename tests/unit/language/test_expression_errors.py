@@ -96,6 +96,10 @@ def test_an_expression_that_means_nothing(text: str, column: int, message: str) 
             "all(a, b)",
             "it ends too soon: expected `within`; say in how long, as in `within 48h`, or write `in session`",
         ),
+        (
+            "a then no b in session",
+            "expected `within`, came `in session`; it ends `a then b` and `all(a, b)`; for what was not done by its end, wait for `when: no b since session`",
+        ),
         ("a then all(b, c) within 3h", "expected `then`, `where` or `within`, came `(`"),
         ('left segment("x") for 3d', "expected the end, came `for`"),
         ("entered segment(vip)", "expected a text in quotes, came `vip`"),
