@@ -11,6 +11,7 @@ import msgspec
 from actors import history
 from actors.anew import BEGUN_ANEW, begin_anew
 from actors.compiled_patterns import EventPattern, Match
+from actors.context import note
 from actors.digests import digest, knows, with_digest
 from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
@@ -109,7 +110,13 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     if event.source in WITHOUT_PROOF:
         work.unproven = True
     _tell(work, event, occurred)
-    if work.decisions or work.asking or not event.name or may_move_timers(actor, event.name, occurred, program):
+    if (
+        work.decisions
+        or work.asking
+        or work.unsettled
+        or not event.name
+        or may_move_timers(actor, event.name, occurred, program)
+    ):
         settle(work)
     elif not (work.refusals or work.reached):
         return before
@@ -125,6 +132,8 @@ def _concerns(actor: Actor, event: Event, program: Program) -> bool:
     """Whether anybody cares: the usual event costs this look-up and no more."""
     name = event.name
     if not name or name in program.interests or program.every_turn or name == MIGRATED:
+        return True
+    if program.context_parts and event.context:
         return True
     return has_restless_run(actor, program) or any(name in program.versions[run.version].listens for run in actor.runs)
 
@@ -146,6 +155,8 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
     """The event at hand: what is known of the user, what is remembered, the runs, then new runs."""
     actor, program = work.actor, work.program
     work.look_at(event, occurred, actor.turn)
+    if program.context_parts and event.context and note(actor, event, occurred, actor.turn, program.context_parts):
+        work.unsettled = True
     name = event.name
     interest = program.interests.get(name)
     if name in CONTROL:

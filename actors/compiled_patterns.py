@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from actors.scope import Evaluate, Horizon, Scope
+
+ANY_TIME: Final = 1 << 52
+"""Milliseconds that no two events are apart: the `within` of what a session ends and no time does."""
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +32,8 @@ class Sequence(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Match, ...]
     within: int
     text: str
+    in_session: bool = False
+    """`a then b in session`: all of it in one session, however long that is."""
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -58,6 +63,8 @@ class AllOf(msgspec.Struct, frozen=True, kw_only=True):
     matches: tuple[Match, ...]
     within: int
     text: str
+    in_session: bool = False
+    """`all(a, b) in session`"""
 
     @property
     def events(self) -> tuple[str, ...]:

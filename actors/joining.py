@@ -5,6 +5,7 @@ from __future__ import annotations
 from actors import digests, history, recent
 from actors.actor import campaign_of, fire, one_turn, settle
 from actors.chance import last_assigned
+from actors.context import note
 from actors.entry import kept_entry, note_entry
 from actors.event import Event
 from actors.frequency import SENT_MAX
@@ -37,6 +38,8 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     into.ids, into.older_ids = recent.kept(ids, recent.joined(source.older_ids, into.older_ids, window), at, window)
     work.look_at(event, at, into.turn)
     history.notice(into, event, at, event.source == "client")
+    if program.context_parts and event.context:
+        note(into, event, at, into.turn, program.context_parts)
     settle(work)
     source.moved_to = into.user
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()

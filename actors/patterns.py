@@ -17,6 +17,7 @@ from actors.compiled_patterns import Absence, AllOf, EventPattern, Match, Patter
 from actors.kept import BODY_BYTES_MAX
 from actors.kept import kept as kept_body
 from actors.memory import rows_after
+from actors.scope import SESSION_MS
 from actors.shared import shared
 from actors.state import Actor, Run
 from actors.work import Work
@@ -58,6 +59,8 @@ def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> 
     match pattern:
         case Match():
             return at_hand(work) if fits(work, pattern, run) else None
+        case Sequence() | AllOf() if pattern.in_session and not _in_session(work):
+            return None  # told late of an earlier session, or while none is open
         case Sequence():
             return _told_sequence(work, pattern, holder, run)
         case AllOf():
@@ -69,6 +72,12 @@ def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> 
             if pattern.heard is not None and fits(work, pattern.heard, run):
                 _store(holder, pattern.key + BESIDE, max(_kept(holder, pattern.key + BESIDE) or 0, work.occurred))
             return None
+
+
+def _in_session(work: Work) -> bool:
+    """Whether the event at hand happened in the session that is open."""
+    actor = work.actor
+    return actor.session_start <= work.occurred and work.occurred - actor.last_seen < SESSION_MS
 
 
 def told_against(work: Work, pattern: Pattern, holder: Holder, run: Run | None) -> None:
@@ -88,7 +97,7 @@ def at_hand(work: Work) -> Found:
 
 def _told_sequence(work: Work, pattern: Sequence, holder: Holder, run: Run | None) -> Found | None:
     place = [work.occurred, work.ordinal]
-    kept = sorted(one for one in _kept(holder, pattern.key) if one[0][0] >= _oldest(work, pattern.within))
+    kept = sorted(one for one in _kept(holder, pattern.key) if one[0][0] >= _oldest(work, pattern))
     used: list[list[int]] | None = None
     fitting = [fits(work, step, run) for step in pattern.steps]
     last = len(pattern.steps) - 1
@@ -117,7 +126,7 @@ def _pass_over(
     """In a longer chain, partial matches that went back go on with what they had passed over: events `[step, occurred,
     ordinal]` that fit a step in between and that no match has used."""
     key, place = pattern.key + BESIDE, [work.occurred, work.ordinal]
-    spare = [one for one in _kept(holder, key) if one[1] >= _oldest(work, pattern.within)]
+    spare = [one for one in _kept(holder, key) if one[1] >= _oldest(work, pattern)]
     if used is None:
         spare += [[step, *place] for step in range(1, len(fitting) - 1) if fitting[step]]
     else:
@@ -135,9 +144,11 @@ def _pass_over(
     _store(holder, key, spare)
 
 
-def _oldest(work: Work, within: int) -> int:
+def _oldest(work: Work, pattern: Sequence | AllOf | Absence) -> int:
     """When what may still become part of a match must have happened: the next event may be told late."""
-    return work.now - work.program.policy.lateness - within
+    if not isinstance(pattern, Absence) and pattern.in_session:
+        return work.actor.session_start
+    return work.now - work.program.policy.lateness - pattern.within
 
 
 def _before_used(one: list[list[int]], used: list[list[int]]) -> list[list[int]]:
@@ -166,7 +177,7 @@ def _store(holder: Holder, key: int, kept: Any) -> None:
 
 
 def _told_all(work: Work, pattern: AllOf, holder: Holder, run: Run | None) -> Found | None:
-    kept = [one for one in _kept(holder, pattern.key) if one[1] >= _oldest(work, pattern.within)]
+    kept = [one for one in _kept(holder, pattern.key) if one[1] >= _oldest(work, pattern)]
     fitting = [step for step, match in enumerate(pattern.matches) if fits(work, match, run)]
     for step in fitting:
         chosen = _companions(work, pattern, kept, step)
@@ -211,7 +222,7 @@ def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None,
         kept = [
             one for one in kept if not (one[0] and one[1][-1] < place and place[0] <= one[1][-1][0] + pattern.within)
         ]
-    kept = [one for one in kept if one[0] or one[1][0][0] >= _oldest(work, pattern.within)]
+    kept = [one for one in kept if one[0] or one[1][0][0] >= _oldest(work, pattern)]
     fitting = [not only_against and fits(work, step, run) for step in pattern.steps]
     advanced = [
         one

@@ -24,6 +24,7 @@ from actors.compiled_patterns import (
     Told,
     Unmatched,
 )
+from actors.context import IP, ContextPart, Path, asked_of
 from actors.event import CONTROL
 from actors.memory import Slot, slot_key
 from actors.scope import Evaluate, Horizon
@@ -69,6 +70,10 @@ class SendMessage(Instruction, frozen=True, kw_only=True):
     purpose: Purpose
     collections: tuple[tuple[str, Evaluate], ...]
     """The remembered collections that the template looks at."""
+    user_context: tuple[tuple[Path, int], ...] = ()
+    """Parts of the user's context that the template looks at, and the slots that keep them."""
+    entry_context: tuple[Path, ...] = ()
+    """Parts of the entry event's context that it looks at."""
     printed: tuple[tuple[str, str], ...] = ()
     """(`user`, `entry` or `data`; name) that the template prints with no default: without a value there is no message."""
 
@@ -273,8 +278,21 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Campaigns that were put away: their runs end at their next move."""
     last_live: Mapping[str, Campaign] = {}
     """Each campaign's newest version that was plainly live, in this program or an older one."""
+    contexts: Mapping[str, tuple[Path, ...]] = {}
+    """Event -> the parts of its context that the site asks for."""
     since: Mapping[int, int] = {}
     """Entry pattern that time may complete -> when it came into the site, in ms: no silence before that counts."""
+
+    @cached_property
+    def context_parts(self) -> tuple[ContextPart, ...]:
+        """What is remembered of the users' contexts."""
+        return tuple(slot for slot in self.slots if isinstance(slot, ContextPart))
+
+    @cached_property
+    def keeps_ip(self) -> bool:
+        """Whether the site asks for the addresses of its users."""
+        asked = [path for paths in self.contexts.values() for path in paths]
+        return any(path[0] == IP for path in (*asked, *(part.path for part in self.context_parts)))
 
     @cached_property
     def steady(self) -> frozenset[str]:
@@ -317,6 +335,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             timed=timed_entries(campaigns, {one.id for one, known in self.timed if isinstance(known, Unmatched)}),
             memberships=membership_entries(campaigns),
             every_turn=self.every_turn or older.every_turn,
+            contexts=asked_of(self.contexts, older.contexts),
             last_live={name: one for name, one in last_live.items() if name not in self.archived},
         )
 

@@ -89,6 +89,11 @@ class Scope:
         return found
 
 
+def session_open(scope: Scope) -> bool:
+    """Return whether a session of the user is open now."""
+    return bool(scope.actor.session_start) and scope.now - scope.actor.last_seen < SESSION_MS
+
+
 Evaluate = Callable[[Scope], object]
 """A compiled expression."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from actors.context import nested, value_at
 from actors.frequency import note_send
 from actors.ids import identity
 from actors.policy import address, missing, objections
@@ -105,7 +106,16 @@ def _context(work: Work, run: Run, instruction: SendMessage) -> bytes:
     actor, scope = work.actor, work
     context: dict[str, Any] = {name: value(scope) for name, value in instruction.collections}
     context["user"] = {**actor.traits, "id": actor.user, "first_seen": actor.first_seen, "last_seen": actor.last_seen}
+    if instruction.user_context:
+        known = [(path, actor.memory.get(key)) for path, key in instruction.user_context]
+        context["user"]["context"] = nested((path, state[2] if state else None) for path, state in known)
     context["entry"] = scope.entry
+    if instruction.entry_context:
+        told = scope.entry.get("context")
+        context["entry"] = {
+            **scope.entry,
+            "context": nested((path, value_at(told, path)) for path in instruction.entry_context),
+        }
     context["run"] = {
         "id": run.id,
         "entered_at": run.entered / 1000,

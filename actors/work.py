@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.context import with_context
 from actors.event import Event
 from actors.kept import EVENT_BYTES_MAX, kept
 from actors.program import Campaign, Program
@@ -41,6 +42,9 @@ class Work(Scope):
     changes: frozenset[tuple[str, bool]] = frozenset()
     """Segments that were just entered (True) or left."""
 
+    unsettled = False
+    """Whether what is known of the user's context is another now, which a condition may look at."""
+
     def __init__(self, actor: Actor, program: Program, at: int, number: int) -> None:
         super().__init__(actor, program, at)
         self.number = number
@@ -53,6 +57,9 @@ class Work(Scope):
         self.occurred = occurred
         self.ordinal = ordinal
         body = event.body
+        contexts = self.program.contexts
+        if contexts and event.context and (paths := contexts.get(event.name)):
+            body = with_context(body, event.context, paths)
         if len(body) > EVENT_BYTES_MAX:
             self.reach("event_bytes")
             body = kept(body, EVENT_BYTES_MAX)

@@ -218,10 +218,11 @@ async def open_app(
         )
         dispatcher.hold = hold
         decided.to = dispatcher.wake
-        normalizer = Normalizer(engine.program.aliases, engine.program.policy.lateness, settings.ingress)
+        program = engine.program
+        normalizer = Normalizer(program.aliases, program.policy.lateness, settings.ingress, program.keeps_ip)
 
         def follow() -> None:
-            normalizer.follow(engine.program.aliases, engine.program.policy.lateness)
+            normalizer.follow(engine.program.aliases, engine.program.policy.lateness, engine.program.keeps_ip)
             engine.retention.looks_back_ms = furthest(reload.site)[0]
 
         reload = Reload(

@@ -16,6 +16,7 @@ _PATTERNS = (
     ast.EventPattern,
     ast.ThenPattern,
     ast.AllPattern,
+    ast.SessionPattern,
     ast.SilencePattern,
     ast.SegmentPattern,
     ast.CalledPattern,

@@ -41,7 +41,8 @@ class Normalizer:
     """Makes events of messages for one site. Keeps no state but a cache of names, so it may serve all connections.
 
     `aliases`: folded name -> canonical name, the defaults of actors/names.py included. `lateness_ms`: what happened longer
-    before it comes is rejected as `too_old`; not so by `message` and `typed`, which read what has been recorded.
+    before it comes is rejected as `too_old`; not so by `message` and `typed`, which read what has been recorded. `keeps_ip`: what a
+    message's context says of an address is passed on, for the site asks for it.
     """
 
     def __init__(
@@ -49,16 +50,19 @@ class Normalizer:
         aliases: Mapping[str, str] = ALIASES,
         lateness_ms: int = LATENESS_MS,
         limits: IngressLimits = IngressLimits(),  # noqa: B008 - it is frozen
+        keeps_ip: bool = False,
     ) -> None:
         self.aliases = aliases
         self.lateness_ms = lateness_ms
+        self.keeps_ip = keeps_ip
         self.sizes = Sizes(limits)
         self._names: dict[str, str] = {}
 
-    def follow(self, aliases: Mapping[str, str], lateness_ms: int) -> None:
+    def follow(self, aliases: Mapping[str, str], lateness_ms: int, keeps_ip: bool = False) -> None:
         """The site was changed: what comes from here on is named by it."""
         self.aliases = aliases
         self.lateness_ms = lateness_ms
+        self.keeps_ip = keeps_ip
         self._names.clear()
 
     def message(
@@ -108,6 +112,8 @@ class Normalizer:
             raise Rejected("invalid_json", "the body must be a JSON object or array")
         plain = scan.plain(data, self.sizes.plain_bytes_max)
         taking = self._taking(received_at, None, speaker, not scan.suspicious(data), plain, kind)
+        if b'"ip"' not in data:
+            taking.keeps_ip = True  # none has one: one look at a long body costs less than one at each message
         if data[:1] == b"[":
             _take_array(taking, data, messages_max)
         else:
@@ -169,7 +175,9 @@ class Normalizer:
         self, received: int, sent: int | None, speaker: Speaker, checked: bool, plain: bool, kind: str | None = None
     ) -> Taking:
         earliest = received - self.lateness_ms
-        return Taking(self._names, self.name, earliest, received, sent, speaker, kind, checked, plain, self.sizes)
+        taking = Taking(self._names, self.name, earliest, received, sent, speaker, kind, checked, plain, self.sizes)
+        taking.keeps_ip = self.keeps_ip
+        return taking
 
     def _recorded(self, received: int, sent: int | None, speaker: Speaker, checked: bool, data: bytes) -> Taking:
         plain = scan.plain(data, self.sizes.plain_bytes_max)

@@ -24,6 +24,12 @@ def raw_object(raw: bytes | msgspec.Raw, field: str, otherwise: bytes = b"{}") -
     raise Rejected("type_error", f"{field} must be an object, e.g. {{}}", field)
 
 
+def without_field(data: bytes, name: str) -> bytes:
+    """The raw JSON object without one of its fields. Raises Rejected."""
+    found = decoded(data, "context")
+    return data if found.pop(name, None) is None else msgspec.json.encode(found)
+
+
 def decoded(data: bytes, field: str) -> dict[str, Any]:
     """The fields of a raw JSON object. Raises Rejected."""
     value = scan.decode(data, field)

@@ -13,7 +13,7 @@ from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FE
 from ingress import commerce, loose, scan
 from ingress.identifiers import ID_CHARACTERS_MAX, identifier, user_identifier
 from ingress.instants import milliseconds, occurred, told_at
-from ingress.raw_objects import decoded, merged, raw_object, under, with_fields
+from ingress.raw_objects import decoded, merged, raw_object, under, with_fields, without_field
 from ingress.rejection import Rejected, Rejection, rejection
 from ingress.sizes import Sizes
 from ingress.speaker import OURS_BEGIN, Speaker
@@ -61,6 +61,7 @@ class Taking:
         "context",
         "earliest",
         "events",
+        "keeps_ip",
         "kind",
         "mended",
         "messages",
@@ -106,6 +107,8 @@ class Taking:
         self.sizes = sizes
         self.mended = False
         """The message that is being taken holds U+FFFD where it held half a character."""
+        self.keeps_ip = True
+        """Whether what the context says of an address is taken."""
         self.context = b""
         self.events: list[Event] = []
         self.refusals: list[Rejection] = []
@@ -300,6 +303,8 @@ class Taking:
             context = raw_object(wire.context, "context", context)
             if self.context and context is not self.context:
                 context = merged(self.context, context)
+        if not self.keeps_ip and b'"ip"' in context:
+            context = without_field(context, "ip")
         if not self.plain:
             # `scan.plain`, written out: once for every event of a batch.
             if len(body) + len(context) > self.sizes.plain_bytes_max:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -50,6 +50,10 @@ def require(site: ast.Site, first_seq: int, begins: int, since: int) -> None:
         raise TooShort(begins, since, window, where or "no campaign")
 
 
+SESSION_LASTS_MS: Final = 86_400_000
+"""A session has no longest length; more than a day is a machine."""
+
+
 def _spans(node: Any) -> Iterator[int]:
     """Of every window, chain, silence, goal and re-entry rule, in ms."""
     if isinstance(node, tuple):
@@ -62,6 +66,8 @@ def _spans(node: Any) -> Iterator[int]:
             yield round(seconds * 1000)
         case ast.ThenPattern(within=within) | ast.AllPattern(within=within):
             yield round(within * 1000)
+        case ast.SessionPattern() | ast.Window(kind="since_session"):
+            yield SESSION_LASTS_MS
         case ast.Goal(within=within) if within is not None:
             yield round(within * 1000)
         case ast.Entry(re_entry_after=after):

@@ -41,6 +41,8 @@ class Bases:
                 return self._chain(pattern)
             case ast.AllPattern():
                 return self._all(pattern)
+            case ast.SessionPattern(steps=steps):
+                return [tuple(map(self._event, steps))]
             case ast.SilencePattern(event="activity"):
                 return [(ACTIVITY,)]
             case ast.SilencePattern(event=event, where=where):

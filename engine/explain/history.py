@@ -76,6 +76,8 @@ class History:
                 return f"in the last {words.span(window.seconds * 1000)}"
             case "since_entry":
                 return "since the entry"
+            case "since_session":
+                return "in this session"
             case "since_event":
                 assert window is not None
                 return f"since {event_text(window.event)}"

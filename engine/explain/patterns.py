@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from actors import compiled_patterns as shapes
 from actors.patterns import due
+from actors.scope import SESSION_MS
 from actors.state import Run
 from engine.explain import words
 from engine.explain.expressions import Walk
@@ -43,6 +44,8 @@ class PatternWalk:
                 return self._event(pattern, compiled)
             case ast.CalledPattern(), shapes.Match():
                 return self._called(pattern, compiled)
+            case ast.SessionPattern(), shapes.Sequence() | shapes.AllOf():
+                return self._session(pattern, compiled)
             case ast.ThenPattern(), shapes.Sequence():
                 return self._sequence(pattern, compiled)
             case ast.ThenPattern(), shapes.Absence():
@@ -136,6 +139,33 @@ class PatternWalk:
 
     def _taken(self, steps: tuple[shapes.Match, ...], places: list[list[int]]) -> tuple[str, ...]:
         return tuple(f"{step.text} at {self._at(place[0])}" for step, place in zip(steps, places, strict=False))
+
+    # --- in session ---------------------------------------------------------------------------------------------------
+
+    def _session(self, pattern: ast.SessionPattern, compiled: shapes.Sequence | shapes.AllOf) -> Part:
+        """A chain, or each of several, in the session that is open now."""
+        text, actor, now = pattern_text(pattern), self._moment.actor, self._moment.now
+        ends = actor.last_seen + SESSION_MS
+        if not actor.session_start or ends <= now:
+            return Part(text=text, state="false", saw="no session is open")
+        kept = self._partials.get(compiled.key, ())
+        if isinstance(compiled, shapes.Sequence):
+            steps = compiled.steps
+            begun = [one for one in kept if one and one[0][0] >= actor.session_start]
+            taken = self._taken(steps, max(begun, key=len, default=[]))
+            missing = [step.text for step in steps[len(taken) :]][:1]
+        else:
+            steps = compiled.matches
+            newest = {one[0]: one[1] for one in kept if one[1] >= actor.session_start}
+            taken = tuple(f"{steps[step].text} at {self._at(at)}" for step, at in sorted(newest.items()))
+            missing = [step.text for number, step in enumerate(steps) if number not in newest]
+        saw = f"{len(taken)} of {len(steps)} in this session"
+        if not taken:
+            return Part(text=text, state="false", saw=saw)
+        waits = words.joined(missing)
+        partial = Partial(taken=taken, waits_for=waits, until=ends)
+        saw = f"{saw}; waits for {waits}, and the session ends at {self._at(ends)} if nothing more is done"
+        return Part(text=text, state="false", saw=saw, partials=(partial,))
 
     # --- a then no b ---------------------------------------------------------------------------------------------------
 

@@ -89,6 +89,11 @@ def _constant(value: bool | float | str | None) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def since_text(event: str) -> str:
+    """Behind `since`: an event that has the name of something else there stands in quotes."""
+    return json.dumps(event) if event == "session" else event_text(event)
+
+
 def event_text(event: str) -> str:
     return event if _PLAIN.fullmatch(event) else json.dumps(event, ensure_ascii=False)
 
@@ -103,8 +108,10 @@ def window_text(window: ast.Window) -> str:
             return f"last {_seconds(window.seconds)}"
         case "since_entry":
             return "since entry"
+        case "since_session":
+            return "since session"
         case "since_event":
-            return f"since {event_text(window.event)}"
+            return f"since {since_text(window.event)}"
         case _:
             return window.kind
 
@@ -133,6 +140,10 @@ def pattern_text(pattern: ast.Pattern) -> str:
             return f"{chain} within {_seconds(within)}"
         case ast.AllPattern(patterns=patterns, within=within):
             return f"all({', '.join(map(pattern_text, patterns))}) within {_seconds(within)}"
+        case ast.SessionPattern(steps=steps, ordered=ordered):
+            parts = list(map(pattern_text, steps))
+            listed = f"all({', '.join(parts)})"
+            return f"{' then '.join(parts) if ordered else listed} in session"
         case ast.SilencePattern(event=event, seconds=seconds, where=where):
             return f"no {event_text(event)}{where_text(where)} for {_seconds(seconds)}"
         case ast.SegmentPattern(segment=segment, entered=entered):

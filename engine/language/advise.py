@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from engine.language import ast
+from engine.language.advise_context import advise_context
 from engine.language.advise_letters import advise_letters
 from engine.language.advise_properties import advise_properties
 from engine.language.advise_values import advise_values
@@ -41,6 +42,7 @@ def advise(site: ast.Site, places: Places) -> Iterator[Problem]:
     yield from advise_values(site, places)
     yield from advise_properties(site, places)
     yield from advise_letters(site, places)
+    yield from advise_context(site, places)
 
 
 def _misspelt(site: ast.Site, places: Places) -> Iterator[Problem]:

@@ -67,7 +67,7 @@ def _last_events(patterns: Sequence[ast.Pattern]) -> frozenset[str]:
     found = set()
     for pattern in patterns:
         events = [one.event for one in simple_patterns(pattern)]
-        if isinstance(pattern, ast.ThenPattern):
+        if isinstance(pattern, ast.ThenPattern) or (isinstance(pattern, ast.SessionPattern) and pattern.ordered):
             events = [pattern.steps[-1].event]
         found.update(events)
     return frozenset(found)

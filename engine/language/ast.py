@@ -67,9 +67,9 @@ class Lookup(Node, frozen=True, kw_only=True, tag=True):
 
 
 class Window(Node, frozen=True, kw_only=True, tag=True):
-    """`last 10m` (seconds), `since entry`, `since E` (event), `today`, `ever`."""
+    """`last 10m` (seconds), `since entry`, `since session`, `since E` (event), `today`, `ever`."""
 
-    kind: Literal["last", "since_entry", "since_event", "today", "ever"]
+    kind: Literal["last", "since_entry", "since_session", "since_event", "today", "ever"]
     seconds: float = 0.0
     event: str = ""
 
@@ -140,6 +140,14 @@ class AllPattern(Node, frozen=True, kw_only=True, tag=True):
     text: str = ""
 
 
+class SessionPattern(Node, frozen=True, kw_only=True, tag=True):
+    """`a then b in session` (`ordered`), `all(a, b) in session`. A node of its own, so that others stay what they hash to."""
+
+    steps: tuple[EventPattern, ...]
+    ordered: bool
+    text: str = ""
+
+
 class SilencePattern(Node, frozen=True, kw_only=True, tag=True):
     """`no activity for 30d` (event "activity"), `no signed_in for 7d`."""
 
@@ -161,7 +169,7 @@ class CalledPattern(Node, frozen=True, kw_only=True, tag=True):
     text: str = "called"
 
 
-Pattern = EventPattern | ThenPattern | AllPattern | SilencePattern | SegmentPattern | CalledPattern
+Pattern = EventPattern | ThenPattern | AllPattern | SessionPattern | SilencePattern | SegmentPattern | CalledPattern
 
 # --- steps (language.md §2) ---------------------------------------------------------------------------------------
 
@@ -390,6 +398,8 @@ class TemplateInfo(msgspec.Struct, frozen=True, kw_only=True):
     names: frozenset[str]
     printed: frozenset[tuple[str, str]] = frozenset()
     """`user.x`, `entry.x` and `data.x` that it prints whatever else is so, and with no default: (root, x)."""
+    contexts: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    """Parts of `user.context` and `entry.context` that it looks at: (root, path)."""
     links: frozenset[str] = frozenset()
     """What its links are called, as `links.link_names` tells."""
 

@@ -25,6 +25,8 @@ PATTERNS_MAX: Final = 16
 
 _CALLED: Final = '`called` stands alone: what the call must hold is a condition of the entry, `if: event.plan = "gold"`'
 
+_QUOTES: Final = ('"', "'")
+
 _NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
 _LITERALS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None}
 
@@ -190,9 +192,12 @@ class Builder:
             case "last":
                 return ast.Window(at=at, kind="last", seconds=self.duration(cast(Token, tree.children[1])))
             case "since":
-                event = self.event(cast(Part, tree.children[1]))
+                told = cast("Tree[Token]", tree.children[1])
+                event = self.event(told)
                 if event == "entry":
                     return ast.Window(at=at, kind="since_entry")
+                if event == "session" and self.text[position(told)] not in _QUOTES:
+                    return ast.Window(at=at, kind="since_session")
                 return ast.Window(at=at, kind="since_event", event=event)
         return ast.Window(at=at, kind="today" if tree.data == "today" else "ever")
 
@@ -205,10 +210,12 @@ class Builder:
                 events = self._events(tree, parts[:-1])
                 return ast.ThenPattern(steps=events, within=self.duration(cast(Token, parts[-1])), text=text)
             case "all":
-                events = self._events(tree, parts[1:-1])
-                if len(events) == 1:
-                    raise self.error("all(…) takes two events or more: one alone is that event", tree)
+                events = self._gathered(tree, parts[1:-1])
                 return ast.AllPattern(patterns=events, within=self.duration(cast(Token, parts[-1])), text=text)
+            case "then_in_session":
+                return ast.SessionPattern(steps=self._events(tree, parts), ordered=True, text=text)
+            case "all_in_session":
+                return ast.SessionPattern(steps=self._gathered(tree, parts[1:]), ordered=False, text=text)
             case "then_no":
                 *steps, _, absent, within = parts
                 return ast.ThenPattern(
@@ -232,6 +239,12 @@ class Builder:
         if len(parts) > PATTERNS_MAX:
             raise self.error(f"more than {PATTERNS_MAX} events in one pattern", tree)
         return tuple(self._event_pattern(part) for part in parts)
+
+    def _gathered(self, tree: Tree[Token], parts: Sequence[Part]) -> tuple[ast.EventPattern, ...]:
+        events = self._events(tree, parts)
+        if len(events) == 1:
+            raise self.error("all(…) takes two events or more: one alone is that event", tree)
+        return events
 
     def _silence(self, tree: Tree[Token], text: str) -> ast.SilencePattern:
         _, event, where, span = cast("list[Part]", tree.children)

@@ -13,6 +13,7 @@ from actors import program as compiled
 from actors.names import ALIASES
 from actors.scope import Evaluate
 from engine.language import ast
+from engine.language.asked_context import asked_contexts, paths_in
 from engine.language.compile_code import Code
 from engine.language.compile_expressions import CompileError, Expressions
 from engine.language.compile_horizon import changes_with_any_event, compile_horizon
@@ -72,6 +73,7 @@ class Compiler:
             timed=compiled.timed_entries(campaigns, {self._site.policy.default_campaign or ""}),
             memberships=compiled.membership_entries(campaigns),
             every_turn=any(segment.any_turn for segment in segments),
+            contexts=asked_contexts(self._site),
             archived=frozenset(one.id for one in self._site.campaigns if one.status == "archived"),
         )
 
@@ -230,6 +232,8 @@ class Compiler:
             topic=step.topic or campaign.topic or campaign.id,
             purpose=step.purpose or campaign.purpose,
             collections=tuple((name, self._seen_by_template(name)) for name in self._collections if name in names),
+            user_context=tuple((path, self._plan.context(path)) for path in paths_in(template, "user")),
+            entry_context=paths_in(template, "entry"),
             printed=tuple(sorted(template.printed)) if template is not None else (),
         )
 

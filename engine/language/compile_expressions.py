@@ -29,6 +29,7 @@ from engine.language.compile_questions import (
     newest_after,
     reduced,
     score_now,
+    session_begin,
     total,
 )
 
@@ -205,6 +206,8 @@ class Expressions:
             return lambda scope: (scope.now - span, END)
         if kind == "since_entry":
             return lambda scope: (scope.run.occurred, scope.run.ordinal) if scope.run else NEVER
+        if kind == "since_session":
+            return session_begin
         if kind == "since_event":
             assert window is not None
             key = self._plan.log(window.event, None, None, keep=1)

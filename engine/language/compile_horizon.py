@@ -69,7 +69,7 @@ def _own(node: ast.Node, expressions: Expressions, in_run: bool) -> Iterator[Hor
             yield lambda scope: zone.next_hour(scope.now)
         case ast.Call(function="weekday"):
             yield lambda scope: zone.next_midnight(scope.now, time_zone(scope.actor, scope.program))
-        case ast.Name(parts=("session", _)):
+        case ast.Name(parts=("session", _)) | ast.Window(kind="since_session"):
             yield lambda scope: scope.actor.last_seen + SESSION_MS
         case _:
             pass
@@ -166,6 +166,8 @@ def changes_with_any_event(node: Any, segments: dict[str, ast.Expression]) -> bo
     if isinstance(node, ast.Name):
         return node.parts in _ANY_EVENT or node.parts[0] == "session"
     if isinstance(node, ast.Did) and node.event == "activity":
+        return True
+    if isinstance(node, ast.Window) and node.kind == "since_session":
         return True
     if isinstance(node, ast.Call) and node.function == "segment":
         (name,) = node.arguments

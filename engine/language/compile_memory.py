@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from actors import collections as kinds
+from actors.context import ContextPart, Path
 from actors.memory import LOG_KEEP, First, Log, Slot, Totals, slot_key
 from actors.scope import Evaluate
 from engine.language import ast
@@ -84,6 +85,11 @@ class Plan:
     def totals(self, event: str, of: str | None, where: ast.Expression | None, evaluate: Evaluate | None) -> int:
         key = slot_key(canonical_text("totals", event, of, where))
         return self._add(Totals(key=key, event=event, of=of, where=evaluate))
+
+    def context(self, path: Path) -> int:
+        """A part of the newest context that was told of the user."""
+        key = slot_key(canonical_text("context", path))
+        return self._add(ContextPart(key=key, path=path))
 
     def first(self, event: str, of: str, where: ast.Expression | None, evaluate: Evaluate | None) -> int:
         key = slot_key(canonical_text("first", event, of, where))

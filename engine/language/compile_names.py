@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors import collections as kinds
-from actors.scope import SESSION_MS, Evaluate, Scope
+from actors.scope import Evaluate, Scope, session_open
 from actors.values import field
 from engine.language import ast
+from engine.language.asked_context import CONTEXT
 from engine.language.compile_memory import Plan
 
 WORDS: Final[dict[str, Evaluate]] = {
@@ -21,13 +22,9 @@ CONTINUOUS: Final = frozenset({("now",), ("idle",), ("session", "duration")})
 """Names whose value changes with every instant."""
 
 
-def _session_open(scope: Scope) -> bool:
-    return bool(scope.actor.session_start) and scope.now - scope.actor.last_seen < SESSION_MS
-
-
 SESSION: Final[dict[str, Evaluate]] = {
-    "duration": lambda scope: (scope.now - scope.actor.session_start) / 1000 if _session_open(scope) else 0,
-    "events": lambda scope: scope.actor.session_events if _session_open(scope) else 0,
+    "duration": lambda scope: (scope.now - scope.actor.session_start) / 1000 if session_open(scope) else 0,
+    "events": lambda scope: scope.actor.session_events if session_open(scope) else 0,
 }
 
 USER: Final[dict[str, Evaluate]] = {
@@ -117,6 +114,9 @@ def _known(first: str, rest: tuple[str, ...], collections: Mapping[str, ast.Coll
         return _path(_properties, rest)
     if first == "entry" and rest:
         return _path(lambda scope: scope.entry, rest)
+    if first == "user" and rest[:1] == (CONTEXT,) and rest[1:]:
+        key = plan.context(rest[1:])
+        return lambda scope: state[2] if (state := scope.actor.memory.get(key)) else None
     if first == "user" and rest:
         trait = rest[0]
         return _path(USER.get(trait) or (lambda scope: scope.actor.traits.get(trait)), rest[1:])

@@ -43,6 +43,11 @@ class Patterns:
             case ast.AllPattern(patterns=patterns, within=within, text=text):
                 matches = tuple(self._match(one, in_run) for one in patterns)
                 return shapes.AllOf(key=key, matches=matches, within=milliseconds(within), text=text)
+            case ast.SessionPattern(steps=steps, ordered=ordered, text=text):
+                parts = tuple(self._match(step, in_run) for step in steps)
+                if ordered:
+                    return shapes.Sequence(key=key, steps=parts, within=shapes.ANY_TIME, text=text, in_session=True)
+                return shapes.AllOf(key=key, matches=parts, within=shapes.ANY_TIME, text=text, in_session=True)
             case ast.SilencePattern(event="activity", seconds=seconds, text=text):
                 return shapes.Silence(key=key, last=None, event="activity", span=milliseconds(seconds), text=text)
             case ast.SilencePattern(event=event, where=where, seconds=seconds, text=text):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from actors import values
 from actors.collections import decayed
 from actors.local import time_zone
-from actors.scope import Evaluate, Scope
+from actors.scope import Evaluate, Scope, session_open
 
 Bound = Callable[[Scope], tuple[int, int]]
 """Where a window begins: the place (occurred, ordinal) in the history that all in the window come after."""
@@ -81,6 +81,11 @@ def last_place(scope: Scope, key: int) -> tuple[int, int]:
     """Where in the history an event last came, by a log without properties; the beginning if it never did."""
     state = scope.actor.memory.get(key)
     return (state[-2], state[-1]) if state else ALWAYS
+
+
+def session_begin(scope: Scope) -> tuple[int, int]:
+    """Before all that happened since the open session began; if none is open, nothing is in it."""
+    return (scope.actor.session_start - 1, END) if session_open(scope) else NEVER
 
 
 def score_now(scope: Scope, key: int, half_life: int) -> float:

@@ -139,7 +139,8 @@ def _unexpected(text: str, error: UnexpectedToken, *, is_pattern: bool) -> Langu
 def _limit(accepted: set[str]) -> str:
     """What to say where a pattern over time has no end."""
     if "_WITHIN" in accepted:
-        return "; say in how long, as in `within 48h`"
+        session = ", or write `in session`" if "_IN_SESSION" in accepted else ""
+        return f"; say in how long, as in `within 48h`{session}"
     return "; say for how long, as in `for 30d`" if "_FOR" in accepted else ""
 
 
@@ -159,7 +160,7 @@ def _habit(text: str, at: int, came: str, accepted: set[str], is_pattern: bool) 
 
 def _readable(terminals: set[str]) -> Iterable[str]:
     """What may come, as an author would say it; values and operators in one word each."""
-    rest = terminals
+    rest = terminals - {"_IN_SESSION"}  # `within` stands for both
     if rest >= _VALUES - {"DID", "NOT", "MINUS"}:
         yield "a value"
         rest = rest - _VALUES - _SOFT - {"STRING", "NUMERIC"}

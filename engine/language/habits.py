@@ -125,6 +125,8 @@ def of_pattern(text: str, at: int, came: str) -> str:
     inactive = _INACTIVE.fullmatch(text)
     if inactive:
         return f"; write `no activity for {inactive[2]}`"
+    if came.split() == ["in", "session"]:
+        return "; it ends `a then b` and `all(a, b)`; for what was not done by its end, wait for `when: no b since session`"
     if came == "then" and text.lstrip().startswith("all"):
         return _behind_all(text, at)
     return ""

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from actors import values
+from actors.context import nested
 from engine.language import ast
 
 TIMES_MAX: Final = 20
@@ -84,6 +85,10 @@ class Wishes:
     def _value(self, node: ast.Expression, wanted: Any, needs: Needs, in_where: bool) -> None:
         """Arranges that the node has the value."""
         match node:
+            case ast.Name(parts=("event" | "entry", "context", *path)) if path:
+                needs.properties = with_properties(needs.properties, {"context": nested([(tuple(path), wanted)])})
+            case ast.Name(parts=("context", *path)) if in_where and path:
+                needs.properties = with_properties(needs.properties, {"context": nested([(tuple(path), wanted)])})
             case ast.Name(parts=("event" | "entry", name)):
                 needs.properties[name] = wanted
             case ast.Name(parts=("user", name)):
@@ -137,6 +142,15 @@ class Wishes:
             ]
         else:
             needs.before.append(msgspec.structs.replace(told, properties={**told.properties, node.property: wanted}))
+
+
+def with_properties(properties: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both; of what both have as objects the parts of both."""
+    found = dict(properties)
+    for name, value in more.items():
+        known = found.get(name)
+        found[name] = with_properties(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return found
 
 
 def _is_number(value: Any) -> bool:

@@ -108,6 +108,8 @@ class _Check:
             self._tell(name.at, f"`{first}` needs a name behind it, as in `{first}.{_EXAMPLE[first]}`")
         elif first not in place.namespaces:
             self._tell(name.at, f"`{first}.{rest[0]}` means nothing in {place.called}")
+        elif name.parts == ("user", "context"):
+            self._tell(name.at, "`user.context` needs a part behind it, as in `user.context.locale`")
         elif first == "session":
             self._part(name, rest, SESSION_PARTS)
         elif first == "run":

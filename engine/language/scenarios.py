@@ -51,7 +51,7 @@ ROW_FIELDS: Final = frozenset(
     }
 )
 
-_BESIDE: Final = frozenset({"user", "anonymous", "message_id", "late_by"})
+_BESIDE: Final = frozenset({"user", "anonymous", "message_id", "late_by", "context"})
 """What may stand beside an event's name."""
 
 _encode = msgspec.json.Encoder().encode
@@ -238,7 +238,9 @@ class _Reader:
         if not isinstance(body, dict):
             self._report.at(value.values[names[0]], "properties are a mapping")
             return None
-        beside = {name: self._beside(name, part) for name, part in value.values.items() if name in _BESIDE}
+        beside = {
+            name: self._beside(name, part) for name, part in value.values.items() if name in _BESIDE - {"context"}
+        }
         if "user" in beside and "anonymous" in beside:
             self._report.at(value, "an event is of a `user` or of an `anonymous` visitor")
         who = beside.get("user", user) if "anonymous" not in beside else ANONYMOUS + str(beside["anonymous"])
@@ -246,7 +248,17 @@ class _Reader:
         if late is None:
             self._report.at(value.values["late_by"], f"`late_by` is a duration: write {FORMS}")
         told = str(beside.get("message_id", message_id))
-        return self._made(names[0], body, value, str(who), at, told, max(1, at - (late or 0)))
+        made = self._made(names[0], body, value, str(who), at, told, max(1, at - (late or 0)))
+        context = value.values.get("context")
+        return made if made is None or context is None else self._with_context(made, context)
+
+    def _with_context(self, event: Event, value: Value) -> Event:
+        """As a browser tells it beside the properties: page, campaign, locale …"""
+        context = plain(value)
+        if not isinstance(context, dict):
+            self._report.at(value, f"`context` is a mapping, not {kind_of(value)}")
+            return event
+        return msgspec.structs.replace(event, context=_encode(context))
 
     def _beside(self, name: str, value: Value) -> str:
         found = value.value if isinstance(value, Scalar) else None

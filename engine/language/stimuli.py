@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from engine.language import ast
-from engine.language.needs import Needs, Told, Wishes
+from engine.language.needs import Needs, Told, Wishes, with_properties
 from engine.language.walk import steps_of
 
 APART_MS: Final = 1_000
@@ -94,7 +94,9 @@ class Stimuli:
         self._wishes.of(campaign.entry.audience, needs)
         events = self._events(pattern, needs, campaign.id)
         if events and needs.properties:
-            events[-1] = Told(event=events[-1].event, properties={**events[-1].properties, **needs.properties})
+            events[-1] = Told(
+                event=events[-1].event, properties=with_properties(events[-1].properties, needs.properties)
+            )
         # Who is to enter a segment by his traits has none of them before.
         become = needs.traits if isinstance(pattern, ast.SegmentPattern) else {}
         steps = _steps([*needs.before, *events])
@@ -115,7 +117,7 @@ class Stimuli:
         match pattern:
             case ast.EventPattern(event=event, where=where):
                 return [wishes.event(event, where)]
-            case ast.ThenPattern(steps=steps) | ast.AllPattern(patterns=steps):
+            case ast.ThenPattern(steps=steps) | ast.AllPattern(patterns=steps) | ast.SessionPattern(steps=steps):
                 return [wishes.event(step.event, step.where) for step in steps]
             case ast.SilencePattern(event="activity"):
                 return [Told(event=PLAIN)]

@@ -101,6 +101,7 @@ class _Reader:
         self._data: set[str] = set()
         self._run: set[str] = set()
         self._printed: set[tuple[str, str]] = set()
+        self._contexts: set[tuple[str, tuple[str, ...]]] = set()
         self._links: frozenset[str] = frozenset()
 
     def read(self, channel: Literal["email", "push"], name: str) -> None:
@@ -113,7 +114,10 @@ class _Reader:
         names = frozenset(self._names | (known.names if known else frozenset()))
         printed = frozenset(self._printed | (known.printed if known else frozenset()))
         links = self._links | (known.links if known else frozenset())
-        self._found.infos[key] = TemplateInfo(name=name, channel=channel, names=names, printed=printed, links=links)
+        contexts = frozenset(self._contexts | (known.contexts if known else frozenset()))
+        self._found.infos[key] = TemplateInfo(
+            name=name, channel=channel, names=names, printed=printed, contexts=contexts, links=links
+        )
         self._found.data.setdefault(key, set()).update(self._data)
         self._found.run.setdefault(key, set()).update(self._run)
 
@@ -189,6 +193,7 @@ class _Reader:
         self._data |= _needed(tree, "data")
         self._run |= _needed(tree, "run")
         self._printed |= _printed(tree)
+        self._contexts |= set(_contexts(tree))
         known = NAMES | FUNCTIONS | self._context.known.collections.keys()
         called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
         for name in sorted(names - known):
@@ -239,6 +244,27 @@ def _printed(tree: nodes.Template) -> set[tuple[str, str]]:
         and one.node.name in PRINTED_ROOTS
         and one.node.name not in own
     }
+
+
+def _contexts(node: nodes.Node) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each `user.context.page.url` and its like, as far as its parts are written there."""
+    chain = _chain(node)
+    if len(chain) > 2 and chain[0] in ("user", "entry") and chain[1] == "context":
+        yield chain[0], chain[2:]
+        return
+    for part in node.iter_child_nodes():
+        yield from _contexts(part)
+
+
+def _chain(node: nodes.Node) -> tuple[str, ...]:
+    """`("user", "context")` of `user.context` or `user["context"]`; empty of what is no such path."""
+    match node:
+        case nodes.Name(name=name):
+            return (name,)
+        case nodes.Getattr(node=inner, attr=part) | nodes.Getitem(node=inner, arg=nodes.Const(value=str() as part)):
+            before = _chain(inner)
+            return (*before, part) if before else ()
+    return ()
 
 
 def _parts_of(node: nodes.Node, name: str) -> dict[str, int]:

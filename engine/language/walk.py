@@ -62,7 +62,7 @@ def simple_patterns(pattern: ast.Pattern) -> tuple[ast.EventPattern, ...]:
             return (pattern,)
         case ast.ThenPattern(steps=steps, absent=absent):
             return (*steps, *((absent,) if absent is not None else ()))
-        case ast.AllPattern(patterns=patterns):
+        case ast.AllPattern(patterns=patterns) | ast.SessionPattern(steps=patterns):
             return patterns
     return ()
 

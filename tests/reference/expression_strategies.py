@@ -23,6 +23,9 @@ events = st.sampled_from(EVENTS)
 numbers = st.sampled_from((0, 1, 2, 3))
 
 
+context_paths = st.sampled_from((("locale",), ("campaign", "source"), ("campaign", "term")))
+
+
 def constant(value: float | str | bool | None) -> ast.Constant:
     return ast.Constant(value=value)
 
@@ -31,12 +34,15 @@ def name(*parts: str) -> ast.Name:
     return ast.Name(parts=parts)
 
 
+contexts = st.sampled_from((constant("x"), constant("y"), constant("de"), constant(None)))
 comparisons: st.SearchStrategy[ast.BinaryOperator] = st.sampled_from(("=", "!=", "<", "<=", ">", ">="))
 
 
 @st.composite
-def windows(draw: st.DrawFn, where: Where) -> ast.Window | None:
+def windows(draw: st.DrawFn, where: Where, features: Features = frozenset()) -> ast.Window | None:
     kinds = ["none", "last", "last", "today", "ever", "since_event"] + (["since_entry"] if where == "run" else [])
+    if "session" in features:
+        kinds += ["since_session", "since_session"]
     kind = draw(st.sampled_from(kinds))
     match kind:
         case "none":
@@ -45,14 +51,16 @@ def windows(draw: st.DrawFn, where: Where) -> ast.Window | None:
             return ast.Window(kind="last", seconds=draw(spans))
         case "since_event":
             return ast.Window(kind="since_event", event=draw(events))
-    assert kind in ("today", "ever", "since_entry")
-    return ast.Window(kind=kind)  # type: ignore[arg-type]  # one of the three
+    assert kind in ("today", "ever", "since_entry", "since_session")
+    return ast.Window(kind=kind)  # type: ignore[arg-type]  # one of the four
 
 
 @st.composite
 def conditions_of_event(draw: st.DrawFn, where: Where, features: Features) -> ast.Expression:
     """What stands behind `where`."""
     kinds = ["number", "text", "null"]
+    if "context" in features:
+        kinds += ["context"] * 3
     if "where history" in features and where != "segment":
         kinds += ["user", "history"] + (["entry"] if where == "run" else [])
     match draw(st.sampled_from(kinds)):
@@ -62,6 +70,8 @@ def conditions_of_event(draw: st.DrawFn, where: Where, features: Features) -> as
             return ast.Binary(operator="=", left=name("k"), right=constant("x"))
         case "null":
             return ast.Binary(operator="!=", left=name("k"), right=constant(None))
+        case "context":
+            return ast.Binary(operator="=", left=name("context", *draw(context_paths)), right=draw(contexts))
         case "user":
             return ast.Binary(operator=draw(comparisons), left=name("n"), right=name("user", "level"))
         case "entry":
@@ -82,7 +92,7 @@ def aggregates(draw: st.DrawFn, where: Where, features: Features) -> ast.Express
     event, condition, window = (
         draw(events),
         draw(optional_where(where, features)),
-        draw(windows(where)) if "windows" in features else None,
+        draw(windows(where, features)) if "windows" in features else None,
     )
     if draw(st.booleans()):
         return ast.Did(event=event, where=condition, window=window, negated=draw(st.booleans()))
@@ -114,6 +124,10 @@ def conditions(draw: st.DrawFn, where: Where, features: Features, depth: int = 1
         kinds += ["score", "score"]
     if "session" in features:
         kinds += ["session", "signed_in"]
+    if "context" in features:
+        kinds += ["context"] * 4 + (
+            ["told context"] * 4 if where == "entry" else ["came with"] * 4 if where == "run" else []
+        )
     if "remembered" in features:
         kinds += ["collection", "pick", "top", "collection", "list", "lookup"]
     if "segments" in features and where != "segment":
@@ -159,6 +173,12 @@ def conditions(draw: st.DrawFn, where: Where, features: Features, depth: int = 1
             )
         case "session":
             return compare(name("session", draw(st.sampled_from(("events", "duration")))), constant(draw(numbers)))
+        case "context":
+            return ast.Binary(operator="=", left=name("user", "context", *draw(context_paths)), right=draw(contexts))
+        case "told context":
+            return ast.Binary(operator="=", left=name("event", "context", *draw(context_paths)), right=draw(contexts))
+        case "came with":
+            return ast.Binary(operator="=", left=name("entry", "context", *draw(context_paths)), right=draw(contexts))
         case "signed_in":
             return name("signed_in")
         case "collection":

@@ -151,6 +151,9 @@ def _in_window(one: Happening, window: ast.Window | None, moment: Moment) -> boo
             return moment.now - round(window.seconds * 1000) < one.occurred <= moment.now
         case "since_entry":
             return moment.run is not None and one.place > moment.run.entry_place
+        case "since_session":
+            session = moment.history.session(moment.now)
+            return bool(session) and one.occurred >= session[0].occurred
         case "since_event":
             assert window is not None
             marks = moment.history.events(window.event)
@@ -220,6 +223,8 @@ def _field(value: Value, parts: tuple[str, ...]) -> Value:
 
 def _user(parts: tuple[str, ...], moment: Moment) -> Value:
     history = moment.history
+    if parts[0] == "context":
+        return history.context(parts[1:])
     if parts == ("id",):
         return None if history.user.startswith("~") else history.user
     if parts in (("first_seen",), ("last_seen",)):

@@ -45,6 +45,7 @@ class Happening:
     ordinal: int
     properties: dict[str, Any]
     time_zone: str | None = None
+    context: dict[str, Any] = field(default_factory=dict)
     unproven: bool = False
     """Whether it comes of what a page said without proof."""
     barred: bool = False
@@ -212,6 +213,14 @@ class History:
         carried = {name: value for name, value in self.traits().items() if name not in claims}
         no = _taken_back(self.traits().get("consent")) if "consent" in claims else {}
         return {**carried, **({"consent": no} if no else {})}
+
+    def context(self, path: tuple[str, ...]) -> Any:
+        """A part of the newest context that tells anything of what it belongs to."""
+        told = [one for one in self._happenings() if one.context.get(path[0]) is not None and not one.barred]
+        value: Any = max(told, key=lambda one: one.place).context if told else None
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
 
     def consent(self, purpose: str) -> object:
         return (self.traits().get("consent") or {}).get(purpose)

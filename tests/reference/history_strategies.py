@@ -22,6 +22,14 @@ LATE = (1, 30_000, *EDGES[:9], 7 * 3_600_000)
 EMAIL = "ann@example.test"
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
 
+CONTEXTS: tuple[dict[str, Any], ...] = (
+    {"locale": "de"},
+    {"locale": "en", "campaign": {"source": "x"}},
+    {"campaign": {"source": "y", "term": "x"}},
+    {"campaign": {"term": "y"}, "timezone": "Europe/Berlin"},
+    {"campaign": None},
+)
+
 LONG: tuple[dict[str, Any], ...] = (
     {},
     {"k": "x" * 300},
@@ -68,6 +76,8 @@ def _events(draw: st.DrawFn, user: str, message_id: str, features: Features) -> 
         kinds += ["level"]
     if "policy" in features:
         kinds += ["consent", "topic", "bounce", "opened", "zone", "server"]
+    if "context" in features:
+        kinds += ["context"] * 6
     if "session" in features:
         kinds += ["sign", "feedback"]
     if "identity" in features:
@@ -92,6 +102,9 @@ def _events(draw: st.DrawFn, user: str, message_id: str, features: Features) -> 
             return _event(user, "a", {}, message_id, context={"timezone": draw(st.sampled_from(ZONES))})
         case "server":
             return _event(user, "", {"time_zone": draw(st.sampled_from(ZONES))}, message_id, kind="identify")
+        case "context":
+            context = draw(st.sampled_from(CONTEXTS))
+            return _event(user, draw(st.sampled_from(EVENTS)), {"n": 1}, message_id, context=context)
         case "sign":
             return _event(user, draw(st.sampled_from(("signed_in", "signed_out"))), {}, message_id)
         case "alias" if user != "~v":
@@ -115,7 +128,7 @@ def _event(
     *,
     kind: Any = "track",
     source: Any = "server",
-    context: dict[str, str] | None = None,
+    context: dict[str, Any] | None = None,
 ) -> Event:
     return Event(
         user=user,

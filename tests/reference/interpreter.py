@@ -90,8 +90,9 @@ class Interpreter:
             at=self.now,
             occurred=max(occurred, self.now - milliseconds(self.site.policy.lateness)),
             ordinal=self.taken,
-            properties=properties,
+            properties={**properties, "context": context} if event.name and context else properties,
             time_zone=context.get("timezone"),
+            context=context,
         )
 
     def teller(self, turn: Turn) -> Callable[[str, dict[str, Any], bool], None]:

@@ -47,6 +47,11 @@ KINDS: Final[dict[str, Features]] = {
     "time": frozenset({"time", "when", "at", "windows"}),
     "score": frozenset({"score", "when"}),
     "session": frozenset({"session", "when", "if"}),
+    "context": frozenset(
+        {"context", "if", "when", "where", "windows", "until", "ends", "late", "segments", "segment patterns"}
+    ),
+    "context and identity": frozenset({"context", "if", "when", "where", "identity", "policy", "speech", "users"}),
+    "in session": frozenset({"session", "when", "if", "windows", "chains", "until", "where"}),
     "remembered": frozenset({"remembered", "when", "if", "where"}),
     "late remembered": frozenset({"late", "remembered", "when", "if", "where"}),
     "segments": frozenset({"segments", "segment patterns", "until", "ends", "windows", "set", "emit"}),

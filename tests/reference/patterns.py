@@ -36,7 +36,7 @@ def simple_parts(pattern: ast.Pattern) -> tuple[ast.EventPattern, ...]:
             return (pattern,)
         case ast.ThenPattern(steps=steps, absent=absent):
             return (*steps, *([absent] if absent is not None else []))
-        case ast.AllPattern(patterns=patterns):
+        case ast.AllPattern(patterns=patterns) | ast.SessionPattern(steps=patterns):
             return patterns
         case ast.SilencePattern(event=event, where=where):
             return (ast.EventPattern(event=event, where=where),)
@@ -57,10 +57,20 @@ def looks_beyond_the_event(node: object) -> bool:
     )
 
 
-def completed(pattern: ast.Pattern, newest: Happening, before: list[Happening], fits: Fits) -> list[Happening] | None:
+def completed(
+    pattern: ast.Pattern, newest: Happening, before: list[Happening], fits: Fits, session: list[Happening]
+) -> list[Happening] | None:
     """The events of the match that the newest event told completes, if it does. `before` are those told before it that
-    no match has used up."""
+    no match has used up; `session` what the user did in the session that is open."""
     match pattern:
+        case ast.SessionPattern(steps=steps, ordered=ordered):
+            if not session or newest.occurred < session[0].occurred:
+                return None
+            within = [one for one in before if one.occurred >= session[0].occurred]
+            whole = (newest.occurred - session[0].occurred) / 1000
+            if ordered:
+                return _chain(ast.ThenPattern(steps=steps, within=whole), newest, within, fits)
+            return _gathering(ast.AllPattern(patterns=steps, within=whole), newest, within, fits)
         case ast.EventPattern():
             return [newest] if fits(pattern, newest) else None
         case ast.ThenPattern(absent=None):

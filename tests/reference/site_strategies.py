@@ -40,6 +40,8 @@ def patterns(draw: st.DrawFn, where: Where, features: Features) -> ast.Pattern:
     kinds = ["event", "event"]
     if "chains" in features:
         kinds += ["then", "then", "all"]
+        if "session" in features:
+            kinds += ["in session", "in session"]
     if "absence" in features:
         kinds += ["then no", "silence"]
     if "segment patterns" in features:
@@ -54,6 +56,9 @@ def patterns(draw: st.DrawFn, where: Where, features: Features) -> ast.Pattern:
         case "all":
             parts = tuple(draw(st.lists(one, min_size=2, max_size=3)))
             pattern = ast.AllPattern(patterns=parts, within=draw(spans))
+        case "in session":
+            parts = tuple(draw(st.lists(one, min_size=2, max_size=3)))
+            pattern = ast.SessionPattern(steps=parts, ordered=draw(st.booleans()))
         case "then no":
             plain = event_patterns("segment", features)
             pattern = ast.ThenPattern(steps=(draw(one),), absent=draw(plain), within=draw(spans))

@@ -49,7 +49,12 @@ def _where(where: ast.Expression | None) -> str:
 def _window(window: ast.Window | None, before: str) -> str:
     if window is None:
         return ""
-    words = {"last": f"last {window.seconds:g}s", "since_entry": "since entry", "since_event": f"since {window.event}"}
+    words = {
+        "last": f"last {window.seconds:g}s",
+        "since_entry": "since entry",
+        "since_session": "since session",
+        "since_event": f"since {window.event}",
+    }
     return before + words.get(window.kind, window.kind)
 
 
@@ -63,6 +68,10 @@ def pattern_text(pattern: ast.Pattern) -> str:
             return f"{chain}{missing} within {within:g}s"
         case ast.AllPattern(patterns=patterns, within=within):
             return f"all({', '.join(map(pattern_text, patterns))}) within {within:g}s"
+        case ast.SessionPattern(steps=steps, ordered=True):
+            return f"{' then '.join(map(pattern_text, steps))} in session"
+        case ast.SessionPattern(steps=steps):
+            return f"all({', '.join(map(pattern_text, steps))}) in session"
         case ast.SilencePattern(event=event, seconds=seconds, where=where):
             return f"no {event}{_where(where)} for {seconds:g}s"
         case ast.SegmentPattern(segment=segment, entered=entered):

@@ -75,7 +75,8 @@ class Turn(Walk):
             )
         used = self.person.used.setdefault((holder, pattern), [])
         before = [one for one in self.person.history.told() if one is not event and one not in used]
-        match = completed(pattern, event, before, lambda part, one: one.fitted.get((holder, part), False))
+        session = self.person.history.session(self.now)
+        match = completed(pattern, event, before, lambda part, one: one.fitted.get((holder, part), False), session)
         if match is None:
             return False
         used += match

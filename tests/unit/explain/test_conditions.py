@@ -29,6 +29,19 @@ def test_the_constant_may_stand_on_the_left() -> None:
     assert condition("50 < cart.value").saw == "cart.value is 0, needs > 50"
 
 
+def test_what_came_with_an_event_is_shown_like_its_properties_and_what_is_known_of_the_user() -> None:
+    came = event("0s", "asked")
+    context = msgspec.json.encode({"locale": "de-AT", "page": {"path": "/prices"}})
+    told = msgspec.structs.replace(came, event=msgspec.structs.replace(came.event, context=context))
+    asked = 'event.context.page.path = "/" or user.context.locale starts_with "en" or user.context.os.name = "iOS"'
+    part = condition(asked, told)
+    assert [one.saw for one in part.parts] == [
+        'event.context.page.path is "/prices", needs = "/"',
+        'user.context.locale is "de-AT", needs starts_with "en"',
+        'user.context.os.name is not known, needs = "iOS"',
+    ]
+
+
 def test_two_values_are_both_shown() -> None:
     part = condition("user.spent > user.limit", event("0s", "identify", spent=3, limit=5))
     assert part.saw == "user.spent is 3, needs > user.limit, which is 5"

@@ -82,6 +82,25 @@ def test_two_that_came_too_far_apart() -> None:
     assert entry(ALL, *story, at="2h").nearest == "all came, 5m too far apart"
 
 
+def test_a_chain_in_a_session_says_what_is_missing_and_when_the_session_ends() -> None:
+    chain = "signed_up then product_viewed then product_added in session"
+    story = (event("0s", "signed_up"), event("25m", "product_viewed"))
+    part = entry(chain, *story, at="30m")
+    assert part.saw == (
+        "2 of 3 in this session; waits for product_added, and the session ends at 10:55 if nothing more is done"
+    )
+    assert part.partials[0].until == after("55m")
+    assert entry(chain, *story, at="55m").saw == "no session is open"
+    assert entry(chain, *story, event("1h", "page_viewed"), at="1h").saw == "0 of 3 in this session"
+
+
+def test_of_several_in_a_session_it_says_which_are_missing() -> None:
+    part = entry("all(product_viewed, signed_up, product_added) in session", event("0s", "signed_up"), at="1m")
+    assert part.saw.startswith(
+        "1 of 3 in this session; waits for product_viewed and product_added, and the session ends"
+    )
+
+
 def test_a_silence_is_pending_until_it_is_long_enough_and_counts_once() -> None:
     part = entry("no activity for 30d", event("0s", "page_viewed"), at="10d")
     assert (part.state, part.until) == ("pending", after("30d"))

@@ -706,8 +706,20 @@ def test_of_a_batch_with_any_bad_message_all_others_are_taken_and_it_is_named(
 
 def test_the_envelope_context_lies_under_each_messages_own() -> None:
     body = {"batch": [track(), track(context={"ip": "2"})], "context": {"ip": "1", "timezone": "UTC"}}
-    contexts = [json.loads(e.context) for e in Normalizer().batch(json.dumps(body), received_at=NOW).events]
+    asking = Normalizer(keeps_ip=True)
+    contexts = [json.loads(e.context) for e in asking.batch(json.dumps(body), received_at=NOW).events]
     assert contexts == [{"ip": "1", "timezone": "UTC"}, {"ip": "2", "timezone": "UTC"}]
+
+
+def test_an_address_is_not_kept_unless_the_site_asks_for_it() -> None:
+    own = {"ip": "203.0.113.7", "locale": "de", "page": {"url": "https://shop.example/?ip=1"}}
+    body = {"batch": [track(context=own), track(), track(context={"note": '"ip"'})], "context": {"ip": "203.0.113.8"}}
+    normalizer = Normalizer()
+    contexts = [json.loads(e.context) for e in normalizer.batch(json.dumps(body), received_at=NOW).events]
+    assert contexts == [{"locale": "de", "page": own["page"]}, {}, {"note": '"ip"'}]
+    normalizer.follow(normalizer.aliases, normalizer.lateness_ms, keeps_ip=True)
+    kept = normalizer.batch(json.dumps(body), received_at=NOW).events
+    assert [json.loads(e.context)["ip"] for e in kept] == ["203.0.113.7", "203.0.113.8", "203.0.113.8"]
 
 
 def test_a_batch_that_is_too_long_is_refused_as_a_whole() -> None:

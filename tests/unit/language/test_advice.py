@@ -56,6 +56,23 @@ def test_advice_on_steps(steps: str, told: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ("event.context.page.url = 1", ""),
+        ("user.context.locale = 1 and event.context.campaign.source = 2", ""),
+        ("user.context.local = 1", "2:34: advice: no library is known to send `context.local`; did you mean `locale`?"),
+        ("event.context.page.uri = 1", "2:34: advice: no library is known to send `context.page.uri`; did you mean `url`?"),
+        ("event.context.campaign.zzz = 1", "2:34: advice: no library is known to send `context.campaign.zzz`; `campaign` has `content`, `medium`, `name`, `source` or `term`"),
+        ("event.context.locale.x = 1", "2:34: advice: no library is known to send `context.locale.x`; `locale` has no parts"),
+        ("did b where context.utm = 1", "2:46: advice: no library is known to send `context.utm`; there are `active`, `app`, `campaign`, `device`, `groupId`, `ip`, `library`, `locale`, `location`, `network`, `os`, `page`, `referrer`, `screen`, `timezone`, `userAgent` or `userAgentData`"),
+    ],
+)  # fmt: skip
+def test_advice_on_parts_of_a_context_that_nobody_sends(condition: str, told: str) -> None:
+    found = advice(f"why: x\nentry: {{event: page_viewed, if: '{condition}'}}\nsteps: [{{exit: x}}]\n")
+    assert [one for one in found if "context" in one] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
     ("entry", "told"),
     [
         ("{event: a, if: 'event.x > 5 and event.x < 3'}", ["1:24: advice: this can never hold: `> 5` and `< 3` exclude each other"]),

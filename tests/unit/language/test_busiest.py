@@ -122,3 +122,9 @@ def test_what_sends_nothing_is_told_beside_what_sends() -> None:
 )
 def test_what_caps_and_re_entry_prove(campaign: str, policy: str, hours: int, most: int | None) -> None:
     assert bound(site(campaign, policy), hours * 3_600_000) == most
+
+
+def test_a_letter_that_asks_for_a_context_is_found_by_an_event_that_has_it() -> None:
+    entry = """{event: 'page_viewed where context.page.path = "/x"', if: 'event.context.campaign.name = "autumn"'}"""
+    found = said(site(f"entry: {entry}\nsteps: [{{send: {{push: a}}}}]"))
+    assert "each `page_viewed` brings one more" in found[0]

@@ -63,7 +63,10 @@ def test_an_expression_that_means_nothing(text: str, column: int, message: str) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a then b", "it ends too soon: expected `then` or `within`; say in how long, as in `within 48h`"),
+        (
+            "a then b",
+            "it ends too soon: expected `then` or `within`; say in how long, as in `within 48h`, or write `in session`",
+        ),
         ("a then b for 3h", "expected `then`, `where` or `within`, came `for`"),
         ("a then no b then c within 3h", "expected `within`, came `then`; what must not come is the last of a chain"),
         (
@@ -89,7 +92,14 @@ def test_an_expression_that_means_nothing(text: str, column: int, message: str) 
             '"Product Added"',
         ),
         ("a wehre x", "expected `then`, `where` or the end, came `wehre`; did you mean `where`?"),
-        ("all(a, b)", "it ends too soon: expected `within`; say in how long, as in `within 48h`"),
+        (
+            "all(a, b)",
+            "it ends too soon: expected `within`; say in how long, as in `within 48h`, or write `in session`",
+        ),
+        (
+            "a then no b in session",
+            "expected `within`, came `in session`; it ends `a then b` and `all(a, b)`; for what was not done by its end, wait for `when: no b since session`",
+        ),
         ("a then all(b, c) within 3h", "expected `then`, `where` or `within`, came `(`"),
         ('left segment("x") for 3d', "expected the end, came `for`"),
         ("entered segment(vip)", "expected a text in quotes, came `vip`"),

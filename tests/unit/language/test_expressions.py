@@ -91,7 +91,13 @@ def test_a_count_over_a_rolling_window() -> None:
 
 @pytest.mark.parametrize(
     ("window", "kind", "event"),
-    [("since entry", "since_entry", ""), ("since purchase", "since_event", "order_completed"), ("today", "today", "")],
+    [
+        ("since entry", "since_entry", ""),
+        ("since session", "since_session", ""),
+        ('since "session"', "since_event", "session"),
+        ("since purchase", "since_event", "order_completed"),
+        ("today", "today", ""),
+    ],
 )
 def test_other_windows(window: str, kind: str, event: str) -> None:
     found = tree(f"sum(order_completed.total, {window})")["window"]
@@ -147,6 +153,9 @@ def test_a_node_knows_where_it_stands() -> None:
         ("a then b then c within 48h", "ThenPattern"),
         ("a where x = 1 then no b where y = 2 within 2h", "ThenPattern"),
         ('all(a where p = "A", a where p = "B") within 48h', "AllPattern"),
+        ("a then b where in = 3 in session", "SessionPattern"),
+        ("a where new then b where x in [1] and new in\n session", "SessionPattern"),
+        ("all(a where x in session.events, b) in session", "SessionPattern"),
         ("no activity for 30d", "SilencePattern"),
         ("no signed_in where x = 1 for 7d", "SilencePattern"),
         ('entered segment("vip")', "SegmentPattern"),

@@ -179,7 +179,7 @@ def test_a_detail_matches_if_what_is_given_of_it_does(site: Site) -> None:
         ("{events: {}, expect: {}}", "1:1: a scenario needs `scenario`"),
         ("{scenario: x, evnts: {}, events: {}, expect: {}}", "1:15: a scenario has no key `evnts`; did you mean `events`?"),
         ("{scenario: x, events: {soon: a}, expect: {}}", "1:24: `soon` is no moment: write 500ms, 30s, 10m, 2h, 30d, 2w, or joined as in 1h30m"),
-        ("{scenario: x, events: {0s: {a: {}, b: {}}}, expect: {}}", "1:28: an event is {name: {properties}}, beside it at most `anonymous`, `late_by`, `message_id` or `user`"),
+        ("{scenario: x, events: {0s: {a: {}, b: {}}}, expect: {}}", "1:28: an event is {name: {properties}}, beside it at most `anonymous`, `context`, `late_by`, `message_id` or `user`"),
         ("{scenario: x, events: {0s: {alias: {}}}, expect: {}}", "1:28: an alias is written {alias: {from: visitor-7}}"),
         ("{scenario: x, events: {0s: a}, expect: {snet: []}}", "1:41: there is no decision `snet`; did you mean `sent`?"),
         ("{scenario: x, events: {0s: a}, expect: {sent: 3}}", "1:47: `sent` is a list of rows ([] for none), not the number 3"),
