@@ -77,7 +77,7 @@ class Turn(Walk):
                 self.end(run, "exit_when", left)
         for campaign in self.campaigns():
             for pattern in dict.fromkeys(campaign.entry.patterns):
-                self.fit_past(pattern, None, event, campaign)
+                self.fit_past(pattern, campaign.id, event)
             rules = campaign.entry
             moment = self.moment()
             if (
@@ -92,19 +92,11 @@ class Turn(Walk):
                     self.person.entries.append((campaign.id, key, event.occurred))
         self.regroup_in_silence()
 
-    def fit_past(
-        self, pattern: ast.Pattern, run: Run | None, event: Happening, campaign: ast.Campaign | None = None
-    ) -> None:
-        """What history tells is no part of a match, but for what must not come, and for what a silence is about."""
-        if isinstance(pattern, ast.ThenPattern) and pattern.absent is not None:
-            looking: tuple[ast.EventPattern, ...] = (pattern.absent,)
-        elif isinstance(pattern, ast.SilencePattern):
-            looking = simple_parts(pattern)
-        else:
-            return
-        holder = run or (campaign.id if campaign is not None else "")
-        for part in looking:
-            event.fitted[holder, part] = self.is_plain(part, run, event)
+    def fit_past(self, pattern: ast.Pattern, holder: Run | str, event: Happening) -> None:
+        """What history tells is a part of no match, but a silence may be about it."""
+        if isinstance(pattern, ast.SilencePattern):
+            for part in simple_parts(pattern):
+                event.fitted[holder, part] = self.is_plain(part, holder if isinstance(holder, Run) else None, event)
 
     def is_plain(self, part: ast.EventPattern, run: Run | None, event: Happening) -> bool:
         looked = Moment(
