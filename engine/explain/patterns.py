@@ -216,6 +216,9 @@ class PatternWalk:
         if told:
             saw = f"it matched for the silence since {self._at(told)}; only once until {what} is heard again"
             return Part(text=text, state="false", saw=saw)
+        if self._run is None and self._moment.actor.past_told:
+            saw = f"it was over when history told of it; it begins again when {what} is heard"
+            return Part(text=text, state="false", saw=saw)
         return Part(text=text, state="false", saw="the user has never been seen")
 
     def _segment(self, pattern: ast.SegmentPattern) -> Part:
