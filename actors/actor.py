@@ -17,11 +17,12 @@ from actors.entry import enter, is_for
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
 from actors.memory import remember
 from actors.migration import MIGRATED, migrate
+from actors.past import take_past
 from actors.patterns import Found, at_hand, passed, told, told_against
 from actors.policy import may_track, standing
 from actors.program import Campaign, Program
 from actors.recent import NEWEST_BYTES_MAX, kept, knew
-from actors.run import consider, hear, meet, ring
+from actors.run import consider, hear, look_again, meet, ring
 from actors.sending import decide
 from actors.shared import shared, shared_parts
 from actors.speech import PAGES, WITHOUT_PROOF, needs_proof
@@ -94,8 +95,12 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     occurred = event.occurred
     if not 0 < occurred <= at:
         occurred = at
-    elif occurred < at - policy.lateness:
+    elif occurred < at - policy.lateness and not event.historical:
         occurred = at - policy.lateness
+    if event.historical:
+        work = Work(actor, program, at, actor.turn)
+        take_past(work, event, occurred)
+        return one_turn(before, settled_past(work))
     if event.source == "engine":
         if event.name == ROUSED:
             renew(actor, program, at)
@@ -242,13 +247,33 @@ def settle(work: Work) -> None:
         moved = _consider_conditions(work)
         if not _regroup(work) and not moved and not work.emitted and not work.asking:
             break
-    # A goal that was reached in time counts although we hear of it late.
+    _forget_ended(work)
+    set_due(actor, work.program, work.now)
+
+
+def settled_past(work: Work) -> Turn:
+    """After what history told: runs that it ended, and segments as they are now. Nothing comes of their change."""
+    actor = work.actor
+    work.run = None
+    _end_forgotten(work)
+    _forget_ended(work)
+    for run in actor.runs:
+        look_again(work, run, campaign_of(work, run))
+    if work.program.segments:
+        work.run = None
+        actor.segments = _membership(work)
+    set_due(actor, work.program, work.now)
+    return work.done()
+
+
+def _forget_ended(work: Work) -> None:
+    """Ended runs whose goal cannot be reached any more: one that was reached in time counts although we hear of it late."""
+    actor = work.actor
     heard = work.now - work.program.policy.lateness
     for run in actor.runs:
         if run.pc == ENDED and run.goal < heard:
             actor.runs = [run for run in actor.runs if run.pc != ENDED or run.goal >= heard]
             break
-    set_due(actor, work.program, work.now)
 
 
 def _consider_conditions(work: Work) -> bool:
@@ -294,8 +319,7 @@ def _regroup(work: Work) -> bool:
     if not work.program.segments:
         return False
     scope.run = None
-    now = tuple(segment.name for segment in work.program.segments if segment.member(scope))
-    actor.watch = earliest(*(segment.horizon(scope) for segment in work.program.segments))
+    now = _membership(work)
     before, actor.segments = actor.segments, now
     work.changes = frozenset(
         [(name, True) for name in now if name not in before] + [(name, False) for name in before if name not in now]
@@ -312,6 +336,14 @@ def _regroup(work: Work) -> bool:
             enter(work, campaign, Found(work.body or b"{}", work.occurred, work.ordinal))
     work.changes = frozenset()  # what waits from now on must not take this change for one that comes later
     return True
+
+
+def _membership(work: Work) -> tuple[str, ...]:
+    """The watched segments that the user is in now; sets when they may change by time alone."""
+    segments = work.program.segments
+    now = tuple(segment.name for segment in segments if segment.member(work))
+    work.actor.watch = earliest(*(segment.horizon(work) for segment in segments))
+    return now
 
 
 def campaign_of(work: Work, run: Run) -> Campaign:

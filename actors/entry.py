@@ -67,6 +67,27 @@ def enter(work: Work, campaign: Campaign, found: Found) -> None:
     advance(work, run, campaign)
 
 
+def note_past_entry(work: Work, campaign: Campaign) -> None:
+    """Remember that the event at hand, of the past, would have brought the user in: `re_entry` counts from when it happened."""
+    if campaign.re_entry == "always" or (
+        campaign.canary < 1 and not campaign.side and not in_canary(campaign, work.actor)
+    ):
+        return
+    work.run = None
+    if not _lets_in(work, campaign):
+        return
+    key = "" if campaign.key is None else _key(work.properties.get(campaign.key))
+    last = last_entry(work.actor, campaign.id, key)
+    if last is None or (campaign.re_entry != "once" and work.occurred - last >= campaign.re_entry_after):
+        note_entry(work.actor, entry_name(campaign.id, key), work.occurred)
+
+
+def _lets_in(work: Work, campaign: Campaign) -> bool:
+    """Whether the campaign's condition and audience hold, by what is known now."""
+    condition, audience = campaign.condition, campaign.audience
+    return (condition is None or bool(condition(work))) and (audience is None or bool(audience(work)))
+
+
 def kept_entry(runs: list[Run], body: bytes) -> bytes:
     """As much of an entry event's properties as there is room for beside those of the other runs; a little always."""
     if len(body) <= ENTRY_BYTES_MIN:

@@ -48,6 +48,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True
     """Raw JSON object of the message's `context`, empty if there was none."""
     source: Source = "server"
     """Who said it: a page (`client`, `visitor`, `bare`), `server` (a back end, a file) or `engine` (feedback, emit)."""
+    historical: bool = False
+    """Whether it is of the past, told to be remembered: it starts nothing, however long ago it happened (`past.py`)."""
 
 
 FEEDBACK_ONLY: Final = frozenset(

@@ -21,6 +21,9 @@ SUPPRESSED_MAX: Final = 32
 UNSUBSCRIBED_MAX: Final = 64
 """Topics that a user does not want; who leaves one more, or one with a longer name than is kept, wants no marketing."""
 
+_NOW_ALONE: Final = frozenset({"signed_in", "signed_up", "signed_out"})
+"""Of the past they say nothing about now."""
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -66,10 +69,41 @@ def notice(actor: Actor, event: Event, occurred: int, active: bool) -> None:
             actor.zone = told[:NAME_CHARACTERS_MAX]
 
 
+def notice_past(actor: Actor, event: Event, occurred: int, active: bool) -> None:
+    """As `notice`, of an event of the past: first sight may be earlier than we knew. A zone told since stands, and whether our
+    messages are ignored is known from those that we sent."""
+    ignored, zone, newest = actor.ignored, actor.zone, actor.last_seen
+    notice(actor, event, occurred, active)
+    actor.ignored = ignored
+    actor.first_seen = min(actor.first_seen, occurred)
+    if zone and occurred < newest:
+        actor.zone = zone
+
+
+def identify_past(actor: Actor, event: Event) -> bool:
+    """Take the traits of the past, as `identify`. Beside what was told live they only fill gaps, and of a consent the no alone
+    counts."""
+    traits = actor.traits
+    if not traits:
+        actor.past_profile = True
+    if actor.past_profile:
+        whole = learn(traits, _decode(event.body), len(event.body))
+    else:
+        told = _decode(event.body)
+        filling = {name: value for name, value in told.items() if name not in traits}
+        if "consent" in traits and (no := lowered(told.get("consent"))):
+            filling["consent"] = no
+        whole = learn(traits, filling, len(event.body))
+    share_consent(actor)
+    note_tracking(actor)
+    return whole
+
+
 def identify(actor: Actor, event: Event) -> bool:
     """Take the traits; returns whether there was room for all of them. Who does not prove that he is the user may only take
     consent back."""
     traits, told = actor.traits, _decode(event.body)
+    actor.past_profile = False
     if is_unproven(event, actor.user):
         if event.source == "visitor" and (no := lowered(told.get("consent"))):
             traits["consent"] = {**_consent(actor), **no}
@@ -136,6 +170,8 @@ def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
     """Sign-in, and what feedback says of how the user may be reached."""
     if is_unproven(event, actor.user):
         return
+    if event.historical and event.name in _NOW_ALONE:
+        return
     match event.name:
         case "signed_in" | "signed_up":
             actor.signed_in = True
@@ -147,7 +183,7 @@ def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
             _suppress(actor, properties)
         case "email_unsubscribed":
             _unsubscribe(actor, properties.get("topic"))
-        case "email_subscribed":
+        case "email_subscribed" if not event.historical or actor.past_profile:
             _subscribe(actor, properties.get("topic"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors import digests, history, recent
-from actors.actor import campaign_of, fire, one_turn, settle
+from actors.actor import campaign_of, fire, one_turn, settle, settled_past
 from actors.chance import last_assigned
 from actors.context import note
 from actors.entry import kept_entry, note_entry
@@ -41,12 +41,17 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     if program.context_parts and event.context:
         note(into, event, at, into.turn, program.context_parts)
     settle(work)
+    if event.historical:
+        into.past_told = at
+        before = one_turn(before, settled_past(work))
+    else:
+        settle(work)
     source.moved_to = into.user
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
     source.ids, source.older_ids = b"", None
     source.partials, source.segments, source.watch = None, (), 0
     source.due = 0
-    return one_turn(before, work.done())
+    return before if event.historical else one_turn(before, work.done())
 
 
 def _merge(work: Work, source: Actor) -> None:
@@ -67,6 +72,8 @@ def _merge(work: Work, source: Actor) -> None:
         into.assigned = last_assigned({**source.assigned, **(into.assigned or {})})
     into.sent = tuple(sorted([*into.sent, *source.sent]))[-SENT_MAX:]
     into.last_entered = max(into.last_entered, source.last_entered)
+    into.past_told = max(into.past_told, source.past_told)
+    into.past_profile = into.past_profile and (source.past_profile or not source.traits)
     merge_partials(into, source)
     both = source.entries + into.entries
     for entered, name in sorted((at, name) for name, at in zip(both[::2], both[1::2], strict=True)):

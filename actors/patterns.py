@@ -86,6 +86,14 @@ def told_against(work: Work, pattern: Pattern, holder: Holder, run: Run | None) 
         _told_absence(work, pattern, holder, run, only_against=True)
 
 
+def told_past(work: Work, pattern: Pattern, holder: Holder, run: Run | None) -> None:
+    """Let what history tells end what waits for its absence or follows its silence: it is a part of no match."""
+    if isinstance(pattern, Silence):
+        told(work, pattern, holder, run)
+    else:
+        told_against(work, pattern, holder, run)
+
+
 def at_hand(work: Work) -> Found:
     """The event at hand, as a match that it completes."""
     assert work.event is not None
@@ -256,8 +264,12 @@ def due(pattern: Timed, holder: Holder, actor: Actor, since: int) -> int:
         return min((one[0] for one in _kept(holder, pattern.key) if one[0]), default=0)
     if isinstance(pattern, Unmatched):
         last = max(actor.last_entered, actor.first_seen, _kept(holder, pattern.key) or 0)
+        if last and last + pattern.span < actor.past_told:
+            last = actor.past_told  # who was first seen in history is not unmatched for all of it
         return max(last, since) + pattern.span if last else 0
     last = _last(pattern, holder, actor, since)
+    if actor.past_told and holder is actor and _last(pattern, holder, actor, 0) + pattern.span < actor.past_told:
+        return 0  # it was over before history told of it: what came due until then has matched
     return 0 if not last or (_kept(holder, pattern.key) or 0) >= last else last + pattern.span
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.compiled_patterns import Match, Membership, Pattern
-from actors.patterns import due, fits, passed, told, told_against
+from actors.patterns import due, fits, passed, told, told_against, told_past
 from actors.program import Campaign, Goal, SendMessage, WaitIdle, WaitUntil, WaitWhen
 from actors.speech import needs_proof
 from actors.state import ENDED, Actor, Run
@@ -28,6 +28,22 @@ def hear(work: Work, run: Run, campaign: Campaign) -> None:
         if work.event.name in pattern.events and told(work, pattern, run, run):
             complete.add(pattern.key)
     meet(work, run, campaign, complete, by_event=True)
+
+
+def hear_past(work: Work, run: Run, campaign: Campaign) -> None:
+    """What history tells of the time since the entry: a goal within its window counts and an exit ends the run, so that nobody
+    is reminded of what he has done. It answers no wait, and is a part of no match over time."""
+    assert work.event is not None
+    if work.event.name not in campaign.listens or (work.occurred, work.ordinal) <= (run.occurred, run.ordinal):
+        return
+    for pattern in campaign.partial:
+        if work.event.name in pattern.events:
+            told_past(work, pattern, run, run)
+    if run.goal >= 0 and _reached(work, run, campaign, set(), True):
+        return
+    exit_pattern = _matched(work, run, campaign.exits, set(), True) if run.pc != ENDED else None
+    if exit_pattern is not None:
+        end(work, run, campaign, "exit_when", exit_pattern)
 
 
 def meet(work: Work, run: Run, campaign: Campaign, complete: set[int], *, by_event: bool) -> bool:
@@ -150,3 +166,11 @@ def consider(work: Work, run: Run, campaign: Campaign) -> bool:
         return True
     run.wake = earliest(run.deadline, instruction.horizon(work))
     return False
+
+
+def look_again(work: Work, run: Run, campaign: Campaign) -> None:
+    """If the run waits for a condition: when time has to look at it next, now that history may have changed it."""
+    instruction = instructions(campaign, run)[run.pc] if run.pc != ENDED else None
+    if isinstance(instruction, WaitWhen):
+        work.run = run
+        run.wake = earliest(run.deadline, instruction.horizon(work))

@@ -114,3 +114,7 @@ class Actor(msgspec.Struct, array_like=True):
     """Those before them, of who has done more than they hold (`recent.py`)."""
     claimed: tuple[str, ...] = ()
     """Of a visitor: the traits for which only an id that anybody may know vouches. They are not carried over to a user."""
+    past_told: int = 0
+    """`at` of the last historical event; a silence that was over before it does not come (`patterns.py`)."""
+    past_profile: bool = False
+    """Whether all that is known of the traits was told as history: then the next of it may correct them."""

@@ -66,7 +66,7 @@ def read_replay(file: IO[bytes], aliases: Mapping[str, str]) -> Replay:
     bad: list[BadLine] = []
     nobody = disorder = latest = number = 0
     with uncollected():
-        for number, raw in _lines(file):
+        for number, raw in lines_of(file):
             try:
                 at, events = _events(normalizer, raw, number)
             except Rejected as error:
@@ -86,7 +86,7 @@ def read_replay(file: IO[bytes], aliases: Mapping[str, str]) -> Replay:
     return Replay(arrivals, bad, nobody, disorder, number)
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def lines_of(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Lines that hold something, with their numbers; gzip is known by its first bytes, not by its name."""
     head = file.read(len(_GZIP))
     buffered = io.BufferedReader(_Rejoined(head, file))

@@ -23,6 +23,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sentAt": ("sentAt", "sent_at"),
     "previousId": ("previousId", "previous_id"),
     "groupId": ("groupId", "group_id"),
+    "historical": ("historical",),
 }
 """Segment's field -> the spellings it is known by, the first that is there counts."""
 

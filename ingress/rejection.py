@@ -28,6 +28,7 @@ Code = Literal[
     "invalid_user_id",
     "invalid_timestamp",
     "too_old",
+    "forbidden_historical",
     "reserved_event",
     "unproven",
 ]

@@ -206,6 +206,12 @@ class Taking:
         """One typed message. Raises Rejected."""
         if not (checked or self.checked):
             _examine(wire, self.sizes)
+        if wire.historical and not self.speaker.trusted:
+            raise Rejected(
+                "forbidden_historical",
+                "only a server key may tell of the past: send it from your back end",
+                "historical",
+            )
         kind = wire.type or self.kind
         if kind == "track":
             told = wire.event
@@ -317,7 +323,14 @@ class Taking:
         if told is None or told == "":
             told = wire.original_timestamp
         if told is None or told == "":
+            if wire.historical:
+                raise Rejected(
+                    "invalid_timestamp", "a historical message has to say when it happened: timestamp", "timestamp"
+                )
             moment = 0
+        elif wire.historical:
+            # As its sender knows it: it was written down long before it was sent.
+            moment = occurred(self.received, milliseconds(told, "timestamp"), None)
         else:
             sent = self.sent if wire.sent_at is None or wire.sent_at == "" else milliseconds(wire.sent_at, "sentAt")
             moment = occurred(self.received, milliseconds(told, "timestamp"), sent)
@@ -342,6 +355,7 @@ class Taking:
                 body=body,
                 context=context,
                 source=self.trusted or self.speaker.source_for(actor),
+                historical=bool(wire.historical),
             )
         )
 
@@ -349,7 +363,8 @@ class Taking:
         late, most = (self.received - moment) / HOUR_MS, (self.received - self.earliest) / HOUR_MS
         return Rejected(
             "too_old",
-            f"it happened {late:,.1f} hours before it came, and at most {most:,.1f} hours are taken: is the timestamp right? "
+            f"it happened {late:,.1f} hours before it came, and at most {most:,.1f} hours are taken. Is the timestamp right? "
+            'What belongs to the past is sent with a server key and `"historical": true`: it is remembered and starts nothing. '
             "`lateness` in policy.yaml allows more",
             "timestamp",
         )

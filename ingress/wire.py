@@ -42,6 +42,7 @@ class Wire(msgspec.Struct, gc=False, kw_only=True, rename="camel"):
     category: str | None = None
     previous_id: Id = None
     group_id: Id = None
+    historical: bool | None = None
 
 
 class Envelope(Wire, gc=False, kw_only=True, rename="camel"):

@@ -18,6 +18,7 @@ from actors.program import Program, index
 from actors.scope import Evaluate, Scope
 from actors.state import Actor, Run
 from actors.turn import Decision, Turn
+from actors.work import Work
 from engine.explain.recall import Epoch, Known, Recalled, source_of
 
 KEEP: Final = 10_000
@@ -33,6 +34,8 @@ class Came(msgspec.Struct, array_like=True, frozen=True):
     ordinal: int
     event: str
     body: bytes
+    historical: bool = False
+    """Whether it was told as history, which starts nothing."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -48,7 +51,8 @@ class Chronicle(msgspec.Struct, frozen=True, kw_only=True):
     bytes_max: int = 0
 
     def put(self, state: Any, scope: Scope) -> Any:
-        came = Came(scope.occurred, scope.ordinal, scope.name, scope.body)
+        historical = isinstance(scope, Work) and scope.event is not None and scope.event.historical
+        came = Came(scope.occurred, scope.ordinal, scope.name, scope.body, historical)
         state = [] if state is None else state
         state.append(came)
         if len(state) > 1 and state[-2].place > came.place:

@@ -61,8 +61,9 @@ class PatternWalk:
     # --- one event -----------------------------------------------------------------------------------------------------
 
     def last_match(self, match: shapes.Match) -> Came | None:
-        """The newest event that fits."""
-        return next((came for came in reversed(self._came(match.event)) if self._fits(match, came)), None)
+        """The newest event that fits. What was told as history brings nobody in."""
+        came = reversed(self._came(match.event))
+        return next((one for one in came if (self._run or not one.historical) and self._fits(match, one)), None)
 
     def _came(self, event: str) -> list[Came]:
         return self._moment.came(event, self._since)
@@ -74,6 +75,10 @@ class PatternWalk:
         text, what = pattern_text(pattern), event_text(pattern.event)
         came = self._came(pattern.event)
         fitting = self.last_match(match)
+        past = [one for one in came if one.historical and self._run is None]
+        if fitting is None and past and self._fits(match, past[-1]):
+            saw = f"{what} came {self._ago(past[-1])}, told as history: that starts nothing"
+            return Part(text=text, state="false", saw=saw)
         if fitting is not None:
             often = sum(self._fits(match, one) for one in came)
             times = f", {often} times in all" if often > 1 and self._run is None else ""
@@ -240,6 +245,9 @@ class PatternWalk:
         told = self._partials.get(compiled.key)
         if told:
             saw = f"it matched for the silence since {self._at(told)}; only once until {what} is heard again"
+            return Part(text=text, state="false", saw=saw)
+        if self._run is None and self._moment.actor.past_told:
+            saw = f"it was over when history told of it; it begins again when {what} is heard"
             return Part(text=text, state="false", saw=saw)
         return Part(text=text, state="false", saw="the user has never been seen")
 

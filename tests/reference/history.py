@@ -50,6 +50,8 @@ class Happening:
     """Whether it comes of what a page said without proof."""
     barred: bool = False
     """Whether a page said it without proof, of a user who was known then."""
+    historical: bool = False
+    """Whether it was told of the past, to be remembered."""
     fitted: dict[Any, bool] = field(default_factory=dict)
     """Whether it was what a pattern looks for: decided when it was told, by what was true then."""
 
@@ -138,9 +140,15 @@ class History:
         for fact in self.facts:
             if isinstance(fact, Happening) and not seen:
                 seen.append(fact.occurred)
+            elif isinstance(fact, Happening) and fact.historical:
+                seen = [min(fact.occurred, *seen)]
             elif isinstance(fact, Became) and (theirs := fact.other.first_seen()) is not None:
                 seen = [min([theirs, *seen])]
         return seen[0] if seen else None
+
+    def past_told(self) -> int:
+        """When we were told of the past the last time; 0: never."""
+        return max((one.at for one in self._happenings() if one.historical), default=0)
 
     def did_anything(self) -> list[Happening]:
         return sorted((one for one in self._happenings() if one.active), key=lambda one: one.place)
@@ -164,7 +172,7 @@ class History:
         for fact in self.facts:
             if isinstance(fact, Sent):
                 count += 1
-            elif isinstance(fact, Happening) and fact.name in NOT_IGNORED and fact.active:
+            elif isinstance(fact, Happening) and fact.name in NOT_IGNORED and fact.active and not fact.historical:
                 count = 0
         return count
 
@@ -228,7 +236,7 @@ class History:
     def signed_in(self) -> bool:
         found = False
         for fact in self.facts:
-            if not isinstance(fact, Happening) or fact.barred:
+            if not isinstance(fact, Happening) or fact.barred or fact.historical:
                 continue
             if fact.name in ("signed_in", "signed_up") or (fact.kind == "identify" and fact.source in PAGES):
                 found = True

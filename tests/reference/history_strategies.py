@@ -19,6 +19,7 @@ EDGES = [round(span * 1000) + off for span in SPANS for off in (-1, 0, 1)]
 GAPS = (0, 0, 0, 1, 1000, 30_000, *EDGES, 1_800_000, 7 * 3_600_000, 29 * 3_600_000)
 MONTHS = tuple(30 * 86_400_000 + off for off in (-3_600_000, -1, 0, 1)) * 3
 LATE = (1, 30_000, *EDGES[:9], 7 * 3_600_000)
+YEARS = tuple(days * 86_400_000 for days in (8, 31, 400))
 EMAIL = "ann@example.test"
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
 
@@ -61,7 +62,10 @@ def histories(draw: st.DrawFn, features: Features) -> tuple[int, list[Input]]:
         event = draw(_events(user, f"m{number}", features))
         if "speech" in features and event.source == "server" and event.kind != "alias":
             event = msgspec.structs.replace(event, source=draw(st.sampled_from(SPEAKERS)))
-        if late:
+        if "historical" in features and event.name and event.source == "server" and draw(st.integers(0, 2)) == 0:
+            ago = draw(st.sampled_from((*LATE, *GAPS[3:], *YEARS)))
+            event = msgspec.structs.replace(event, occurred=at - ago, historical=True)
+        elif late:
             event = msgspec.structs.replace(event, occurred=at - late)
         if "duplicates" in features and inputs and draw(st.integers(0, 7)) == 0:
             event = msgspec.structs.replace(event, message_id=inputs[-1][0].message_id)

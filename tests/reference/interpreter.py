@@ -62,6 +62,9 @@ class Interpreter:
         happening = self.happening(event, properties)
         happening.unproven = event.source in WITHOUT_PROOF
         happening.barred = happening.unproven and not person.history.user.startswith("~")
+        if happening.historical:
+            turn.tell_past(happening)
+            return True
         turn.tell(happening)
         turn.settle(self.teller(turn))
         return True
@@ -88,11 +91,14 @@ class Interpreter:
             kind=event.kind,
             source=event.source,
             at=self.now,
-            occurred=max(occurred, self.now - milliseconds(self.site.policy.lateness)),
+            occurred=occurred
+            if event.historical
+            else max(occurred, self.now - milliseconds(self.site.policy.lateness)),
             ordinal=self.taken,
             properties={**properties, "context": context} if event.name and context else properties,
             time_zone=context.get("timezone"),
             context=context,
+            historical=event.historical,
         )
 
     def teller(self, turn: Turn) -> Callable[[str, dict[str, Any], bool], None]:
@@ -166,6 +172,8 @@ class Interpreter:
                 entered = [at for name, _, at in person.entries if name not in shadows]
                 last = max([0, *entered, *person.unmatched])
                 last = max(last, person.history.first_seen() or 0)
+                if last and last + UNMATCHED_MS < person.history.past_told():
+                    last = person.history.past_told()
                 mark = lambda now: person.unmatched.append(now)  # noqa: E731  # one of several marks of one shape
                 if last:
                     found.append((last + UNMATCHED_MS, self.entering(person, campaign, {}, mark)))
@@ -195,6 +203,8 @@ class Interpreter:
         if isinstance(pattern, ast.SilencePattern):
             last = self.silent_since(person, pattern, campaign, run)
             matched = person.silences.setdefault(key, [])
+            if last is not None and run is None and last + milliseconds(pattern.seconds) < person.history.past_told():
+                return []
             if last is not None and all(last > noticed for noticed in matched):
                 return [(last + milliseconds(pattern.seconds), {}, lambda now: matched.append(last), False)]
         return []

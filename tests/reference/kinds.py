@@ -69,5 +69,12 @@ KINDS: Final[dict[str, Features]] = {
         {"speech", "policy", "absence", "set", "emit", "segments", "segment patterns", "session"}
     ),
     "speech and identity": frozenset({"speech", "policy", "identity", "users", "until", "absence", "late"}),
+    "history": frozenset({"historical", "until", "branch", "where", "windows", "ends", "entry rules", "if"}),
+    "history and time": frozenset({"historical", "absence", "where", "chains", "until", "ends"}),
+    "history and what is known": frozenset(
+        {"historical", "remembered", "segments", "segment patterns", "if", "where", "set", "emit", "until", "ends"}
+    ),
+    "history and policy": frozenset({"historical", "policy", "branch", "entry rules", "unmatched"}),
+    "history and conditions": frozenset({"historical", "when", "windows", "if", "branch"}),
     "everything": EVERYTHING,
 }

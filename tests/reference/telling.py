@@ -170,6 +170,7 @@ def history_text(start: int, inputs: list[tuple[Event, int]]) -> str:
     lines = [f"start: {datetime.fromtimestamp(start / 1000, UTC):%a %Y-%m-%dT%H:%M:%SZ}"]
     for event, at in inputs:
         late = f" late_by {at - event.occurred} ms" if event.occurred else ""
+        late += " historical" if event.historical else ""
         what = event.name or event.kind
         context = f" {event.context.decode()}" if event.context else ""
         source = "" if event.source == "server" else f" ({event.source})"

@@ -51,6 +51,66 @@ class Turn(Walk):
         for campaign in found.values():
             self.enter(campaign, event.properties)
 
+    def tell_past(self, event: Happening) -> None:
+        """Something of the past: goals and exits of runs that were entered before it happened; nobody enters."""
+        self.event = event
+        self.ordinal = event.ordinal
+        self.properties = event.properties
+        history = self.person.history
+        history.facts.append(event)
+        for run in self.person.runs:
+            if event.place <= run.entry_place:
+                continue
+            for pattern in patterns_of(run.campaign):
+                self.fit_past(pattern, run, event)
+            goal = run.campaign.goal
+            reached = self.plainly(goal.patterns if goal is not None else (), run, event)
+            if goal is not None and reached is not None and run.may_reach_goal(event.occurred):
+                told = number(event.properties.get(goal.value)) if goal.value else None
+                value = {} if told is None else {"value": told}
+                self.write(run.campaign, run, "goal", detail={"pattern": text_of(reached), **value})
+                run.goal_reached = True
+                if not run.ended and not goal.go_on:
+                    self.end(run, "goal", reached)
+            left = self.plainly(run.campaign.exits, run, event)
+            if left is not None and not run.ended:
+                self.end(run, "exit_when", left)
+        for campaign in self.campaigns():
+            for pattern in dict.fromkeys(campaign.entry.patterns):
+                self.fit_past(pattern, campaign.id, event)
+            rules = campaign.entry
+            moment = self.moment()
+            if (
+                self.plainly(rules.patterns, None, event) is not None
+                and is_true(rules.condition, moment)
+                and is_true(rules.audience, moment)
+            ):
+                key = _key(event.properties.get(rules.key)) if rules.key else ""
+                before = [at for name, its_key, at in self.person.entries if (name, its_key) == (campaign.id, key)]
+                after = round(rules.re_entry_after * 1000) if rules.re_entry == "after" else 0
+                if not before or (rules.re_entry == "after" and event.occurred - max(before) >= after):
+                    self.person.entries.append((campaign.id, key, event.occurred))
+        self.regroup_in_silence()
+
+    def fit_past(self, pattern: ast.Pattern, holder: Run | str, event: Happening) -> None:
+        """What history tells is a part of no match, but a silence may be about it."""
+        if isinstance(pattern, ast.SilencePattern):
+            for part in simple_parts(pattern):
+                event.fitted[holder, part] = self.is_plain(part, holder if isinstance(holder, Run) else None, event)
+
+    def is_plain(self, part: ast.EventPattern, run: Run | None, event: Happening) -> bool:
+        looked = Moment(
+            self.site, self.person.history, self.now, run, event.properties, in_run=run is not None, in_where=True
+        )
+        return part.event == event.name and is_true(part.where, looked)
+
+    def plainly(self, patterns: tuple[ast.Pattern, ...], run: Run | None, event: Happening) -> ast.Pattern | None:
+        """The first of the patterns that is one event alone, and this one."""
+        for pattern in patterns:
+            if isinstance(pattern, ast.EventPattern) and self.is_plain(pattern, run, event):
+                return pattern
+        return None
+
     def campaigns(self) -> list[ast.Campaign]:
         running = [one for one in self.site.campaigns if one.status not in ("draft", "archived")]
         return sorted(running, key=lambda one: (-one.priority, one.id))
@@ -235,16 +295,23 @@ class Turn(Walk):
         self.came(run, step)
         return True
 
-    def regroup(self) -> bool:
-        """Segments that the user has just entered or left; true if there are any."""
-        person = self.person
+    def watched(self) -> set[str]:
+        """The segments of which some pattern speaks that the user is in now."""
         watched = {
             pattern.segment
             for campaign in self.campaigns()
             for pattern in (*campaign.entry.patterns, *patterns_of(campaign))
             if isinstance(pattern, ast.SegmentPattern)
         }
-        now = {name for name in watched if is_member(name, self.moment())}
+        return {name for name in watched if is_member(name, self.moment())}
+
+    def regroup_in_silence(self) -> None:
+        self.person.member_of = self.watched()
+
+    def regroup(self) -> bool:
+        """Segments that the user has just entered or left; true if there are any."""
+        person = self.person
+        now = self.watched()
         before, person.member_of = person.member_of, now
         self.changed = {(name, True) for name in now - before} | {(name, False) for name in before - now}
         if not self.changed:

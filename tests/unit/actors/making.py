@@ -55,7 +55,9 @@ def campaign(
     patterns = (entry,) if isinstance(entry, str) else entry
     goal = options.pop("goal", None)
     within = options.pop("within", None)
-    rules = {rule: options.pop(rule) for rule in ("key", "re_entry", "concurrency") if rule in options}
+    rules = {
+        rule: options.pop(rule) for rule in ("key", "re_entry", "re_entry_after", "concurrency") if rule in options
+    }
     return ast.Campaign(
         id=name,
         why="a test",
@@ -106,6 +108,12 @@ class Story:
         """An event that comes so long after the start, and happened earlier if it is late."""
         self._take(when, name, properties, user=user, late_by=late_by, kind=kind, source=source)
 
+    def past(
+        self, when: str, ago: str, name: str, *, user: str = "ann", kind: Kind = "track", **properties: Any
+    ) -> None:
+        """A historical event, told so long after the start, that happened so long before."""
+        self._take(when, name, properties, user=user, late_by=ago, kind=kind, historical=True)
+
     def _take(
         self,
         when: str,
@@ -116,6 +124,7 @@ class Story:
         late_by: str = "0s",
         kind: Kind = "track",
         source: Source = "server",
+        historical: bool = False,
     ) -> None:
         self._told += 1
         moment = self.start + ms(when)
@@ -127,6 +136,7 @@ class Story:
             occurred=moment - ms(late_by),
             body=msgspec.json.encode(properties),
             source=source,
+            historical=historical,
         )
         self.simulator.take(event, moment)
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.event import Event
@@ -301,3 +302,30 @@ async def test_random_restarts_and_evictions_change_nothing(store: Store, seed: 
     )
     straight = await _live(MemoryStore(), day, roomy, None)
     assert await _live(store, day, tight, random.Random(seed)) == straight
+
+
+@pytest.mark.parametrize("restart_before", [None, 1, 2, 3])
+async def test_what_was_told_of_the_past_is_of_the_past_after_a_restart_too(
+    store: Store, restart_before: int | None
+) -> None:
+    def past(user: str, name: str, message_id: str, occurred: int) -> Event:
+        return msgspec.structs.replace(event(user, name, message_id), occurred=occurred, historical=True)
+
+    async with Town(store) as town:
+        for number, one in enumerate(
+            [
+                event("eve", "product_added", "e1"),
+                past("dan", "product_added", "d1", START - 400 * 24 * 60 * MINUTE),
+                past("eve", "order_completed", "e2", START + MINUTE // 2),
+            ]
+        ):
+            if number == restart_before:
+                await town.restart()
+            assert (await town.take(one)).accepted == 1
+            await town.pass_time(MINUTE)
+        if restart_before == 3:
+            await town.restart()
+        assert (await town.take(past("dan", "product_added", "d1", START))).duplicates == 1
+        await town.pass_time(200 * MINUTE)
+        rows = [(row.user, row.decision) for row in await town.ledger() if row.decision != "waiting"]
+    assert rows == [("eve", "entered"), ("eve", "exited")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.explain.model import Part
 from persistence.interface import Entry
 from tests.unit.explain.story import Story, after, event, part_of, site_of
@@ -132,3 +134,22 @@ def test_being_in_a_segment_is_not_entering_it() -> None:
 
 def test_who_never_was_called_is_told_how() -> None:
     assert entry("called", event("0s", "page_viewed"), at="1m").saw == "nobody called POST /trigger/it"
+
+
+def test_an_event_of_the_past_is_told_as_one_that_brings_nobody_in() -> None:
+    told = event("0s", "signed_up")
+    past = Entry(0, told.at, msgspec.structs.replace(told.event, historical=True))
+    part = entry("signed_up", past, at="4m")
+    assert (part.state, part.saw) == ("false", "signed_up came 4m ago, at 10:00, told as history: that starts nothing")
+    part = entry("signed_up", past, event("1m", "signed_up"), at="4m")
+    assert (part.state, part.saw) == ("true", "signed_up came 3m ago, at 10:01, 2 times in all")
+
+
+def test_a_silence_that_was_over_in_history_says_so() -> None:
+    told = event("2h", "page_viewed")
+    past = Entry(0, told.at, msgspec.structs.replace(told.event, historical=True, occurred=after("0s")))
+    part = entry("no activity for 1h", past, at="3h")
+    assert (part.state, part.saw) == (
+        "false",
+        "it was over when history told of it; it begins again when the user is heard",
+    )

@@ -570,6 +570,36 @@ def test_what_happened_too_long_ago_is_rejected_alone(times: dict[str, Any], lat
     assert f"{late} hours before it came, and at most 24.0 hours are taken" in batch.rejected[0].message
 
 
+@pytest.mark.parametrize("ago", [1, DAY + 1, 4_000 * DAY])
+def test_the_past_is_taken_from_a_back_end_at_the_time_that_it_says(ago: int) -> None:
+    told = track(timestamp=NOW - ago, sentAt=NOW - 5, historical=True)
+    known = {"type": "identify", "userId": "u1", "anonymousId": "a1", "timestamp": NOW - ago, "historical": True}
+    by_hand = {"user_id": "u1", "event": "a", "ts": NOW - ago, "historical": True}
+    batch = Normalizer().batch(json.dumps([told, known, by_hand, track()]), received_at=NOW)
+    assert batch.rejected == []
+    assert [(event.occurred, event.historical) for event in batch.events] == [(NOW - ago, True)] * 4 + [(0, False)]
+
+
+def test_a_page_may_not_tell_of_the_past() -> None:
+    told = [
+        track(timestamp=NOW - DAY - 1, historical=True, userId=None, anonymousId="a1"),
+        track(userId=None, anonymousId="a1"),
+    ]
+    batch = Normalizer().batch(json.dumps(told), received_at=NOW, speaker=Speaker(source="client", trusted=False))
+    assert [(bad.index, bad.code, bad.field) for bad in batch.rejected] == [(0, "forbidden_historical", "historical")]
+    assert batch.messages == 1
+
+
+def test_the_past_without_a_time_is_rejected() -> None:
+    batch = Normalizer().batch(json.dumps(track(historical=True)), received_at=NOW)
+    assert [(bad.code, bad.field) for bad in batch.rejected] == [("invalid_timestamp", "timestamp")]
+
+
+def test_what_is_too_old_is_told_how_the_past_is_sent() -> None:
+    (bad,) = Normalizer().batch(json.dumps(track(timestamp=0)), received_at=NOW).rejected
+    assert '"historical": true' in bad.message
+
+
 def test_what_was_recorded_is_read_however_long_ago_it_happened() -> None:
     assert one(track(timestamp=NOW - 100 * DAY)).occurred == NOW - 100 * DAY
     assert one(track(timestamp="1969-01-01T00:00:00Z")).occurred == 1
