@@ -14,6 +14,7 @@ import msgspec
 from actors.event import Event, Source
 from actors.names import ALIASES, canonical
 from ingress import parts, scan
+from ingress.clocks import ClientClock, Clocks
 from ingress.identifiers import CONTROL
 from ingress.limits import IngressLimits
 from ingress.rejection import Rejected
@@ -38,7 +39,8 @@ _DECODE_ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 class Normalizer:
-    """Makes events of messages for one site. Keeps no state but a cache of names, so it may serve all connections.
+    """Makes events of messages for one site. Keeps no state but a cache of names and what is known of the clocks of clients
+    that have no connection, so it may serve all.
 
     `aliases`: folded name -> canonical name, the defaults of actors/names.py included. `lateness_ms`: what happened longer
     before it comes is rejected as `too_old`; not so by `message` and `typed`, which read what has been recorded.
@@ -53,6 +55,7 @@ class Normalizer:
         self.aliases = aliases
         self.lateness_ms = lateness_ms
         self.sizes = Sizes(limits)
+        self.clocks = Clocks()
         self._names: dict[str, str] = {}
 
     def follow(self, aliases: Mapping[str, str], lateness_ms: int) -> None:
@@ -67,13 +70,13 @@ class Normalizer:
         *,
         received_at: int,
         source: Source = "server",
-        sent_at: int | None = None,
         speaker: Speaker | None = None,
     ) -> list[Event]:
         """The events of one message as JSON (two of an identify with both ids), however long ago. Raises Rejected."""
         data = scan.utf8(raw)
         checked = not scan.suspicious(data)
-        taking = self._recorded(received_at, sent_at, speaker or Speaker(source=source), checked, data)
+        taking = self._recorded(received_at, speaker or Speaker(source=source), checked, data)
+        taking.listen([data])
         taking.raw(data)
         return taking.events
 
@@ -83,7 +86,7 @@ class Normalizer:
         data = scan.utf8(raw)
         checked = not scan.suspicious(data)
         whole = data if checked else scan.well_formed(data)
-        taking = self._recorded(received_at, None, SERVER, checked, data)
+        taking = self._recorded(received_at, SERVER, checked, data)
         taking.mended = whole is not data
         taking.typed(wire, whole)
         return taking.events
@@ -94,10 +97,12 @@ class Normalizer:
         *,
         received_at: int,
         speaker: Speaker = SERVER,
+        address: str = "",
         kind: str | None = None,
         messages_max: int = 10_000,
     ) -> Batch:
-        """A request's body: one message, an array, or `{"batch": [...]}`; `kind` is the type of those that tell none.
+        """A request's body: one message, an array, or `{"batch": [...]}`; `kind` is the type of those that tell none, `address`
+        that of a client that gives no id.
 
         Raises Rejected only if the body as a whole is no JSON object or array, or holds too many messages.
         """
@@ -108,6 +113,7 @@ class Normalizer:
             raise Rejected("invalid_json", "the body must be a JSON object or array")
         plain = scan.plain(data, self.sizes.plain_bytes_max)
         taking = self._taking(received_at, None, speaker, not scan.suspicious(data), plain, kind)
+        taking.clocks, taking.address = self.clocks, address
         if data[:1] == b"[":
             _take_array(taking, data, messages_max)
         else:
@@ -123,12 +129,15 @@ class Normalizer:
         speaker: Speaker,
         checked: bool,
         plain: bool,
+        clock: ClientClock,
     ) -> Batch | None:
-        """Messages that a frame's decoder has typed; `checked`, `plain`: what `scan` says of the whole frame.
+        """Messages that a frame's decoder has typed; `checked`, `plain`: what `scan` says of the whole frame;
+        `clock`: what is known of that of its connection.
 
         None if one of them is no Segment message: then its raw text is needed, see `raws`.
         """
         taking = self._taking(received_at, sent_at, speaker, checked, plain)
+        taking.clock = clock
         return taking.batch() if taking.wires(wires) else None
 
     def raws(
@@ -140,9 +149,11 @@ class Normalizer:
         speaker: Speaker,
         checked: bool,
         plain: bool,
+        clock: ClientClock,
     ) -> Batch:
         """Messages as they came: a bad one is rejected by itself."""
         taking = self._taking(received_at, sent_at, speaker, checked, plain)
+        taking.clock = clock
         taking.raws(raws)
         return taking.batch()
 
@@ -171,9 +182,11 @@ class Normalizer:
         earliest = received - self.lateness_ms
         return Taking(self._names, self.name, earliest, received, sent, speaker, kind, checked, plain, self.sizes)
 
-    def _recorded(self, received: int, sent: int | None, speaker: Speaker, checked: bool, data: bytes) -> Taking:
+    def _recorded(self, received: int, speaker: Speaker, checked: bool, data: bytes) -> Taking:
         plain = scan.plain(data, self.sizes.plain_bytes_max)
-        return Taking(self._names, self.name, 0, received, sent, speaker, None, checked, plain, self.sizes)
+        taking = Taking(self._names, self.name, 0, received, None, speaker, None, checked, plain, self.sizes)
+        taking.clocks = self.clocks
+        return taking
 
 
 def _take_array(taking: Taking, data: bytes, messages_max: int) -> None:

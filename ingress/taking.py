@@ -11,13 +11,14 @@ import msgspec
 from actors.address import valid_address
 from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event, Kind, Source
 from ingress import commerce, loose, scan
+from ingress.clocks import ClientClock, Clocks
 from ingress.identifiers import ID_CHARACTERS_MAX, identifier, user_identifier
 from ingress.instants import milliseconds, occurred, told_at
 from ingress.raw_objects import decoded, merged, raw_object, under, with_fields
 from ingress.rejection import Rejected, Rejection, rejection
 from ingress.sizes import Sizes
 from ingress.speaker import OURS_BEGIN, Speaker
-from ingress.wire import NONE, Instant, Wire, rejected, told_apart
+from ingress.wire import NONE, Instant, Sent, Wire, rejected, told_apart
 
 KINDS: Final[frozenset[str]] = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
@@ -35,6 +36,7 @@ UNPROVEN: Final = ANONYMOUS + "unproven."
 _PAGES: Final[Mapping[str, str]] = {"page": "page_viewed", "screen": "screen_viewed"}
 
 _decode_wire = msgspec.json.Decoder(Wire).decode
+_decode_sent = msgspec.json.Decoder(Sent).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -57,7 +59,11 @@ class Taking:
     """Collects the events of one batch in order."""
 
     __slots__ = (
+        "address",
+        "believed",
         "checked",
+        "clock",
+        "clocks",
         "context",
         "earliest",
         "events",
@@ -65,6 +71,7 @@ class Taking:
         "mended",
         "messages",
         "name",
+        "named",
         "names",
         "plain",
         "received",
@@ -95,7 +102,16 @@ class Taking:
         """What happened before is too old to be taken."""
         self.received = received
         self.sent = sent
+        """When all of it left, by the clock of who sends it."""
         self.speaker = speaker
+        self.believed = speaker.source == "server"
+        """A back end's clock is right."""
+        self.clock: ClientClock | None = None
+        """That of the connection it came by, or of the client that is `named`; None: not known yet."""
+        self.clocks: Clocks | None = None
+        """Those of clients without a connection, by key and id, or by `address`."""
+        self.address = ""
+        self.named = ""
         self.trusted: Source | None = speaker.source if speaker.trusted else None
         """What all its messages rest on, if it is one thing."""
         self.kind = kind
@@ -125,6 +141,37 @@ class Taking:
             self.sizes.share(self.context, messages)
             scan.examine(self.context, "context", depth=2)
 
+    # --- when it left ------------------------------------------------------------------------------------------------
+
+    def listen(self, raws: Sequence[msgspec.Raw | bytes]) -> None:
+        """Look when these messages left, before the first of them is taken: all left together, or the last of them then."""
+        if self.believed:
+            return
+        if self.sent is None:
+            self.sent = max((at for raw in raws if (at := _sent_of(raw)) is not None), default=None)
+        self._hear()
+
+    def _hear(self) -> None:
+        if self.clock is not None and self.sent is not None:
+            self.clock.hear(self.received - self.sent, self.received)
+
+    def _moved(self, told: int, wire: Wire) -> int:
+        """A time of this client, by our clock."""
+        clock = self.clock if self.clocks is None else self._clock_of(wire, self.clocks)
+        return told if clock is None or clock.amount is None else clock.moved(told, self.received)
+
+    def _clock_of(self, wire: Wire, clocks: Clocks) -> ClientClock | None:
+        speaker = self.speaker
+        client = wire.anonymous_id or speaker.anonymous or wire.user_id or speaker.user
+        name = f"{speaker.key}\n{str(client)[:ID_CHARACTERS_MAX]}" if client else f"{speaker.key}\n\n{self.address}"
+        if name != self.named:
+            self.named = name
+            if self.sent is None:
+                self.clock = clocks.get(name)
+            else:
+                self.clock = clocks.heard(name, self.received - self.sent, self.received)
+        return self.clock
+
     # --- messages in their several forms --------------------------------------------------------------------------
 
     def wires(self, wires: Sequence[Wire]) -> bool:
@@ -135,6 +182,10 @@ class Taking:
                 return False
             if wire.user_id is None and wire.anonymous_id is None and self._names_nobody(wire):
                 return False
+        if not self.believed:
+            if self.sent is None:
+                self.sent = max((at for wire in wires if (at := _sent(wire.sent_at)) is not None), default=None)
+            self._hear()
         take = self.take
         for index, wire in enumerate(wires):
             try:
@@ -145,6 +196,7 @@ class Taking:
 
     def raws(self, raws: Sequence[msgspec.Raw | bytes]) -> None:
         """Each message by itself, as it came."""
+        self.listen(raws)
         for index, raw in enumerate(raws):
             try:
                 self.raw(scan.utf8(bytes(raw)), index)
@@ -314,8 +366,12 @@ class Taking:
         if told is None or told == "":
             moment = 0
         else:
-            sent = self.sent if wire.sent_at is None or wire.sent_at == "" else milliseconds(wire.sent_at, "sentAt")
-            moment = occurred(self.received, milliseconds(told, "timestamp"), sent)
+            if wire.sent_at is not None and wire.sent_at != "":
+                milliseconds(wire.sent_at, "sentAt")  # nonsense is told to who sends it
+            moment = milliseconds(told, "timestamp")
+            if not self.believed:
+                moment = self._moved(moment, wire)
+            moment = occurred(self.received, moment)
             if moment < self.earliest:
                 raise self._too_old(moment)
         message_id = wire.message_id
@@ -369,6 +425,22 @@ def _same_address(told: str, vouched: str) -> bool:
     and ss) may be of two domains."""
     address, known = valid_address(told), valid_address(vouched)
     return address is not None and known is not None and address.lower() == known.lower()
+
+
+def _sent(told: Instant) -> int | None:
+    """None: it was not told, or makes no sense, which is said of its message."""
+    try:
+        return told_at(told, "sentAt")
+    except Rejected:
+        return None
+
+
+def _sent_of(raw: msgspec.Raw | bytes) -> int | None:
+    try:
+        told = _decode_sent(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return _sent(told.loosely if told.sent_at is None else told.sent_at)
 
 
 def _unified(name: str, body: bytes) -> bytes:
