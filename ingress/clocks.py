@@ -77,7 +77,9 @@ class ClientClock:
             return self._late(told)
         amount = self.amount or 0
         moved = told + amount
-        moved = max(moved, self._floor)
+        # Comparisons, not max and min: once for every event.
+        if moved < self._floor:
+            moved = self._floor
         if told > self._latest:
             self._latest, self._put = (told, moved) if moved <= received else (received - amount, received)
         return moved

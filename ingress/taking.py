@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -111,7 +111,8 @@ class Taking:
         self.clocks: Clocks | None = None
         """Those of clients without a connection, by key and id, or by `address`."""
         self.address = ""
-        self.named = ""
+        self.named: object = NONE
+        """The id, if it has one, of the client whose `clock` it is."""
         self.trusted: Source | None = speaker.source if speaker.trusted else None
         """What all its messages rest on, if it is one thing."""
         self.kind = kind
@@ -148,24 +149,20 @@ class Taking:
         if self.believed:
             return
         if self.sent is None:
-            self.sent = max((at for raw in raws if (at := _sent_of(raw)) is not None), default=None)
+            self.sent = _latest(map(_sent_of, raws))
         self._hear()
 
     def _hear(self) -> None:
         if self.clock is not None and self.sent is not None:
             self.clock.hear(self.received - self.sent, self.received)
 
-    def _moved(self, told: int, wire: Wire) -> int:
-        """A time of this client, by our clock."""
-        clock = self.clock if self.clocks is None else self._clock_of(wire, self.clocks)
-        return told if clock is None or clock.amount is None else clock.moved(told, self.received)
-
     def _clock_of(self, wire: Wire, clocks: Clocks) -> ClientClock | None:
         speaker = self.speaker
         client = wire.anonymous_id or speaker.anonymous or wire.user_id or speaker.user
-        name = f"{speaker.key}\n{str(client)[:ID_CHARACTERS_MAX]}" if client else f"{speaker.key}\n\n{self.address}"
-        if name != self.named:
-            self.named = name
+        if client != self.named:
+            self.named = client
+            of = str(client)[:ID_CHARACTERS_MAX] if client else f"\n{self.address}"
+            name = f"{speaker.key}\n{of}"
             if self.sent is None:
                 self.clock = clocks.get(name)
             else:
@@ -184,7 +181,8 @@ class Taking:
                 return False
         if not self.believed:
             if self.sent is None:
-                self.sent = max((at for wire in wires if (at := _sent(wire.sent_at)) is not None), default=None)
+                told = [wire.sent_at for wire in wires if wire.sent_at is not None]
+                self.sent = _latest(map(_sent, told)) if told else None
             self._hear()
         take = self.take
         for index, wire in enumerate(wires):
@@ -370,7 +368,9 @@ class Taking:
                 milliseconds(wire.sent_at, "sentAt")  # nonsense is told to who sends it
             moment = milliseconds(told, "timestamp")
             if not self.believed:
-                moment = self._moved(moment, wire)
+                clock = self.clock if self.clocks is None else self._clock_of(wire, self.clocks)
+                if clock is not None and clock.amount is not None:
+                    moment = clock.moved(moment, self.received)
             moment = occurred(self.received, moment)
             if moment < self.earliest:
                 raise self._too_old(moment)
@@ -433,6 +433,10 @@ def _sent(told: Instant) -> int | None:
         return told_at(told, "sentAt")
     except Rejected:
         return None
+
+
+def _latest(moments: Iterable[int | None]) -> int | None:
+    return max((at for at in moments if at is not None), default=None)
 
 
 def _sent_of(raw: msgspec.Raw | bytes) -> int | None:
