@@ -15,6 +15,7 @@ from actors.event import Event, Source
 from actors.names import ALIASES, canonical
 from ingress import parts, scan
 from ingress.clocks import ClientClock, Clocks
+from ingress.departures import Departure
 from ingress.identifiers import CONTROL
 from ingress.limits import IngressLimits
 from ingress.rejection import Rejected
@@ -76,7 +77,8 @@ class Normalizer:
         data = scan.utf8(raw)
         checked = not scan.suspicious(data)
         taking = self._recorded(received_at, speaker or Speaker(source=source), checked, data)
-        taking.listen([data])
+        if taking.departure is not None:
+            taking.departure.of_raws([data])
         taking.raw(data)
         return taking.events
 
@@ -112,8 +114,8 @@ class Normalizer:
             scan.decode(scan.utf8(data))
             raise Rejected("invalid_json", "the body must be a JSON object or array")
         plain = scan.plain(data, self.sizes.plain_bytes_max)
-        taking = self._taking(received_at, None, speaker, not scan.suspicious(data), plain, kind)
-        taking.clocks, taking.address = self.clocks, address
+        departure = _departure(received_at, None, speaker, self.clocks, address)
+        taking = self._taking(received_at, departure, speaker, not scan.suspicious(data), plain, kind)
         if data[:1] == b"[":
             _take_array(taking, data, messages_max)
         else:
@@ -136,8 +138,8 @@ class Normalizer:
 
         None if one of them is no Segment message: then its raw text is needed, see `raws`.
         """
-        taking = self._taking(received_at, sent_at, speaker, checked, plain)
-        taking.clock = clock
+        departure = _departure(received_at, sent_at, speaker, clock)
+        taking = self._taking(received_at, departure, speaker, checked, plain)
         return taking.batch() if taking.wires(wires) else None
 
     def raws(
@@ -152,8 +154,8 @@ class Normalizer:
         clock: ClientClock,
     ) -> Batch:
         """Messages as they came: a bad one is rejected by itself."""
-        taking = self._taking(received_at, sent_at, speaker, checked, plain)
-        taking.clock = clock
+        departure = _departure(received_at, sent_at, speaker, clock)
+        taking = self._taking(received_at, departure, speaker, checked, plain)
         taking.raws(raws)
         return taking.batch()
 
@@ -177,16 +179,28 @@ class Normalizer:
         return name
 
     def _taking(
-        self, received: int, sent: int | None, speaker: Speaker, checked: bool, plain: bool, kind: str | None = None
+        self,
+        received: int,
+        departure: Departure | None,
+        speaker: Speaker,
+        checked: bool,
+        plain: bool,
+        kind: str | None = None,
     ) -> Taking:
         earliest = received - self.lateness_ms
-        return Taking(self._names, self.name, earliest, received, sent, speaker, kind, checked, plain, self.sizes)
+        return Taking(self._names, self.name, earliest, received, departure, speaker, kind, checked, plain, self.sizes)
 
     def _recorded(self, received: int, speaker: Speaker, checked: bool, data: bytes) -> Taking:
         plain = scan.plain(data, self.sizes.plain_bytes_max)
-        taking = Taking(self._names, self.name, 0, received, None, speaker, None, checked, plain, self.sizes)
-        taking.clocks = self.clocks
-        return taking
+        departure = _departure(received, None, speaker, self.clocks)
+        return Taking(self._names, self.name, 0, received, departure, speaker, None, checked, plain, self.sizes)
+
+
+def _departure(
+    received: int, sent: int | None, speaker: Speaker, of: ClientClock | Clocks, address: str = ""
+) -> Departure | None:
+    """None: a back end's clock is believed."""
+    return None if speaker.source == "server" else Departure(received, sent, speaker, of, address)
 
 
 def _take_array(taking: Taking, data: bytes, messages_max: int) -> None:

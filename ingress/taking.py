@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -11,14 +11,14 @@ import msgspec
 from actors.address import valid_address
 from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event, Kind, Source
 from ingress import commerce, loose, scan
-from ingress.clocks import ClientClock, Clocks
+from ingress.departures import Departure
 from ingress.identifiers import ID_CHARACTERS_MAX, identifier, user_identifier
 from ingress.instants import milliseconds, occurred, told_at
 from ingress.raw_objects import decoded, merged, raw_object, under, with_fields
 from ingress.rejection import Rejected, Rejection, rejection
 from ingress.sizes import Sizes
 from ingress.speaker import OURS_BEGIN, Speaker
-from ingress.wire import NONE, Instant, Sent, Wire, rejected, told_apart
+from ingress.wire import NONE, Instant, Wire, rejected, told_apart
 
 KINDS: Final[frozenset[str]] = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
@@ -36,7 +36,6 @@ UNPROVEN: Final = ANONYMOUS + "unproven."
 _PAGES: Final[Mapping[str, str]] = {"page": "page_viewed", "screen": "screen_viewed"}
 
 _decode_wire = msgspec.json.Decoder(Wire).decode
-_decode_sent = msgspec.json.Decoder(Sent).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -59,24 +58,19 @@ class Taking:
     """Collects the events of one batch in order."""
 
     __slots__ = (
-        "address",
-        "believed",
         "checked",
-        "clock",
-        "clocks",
         "context",
+        "departure",
         "earliest",
         "events",
         "kind",
         "mended",
         "messages",
         "name",
-        "named",
         "names",
         "plain",
         "received",
         "refusals",
-        "sent",
         "sizes",
         "speaker",
         "trusted",
@@ -89,7 +83,7 @@ class Taking:
         name: Callable[[str], str],
         earliest: int,
         received: int,
-        sent: int | None,
+        departure: Departure | None,
         speaker: Speaker,
         kind: str | None,
         checked: bool,
@@ -101,18 +95,9 @@ class Taking:
         self.earliest = earliest
         """What happened before is too old to be taken."""
         self.received = received
-        self.sent = sent
-        """When all of it left, by the clock of who sends it."""
+        self.departure = departure
+        """When it left, by the clock of who sends it; None: that clock is believed."""
         self.speaker = speaker
-        self.believed = speaker.source == "server"
-        """A back end's clock is right."""
-        self.clock: ClientClock | None = None
-        """That of the connection it came by, or of the client that is `named`; None: not known yet."""
-        self.clocks: Clocks | None = None
-        """Those of clients without a connection, by key and id, or by `address`."""
-        self.address = ""
-        self.named: object = NONE
-        """The id, if it has one, of the client whose `clock` it is."""
         self.trusted: Source | None = speaker.source if speaker.trusted else None
         """What all its messages rest on, if it is one thing."""
         self.kind = kind
@@ -135,39 +120,12 @@ class Taking:
     def share(self, sent: Instant, context: msgspec.Raw, messages: int) -> None:
         """What the envelope says of all its messages. Raises Rejected."""
         moment = told_at(sent, "sentAt")
-        if moment is not None:
-            self.sent = moment
+        if moment is not None and self.departure is not None:
+            self.departure.sent = moment
         self.context = raw_object(context, "context", b"")
         if self.context:
             self.sizes.share(self.context, messages)
             scan.examine(self.context, "context", depth=2)
-
-    # --- when it left ------------------------------------------------------------------------------------------------
-
-    def listen(self, raws: Sequence[msgspec.Raw | bytes]) -> None:
-        """Look when these messages left, before the first of them is taken: all left together, or the last of them then."""
-        if self.believed:
-            return
-        if self.sent is None:
-            self.sent = _latest(map(_sent_of, raws))
-        self._hear()
-
-    def _hear(self) -> None:
-        if self.clock is not None and self.sent is not None:
-            self.clock.hear(self.received - self.sent, self.received)
-
-    def _clock_of(self, wire: Wire, clocks: Clocks) -> ClientClock | None:
-        speaker = self.speaker
-        client = wire.anonymous_id or speaker.anonymous or wire.user_id or speaker.user
-        if client != self.named:
-            self.named = client
-            of = str(client)[:ID_CHARACTERS_MAX] if client else f"\n{self.address}"
-            name = f"{speaker.key}\n{of}"
-            if self.sent is None:
-                self.clock = clocks.get(name)
-            else:
-                self.clock = clocks.heard(name, self.received - self.sent, self.received)
-        return self.clock
 
     # --- messages in their several forms --------------------------------------------------------------------------
 
@@ -179,11 +137,8 @@ class Taking:
                 return False
             if wire.user_id is None and wire.anonymous_id is None and self._names_nobody(wire):
                 return False
-        if not self.believed:
-            if self.sent is None:
-                told = [wire.sent_at for wire in wires if wire.sent_at is not None]
-                self.sent = _latest(map(_sent, told)) if told else None
-            self._hear()
+        if self.departure is not None:
+            self.departure.of_wires(wires)
         take = self.take
         for index, wire in enumerate(wires):
             try:
@@ -194,7 +149,8 @@ class Taking:
 
     def raws(self, raws: Sequence[msgspec.Raw | bytes]) -> None:
         """Each message by itself, as it came."""
-        self.listen(raws)
+        if self.departure is not None:
+            self.departure.of_raws(raws)
         for index, raw in enumerate(raws):
             try:
                 self.raw(scan.utf8(bytes(raw)), index)
@@ -367,10 +323,8 @@ class Taking:
             if wire.sent_at is not None and wire.sent_at != "":
                 milliseconds(wire.sent_at, "sentAt")  # nonsense is told to who sends it
             moment = milliseconds(told, "timestamp")
-            if not self.believed:
-                clock = self.clock if self.clocks is None else self._clock_of(wire, self.clocks)
-                if clock is not None and clock.amount is not None:
-                    moment = clock.moved(moment, self.received)
+            if self.departure is not None:
+                moment = self.departure.moved(moment, wire)
             moment = occurred(self.received, moment)
             if moment < self.earliest:
                 raise self._too_old(moment)
@@ -425,26 +379,6 @@ def _same_address(told: str, vouched: str) -> bool:
     and ss) may be of two domains."""
     address, known = valid_address(told), valid_address(vouched)
     return address is not None and known is not None and address.lower() == known.lower()
-
-
-def _sent(told: Instant) -> int | None:
-    """None: it was not told, or makes no sense, which is said of its message."""
-    try:
-        return told_at(told, "sentAt")
-    except Rejected:
-        return None
-
-
-def _latest(moments: Iterable[int | None]) -> int | None:
-    return max((at for at in moments if at is not None), default=None)
-
-
-def _sent_of(raw: msgspec.Raw | bytes) -> int | None:
-    try:
-        told = _decode_sent(raw)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-    return _sent(told.loosely if told.sent_at is None else told.sent_at)
 
 
 def _unified(name: str, body: bytes) -> bytes:
