@@ -29,6 +29,7 @@ from engine.language.load import load_site
 from engine.submit import Receipt
 from ingress import frames, scan
 from ingress.app import Deps, build_app, new_streams
+from ingress.clocks import ClientClock
 from ingress.frames import PROTOCOL, Ev
 from ingress.instants import milliseconds
 from ingress.keys import KeyRing
@@ -99,6 +100,7 @@ class Events(Decode):
         super().__init__(line)
         self._normalizer = normalizer
         self._now_ms = now_ms
+        self._clock = ClientClock()
 
     def taken(self, frame: Ev, data: bytes) -> int:
         batch = self._normalizer.wires(
@@ -108,6 +110,7 @@ class Events(Decode):
             speaker=SPEAKER,
             checked=not scan.suspicious(data),
             plain=scan.plain(data, self._normalizer.sizes.plain_bytes_max),
+            clock=self._clock,
         )
         assert batch is not None, "the canonical workload is made of Segment messages"
         return batch.messages

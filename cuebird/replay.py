@@ -135,19 +135,17 @@ def _events(normalizer: Normalizer, raw: bytes, number: int) -> tuple[int, list[
         # The normaliser says better what is wrong with it.
         normalizer.message(raw, received_at=EARLIEST_MS)
         raise Rejected("invalid_timestamp", "receivedAt is neither a text nor a number", "receivedAt") from None
-    at, sent = _times(line)
-    # Without `receivedAt` it comes at its timestamp: then the clock is taken to be right, and `sentAt` corrects nothing.
-    return at, normalizer.typed(line, raw, received_at=at if sent is None else sent)
+    # Its times are believed: whoever writes a recording has put the clocks right, or nothing is known of them.
+    at = _comes(line)
+    return at, normalizer.typed(line, raw, received_at=at)
 
 
-def _times(line: _Line) -> tuple[int, int | None]:
-    """(when it comes, the `sentAt` to correct by). Raises Rejected."""
+def _comes(line: _Line) -> int:
+    """When it comes. Raises Rejected."""
     told = line.received_at or line.timestamp or line.original_timestamp
     if told is None or told == "":
         raise Rejected("invalid_timestamp", "neither receivedAt nor timestamp: when did it come?", "timestamp")
     at = milliseconds(told, "timestamp")
     if not EARLIEST_MS <= at <= LATEST_MS:
         raise Rejected("invalid_timestamp", "a time before 1970 or after 9998", "timestamp")
-    if line.received_at or not line.sent_at:
-        return at, None
-    return at, milliseconds(line.sent_at, "sentAt")
+    return at

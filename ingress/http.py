@@ -97,7 +97,12 @@ def _intake(doors: Doors, kind: str | None) -> Endpoint:
             shown = "" if speaker.trusted else visitor_token_of(request.headers, body)
             speaker = world.visitors.holder(speaker, shown)
             batch = world.normalizer.batch(
-                body, received_at=now, speaker=speaker, kind=kind, messages_max=world.limits.body_events_max
+                body,
+                received_at=now,
+                speaker=speaker,
+                address=address,
+                kind=kind,
+                messages_max=world.limits.body_events_max,
             )
             world.rates.count(speaker, address, len(batch.events) + len(batch.rejected), 0, now)
         except Refused as error:

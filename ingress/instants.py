@@ -1,4 +1,4 @@
-"""Times as clients write them, in milliseconds since the epoch, corrected for the client's clock."""
+"""Times as clients write them, in milliseconds since the epoch."""
 
 from __future__ import annotations
 
@@ -48,16 +48,12 @@ def _iso(text: str) -> int:
     return (moment - _EPOCH + _HALF) // _MILLISECOND
 
 
-def occurred(received: int, told: int, sent: int | None) -> int:
-    """Segment's formula: received − (sent − told), which cancels a clock that is wrong by a constant.
-
-    Never after `received`, and never 0, which means "not told".
-    """
-    moment = told if sent is None else received - (sent - told)
+def occurred(received: int, told: int) -> int:
+    """What is told, by our clock, as far as it can be: never after `received`, and never 0, which means "not told"."""
     # Comparisons, not max and min: once for every event.
-    if moment > received:
-        moment = received
-    return moment if moment > 0 else 1
+    if told > received:
+        return received
+    return told if told > 0 else 1
 
 
 def _as_number(text: str, field: str) -> float:

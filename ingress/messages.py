@@ -14,6 +14,8 @@ import msgspec
 from actors.event import Event, Source
 from actors.names import ALIASES, canonical
 from ingress import parts, scan
+from ingress.clocks import ClientClock, Clocks
+from ingress.departures import Departure
 from ingress.identifiers import CONTROL
 from ingress.limits import IngressLimits
 from ingress.rejection import Rejected
@@ -38,7 +40,8 @@ _DECODE_ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 class Normalizer:
-    """Makes events of messages for one site. Keeps no state but a cache of names, so it may serve all connections.
+    """Makes events of messages for one site. Keeps no state but a cache of names and what is known of the clocks of clients
+    that have no connection, so it may serve all.
 
     `aliases`: folded name -> canonical name, the defaults of actors/names.py included. `lateness_ms`: what happened longer
     before it comes is rejected as `too_old`; not so by `message` and `typed`, which read what has been recorded. `keeps_ip`: what a
@@ -56,6 +59,7 @@ class Normalizer:
         self.lateness_ms = lateness_ms
         self.keeps_ip = keeps_ip
         self.sizes = Sizes(limits)
+        self.clocks = Clocks()
         self._names: dict[str, str] = {}
 
     def follow(self, aliases: Mapping[str, str], lateness_ms: int, keeps_ip: bool = False) -> None:
@@ -71,13 +75,14 @@ class Normalizer:
         *,
         received_at: int,
         source: Source = "server",
-        sent_at: int | None = None,
         speaker: Speaker | None = None,
     ) -> list[Event]:
         """The events of one message as JSON (two of an identify with both ids), however long ago. Raises Rejected."""
         data = scan.utf8(raw)
         checked = not scan.suspicious(data)
-        taking = self._recorded(received_at, sent_at, speaker or Speaker(source=source), checked, data)
+        taking = self._recorded(received_at, speaker or Speaker(source=source), checked, data)
+        if taking.departure is not None:
+            taking.departure.of_raws([data])
         taking.raw(data)
         return taking.events
 
@@ -87,7 +92,7 @@ class Normalizer:
         data = scan.utf8(raw)
         checked = not scan.suspicious(data)
         whole = data if checked else scan.well_formed(data)
-        taking = self._recorded(received_at, None, SERVER, checked, data)
+        taking = self._recorded(received_at, SERVER, checked, data)
         taking.mended = whole is not data
         taking.typed(wire, whole)
         return taking.events
@@ -98,10 +103,12 @@ class Normalizer:
         *,
         received_at: int,
         speaker: Speaker = SERVER,
+        address: str = "",
         kind: str | None = None,
         messages_max: int = 10_000,
     ) -> Batch:
-        """A request's body: one message, an array, or `{"batch": [...]}`; `kind` is the type of those that tell none.
+        """A request's body: one message, an array, or `{"batch": [...]}`; `kind` is the type of those that tell none, `address`
+        that of a client that gives no id.
 
         Raises Rejected only if the body as a whole is no JSON object or array, or holds too many messages.
         """
@@ -111,7 +118,8 @@ class Normalizer:
             scan.decode(scan.utf8(data))
             raise Rejected("invalid_json", "the body must be a JSON object or array")
         plain = scan.plain(data, self.sizes.plain_bytes_max)
-        taking = self._taking(received_at, None, speaker, not scan.suspicious(data), plain, kind)
+        departure = _departure(received_at, None, speaker, self.clocks, address)
+        taking = self._taking(received_at, departure, speaker, not scan.suspicious(data), plain, kind)
         if b'"ip"' not in data:
             taking.keeps_ip = True  # none has one: one look at a long body costs less than one at each message
         if data[:1] == b"[":
@@ -129,12 +137,15 @@ class Normalizer:
         speaker: Speaker,
         checked: bool,
         plain: bool,
+        clock: ClientClock,
     ) -> Batch | None:
-        """Messages that a frame's decoder has typed; `checked`, `plain`: what `scan` says of the whole frame.
+        """Messages that a frame's decoder has typed; `checked`, `plain`: what `scan` says of the whole frame;
+        `clock`: what is known of that of its connection.
 
         None if one of them is no Segment message: then its raw text is needed, see `raws`.
         """
-        taking = self._taking(received_at, sent_at, speaker, checked, plain)
+        departure = _departure(received_at, sent_at, speaker, clock)
+        taking = self._taking(received_at, departure, speaker, checked, plain)
         return taking.batch() if taking.wires(wires) else None
 
     def raws(
@@ -146,9 +157,11 @@ class Normalizer:
         speaker: Speaker,
         checked: bool,
         plain: bool,
+        clock: ClientClock,
     ) -> Batch:
         """Messages as they came: a bad one is rejected by itself."""
-        taking = self._taking(received_at, sent_at, speaker, checked, plain)
+        departure = _departure(received_at, sent_at, speaker, clock)
+        taking = self._taking(received_at, departure, speaker, checked, plain)
         taking.raws(raws)
         return taking.batch()
 
@@ -172,16 +185,30 @@ class Normalizer:
         return name
 
     def _taking(
-        self, received: int, sent: int | None, speaker: Speaker, checked: bool, plain: bool, kind: str | None = None
+        self,
+        received: int,
+        departure: Departure | None,
+        speaker: Speaker,
+        checked: bool,
+        plain: bool,
+        kind: str | None = None,
     ) -> Taking:
         earliest = received - self.lateness_ms
-        taking = Taking(self._names, self.name, earliest, received, sent, speaker, kind, checked, plain, self.sizes)
+        taking = Taking(self._names, self.name, earliest, received, departure, speaker, kind, checked, plain, self.sizes)
         taking.keeps_ip = self.keeps_ip
         return taking
 
-    def _recorded(self, received: int, sent: int | None, speaker: Speaker, checked: bool, data: bytes) -> Taking:
+    def _recorded(self, received: int, speaker: Speaker, checked: bool, data: bytes) -> Taking:
         plain = scan.plain(data, self.sizes.plain_bytes_max)
-        return Taking(self._names, self.name, 0, received, sent, speaker, None, checked, plain, self.sizes)
+        departure = _departure(received, None, speaker, self.clocks)
+        return Taking(self._names, self.name, 0, received, departure, speaker, None, checked, plain, self.sizes)
+
+
+def _departure(
+    received: int, sent: int | None, speaker: Speaker, of: ClientClock | Clocks, address: str = ""
+) -> Departure | None:
+    """None: a back end's clock is believed."""
+    return None if speaker.source == "server" else Departure(received, sent, speaker, of, address)
 
 
 def _take_array(taking: Taking, data: bytes, messages_max: int) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from ingress.clocks import ClientClock
+
 
 class Record(msgspec.Struct):
     """What is known of a session."""
@@ -22,6 +24,8 @@ class Record(msgspec.Struct):
     """When its connection ended; None: it is open."""
     replace: Callable[[], None] | None = None
     """Ends the connection that holds it."""
+    clock: ClientClock = msgspec.field(default_factory=ClientClock)
+    """What is known of its client's."""
 
 
 class Sessions:

@@ -21,6 +21,7 @@ from engine.submit import Receipt
 from ingress import frames, scan
 from ingress.acks import Acks, Pending
 from ingress.admission import OVERLOADED
+from ingress.clocks import ClientClock
 from ingress.feedback import Feedback
 from ingress.frames import CLOSES, TYPES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
 from ingress.greeting import Greeted, greet, home_of, is_anonymous
@@ -80,6 +81,7 @@ class Session:
         self._proof = ProofWatch()
         self._stream: int | None = None
         self._record: Record | None = None
+        self._clock = ClientClock()
         self._last_id = 0
         self._data = b""
         self._checked = self._plain = False
@@ -271,6 +273,7 @@ class Session:
         self.state = "open"
         owner = f"{self.speaker.key}\n{self.speaker.actor()}"
         self._record = world.sessions.open(hello.session, owner, self._replaced, now)
+        self._clock = self._record.clock
         self._at_home(partial(self._welcome, self._record, hello, greeted, now))
 
     def _at_home(self, then: Callable[[str], None]) -> None:
@@ -324,7 +327,13 @@ class Session:
             self._refuse(error.code, error.message, ev.id)
             return
         batch = self._world.normalizer.wires(
-            ev.e, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, plain=self._plain
+            ev.e,
+            received_at=now,
+            sent_at=sent,
+            speaker=self.speaker,
+            checked=self._checked,
+            plain=self._plain,
+            clock=self._clock,
         )
         if batch is None:
             self._by_parts(ev.id, frames.decode_head(self._data), now)
@@ -344,7 +353,13 @@ class Session:
             return
         raws = head.e or []
         batch = self._world.normalizer.raws(
-            raws, received_at=now, sent_at=sent, speaker=self.speaker, checked=self._checked, plain=self._plain
+            raws,
+            received_at=now,
+            sent_at=sent,
+            speaker=self.speaker,
+            checked=self._checked,
+            plain=self._plain,
+            clock=self._clock,
         )
         self._submit(frame_id, batch, now)
 

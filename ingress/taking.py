@@ -11,6 +11,7 @@ import msgspec
 from actors.address import valid_address
 from actors.event import ANONYMOUS, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event, Kind, Source
 from ingress import commerce, loose, scan
+from ingress.departures import Departure
 from ingress.identifiers import ID_CHARACTERS_MAX, identifier, user_identifier
 from ingress.instants import milliseconds, occurred, told_at
 from ingress.raw_objects import decoded, merged, raw_object, under, with_fields, without_field
@@ -59,6 +60,7 @@ class Taking:
     __slots__ = (
         "checked",
         "context",
+        "departure",
         "earliest",
         "events",
         "keeps_ip",
@@ -70,7 +72,6 @@ class Taking:
         "plain",
         "received",
         "refusals",
-        "sent",
         "sizes",
         "speaker",
         "trusted",
@@ -83,7 +84,7 @@ class Taking:
         name: Callable[[str], str],
         earliest: int,
         received: int,
-        sent: int | None,
+        departure: Departure | None,
         speaker: Speaker,
         kind: str | None,
         checked: bool,
@@ -95,7 +96,8 @@ class Taking:
         self.earliest = earliest
         """What happened before is too old to be taken."""
         self.received = received
-        self.sent = sent
+        self.departure = departure
+        """When it left, by the clock of who sends it; None: that clock is believed."""
         self.speaker = speaker
         self.trusted: Source | None = speaker.source if speaker.trusted else None
         """What all its messages rest on, if it is one thing."""
@@ -121,8 +123,8 @@ class Taking:
     def share(self, sent: Instant, context: msgspec.Raw, messages: int) -> None:
         """What the envelope says of all its messages. Raises Rejected."""
         moment = told_at(sent, "sentAt")
-        if moment is not None:
-            self.sent = moment
+        if moment is not None and self.departure is not None:
+            self.departure.sent = moment
         self.context = raw_object(context, "context", b"")
         if self.context:
             self.sizes.share(self.context, messages)
@@ -138,6 +140,8 @@ class Taking:
                 return False
             if wire.user_id is None and wire.anonymous_id is None and self._names_nobody(wire):
                 return False
+        if self.departure is not None:
+            self.departure.of_wires(wires)
         take = self.take
         for index, wire in enumerate(wires):
             try:
@@ -148,6 +152,8 @@ class Taking:
 
     def raws(self, raws: Sequence[msgspec.Raw | bytes]) -> None:
         """Each message by itself, as it came."""
+        if self.departure is not None:
+            self.departure.of_raws(raws)
         for index, raw in enumerate(raws):
             try:
                 self.raw(scan.utf8(bytes(raw)), index)
@@ -332,8 +338,12 @@ class Taking:
             # As its sender knows it: it was written down long before it was sent.
             moment = occurred(self.received, milliseconds(told, "timestamp"), None)
         else:
-            sent = self.sent if wire.sent_at is None or wire.sent_at == "" else milliseconds(wire.sent_at, "sentAt")
-            moment = occurred(self.received, milliseconds(told, "timestamp"), sent)
+            if wire.sent_at is not None and wire.sent_at != "":
+                milliseconds(wire.sent_at, "sentAt")  # nonsense is told to who sends it
+            moment = milliseconds(told, "timestamp")
+            if self.departure is not None:
+                moment = self.departure.moved(moment, wire)
+            moment = occurred(self.received, moment)
             if moment < self.earliest:
                 raise self._too_old(moment)
         message_id = wire.message_id

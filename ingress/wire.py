@@ -59,6 +59,13 @@ class RawEnvelope(msgspec.Struct, gc=False, kw_only=True, rename="camel"):
     context: msgspec.Raw = NONE
 
 
+class Sent(msgspec.Struct, gc=False, kw_only=True):
+    """When a message left, in either spelling, of one that is still raw."""
+
+    sent_at: Instant = msgspec.field(default=None, name="sentAt")
+    loosely: Instant = msgspec.field(default=None, name="sent_at")
+
+
 def told_apart(wire: Wire) -> None:
     """Refuse a message of which a name or an id was mended: two that differed in the half that is gone would be one,
     and one user would have what another did. Raises Rejected."""

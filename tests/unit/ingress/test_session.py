@@ -141,7 +141,7 @@ def test_events_may_leave_out_who_they_are_about() -> None:
 
 
 def test_the_envelope_tells_the_clients_clock() -> None:
-    page = opened()
+    page = opened(token=WRITE)
     page.say(ev(1, track(1, timestamp=NOW - 70_000), sentAt=NOW - 60_000))
     assert page.site.engine.events[0].occurred == NOW - 10_000
 
