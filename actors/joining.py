@@ -40,7 +40,6 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     history.notice(into, event, at, event.source == "client")
     if program.context_parts and event.context:
         note(into, event, at, into.turn, program.context_parts)
-    settle(work)
     if event.historical:
         into.past_told = at
         before = one_turn(before, settled_past(work))

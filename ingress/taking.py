@@ -336,7 +336,7 @@ class Taking:
             moment = 0
         elif wire.historical:
             # As its sender knows it: it was written down long before it was sent.
-            moment = occurred(self.received, milliseconds(told, "timestamp"), None)
+            moment = occurred(self.received, milliseconds(told, "timestamp"))
         else:
             if wire.sent_at is not None and wire.sent_at != "":
                 milliseconds(wire.sent_at, "sentAt")  # nonsense is told to who sends it
