@@ -41,6 +41,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     source.moved_to = into.user
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
     source.ids, source.older_ids = b"", None
+    source.told_at, source.told_times, source.conflicts = 0, None, ()
     source.partials, source.segments, source.watch = None, (), 0
     source.due = 0
     return one_turn(before, work.done())
@@ -48,7 +49,8 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 
 def _merge(work: Work, source: Actor) -> None:
     into = work.actor
-    if not history.merge_person(into, source):
+    whole, work.conflicts = history.merge_person(into, source, work.now)
+    if not whole:
         work.reach("traits")
     into.first_seen = earliest(into.first_seen, source.first_seen)
     if source.last_seen > into.last_seen:
