@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from actors.kept import NAME_BYTES_MAX
+from actors.kept import NAME_BYTES_MAX, SHORT_NAME_CHARACTERS
 from actors.traits import learn
 
 TRAIT_TIMES_MAX: Final = 32
@@ -174,10 +174,15 @@ def profile(actor: Any, now: int, other: str = "") -> Profile:
 
 def hear(actor: Any, told: dict[str, Any], said: int, now: int, told_bytes: int | None = None) -> tuple[bool, int]:
     """Take traits that were said then; returns whether there was room for all, and how many words lost to newer ones."""
-    if actor.told_times is None and said >= actor.told_at and _tells_all(actor, told):
-        whole = learn(actor.traits, told, *(() if told_bytes is None else (told_bytes,)))
-        if whole:
-            actor.told_at = said
+    own = actor.told_times
+    if said >= actor.told_at and (own is None or said >= max(own.values())):
+        # The usual word is newer than all that is known.
+        if (own is None or own.keys() <= told.keys()) and _tells_all(actor, told):
+            if learn(actor.traits, told, *(() if told_bytes is None else (told_bytes,))):
+                actor.told_at, actor.told_times = said, None
+                return True, 0
+        elif _tells_few(told, own) and learn(actor.traits, told, *(() if told_bytes is None else (told_bytes,))):
+            actor.told_times = {**(own or {}), **dict.fromkeys(told, said)}
             return True, 0
     heard = profile(actor, now)
     heard.hear(told, said, told_bytes)
@@ -195,6 +200,13 @@ def _tells_all(actor: Any, told: dict[str, Any]) -> bool:
     if not isinstance(consent, dict) or not all(value is True or value is False for value in consent.values()):
         return False
     return known is None or (isinstance(known, dict) and known.keys() <= consent.keys())
+
+
+def _tells_few(told: dict[str, Any], own: dict[str, int] | None) -> bool:
+    """Whether there is surely room for a time of each, and nothing is said of the consent, and nothing forgotten."""
+    if not told or "consent" in told or len(told) + len(own or ()) > TRAIT_TIMES_MAX or None in told.values():
+        return False
+    return all(len(name) <= SHORT_NAME_CHARACTERS for name in told)
 
 
 def times_of(actor: Any) -> dict[str, int]:
