@@ -106,7 +106,7 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
             renew(actor, program, at)
             return before
         if event.name == BEGUN_ANEW:
-            begin_anew(actor, event)
+            begin_anew(actor, event, occurred)
             return before
     if not _concerns(actor, event, program) and is_awaited(actor, occurred, program):
         history.notice(actor, event, occurred, event.source != "engine")
@@ -123,7 +123,7 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         or may_move_timers(actor, event.name, occurred, program)
     ):
         settle(work)
-    elif not (work.refusals or work.reached):
+    elif not (work.refusals or work.reached or work.conflicts):
         return before
     return one_turn(before, work.done())
 
@@ -153,6 +153,7 @@ def one_turn(before: Turn, after: Turn) -> Turn:
         sends=before.sends + after.sends,
         refusals=before.refusals + after.refusals,
         reached=before.reached + after.reached,
+        conflicts=before.conflicts + after.conflicts,
     )
 
 
@@ -167,14 +168,17 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
     if name in CONTROL:
         machine = bool(work.properties.get("machine"))
         history.notice(actor, event, occurred, history.is_activity(event, machine))
-        history.control(actor, event, work.properties)
+        work.conflicts += history.control(actor, event, work.properties, occurred, work.now)
         if machine and name in FEEDBACK_IF_MACHINE:
             return  # a scanner follows every link: what waits for a click waits for a person's
     else:
         history.notice(actor, event, occurred, event.source in PAGES if not name else event.source != "engine")
         if not name:
-            if event.kind == "identify" and not history.identify(actor, event):
-                work.reach("traits")
+            if event.kind == "identify":
+                whole, lost = history.identify(actor, event, occurred, work.now)
+                work.conflicts += lost
+                if not whole:
+                    work.reach("traits")
             return
     if interest is not None:
         remember(work, interest.slots)
@@ -186,7 +190,7 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
         hearing = [run for run in actor.runs if run.version in versions and name in versions[run.version].listens]
         for run in _by_priority(work, hearing):
             hear(work, run, versions[run.version])
-    if name == "email_unsubscribed":
+    if name == "email_unsubscribed" and history.is_stopped(actor, work.properties.get("topic")):
         _leave_topic(work, work.properties.get("topic"))
     if interest is not None and interest.entries:
         _enrol(work, interest.entries)

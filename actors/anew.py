@@ -20,7 +20,7 @@ class _Body(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def begin_anew(actor: Actor, event: Event) -> None:
+def begin_anew(actor: Actor, event: Event, occurred: int) -> None:
     """Forget all that is known of the user. What was consented to is not known any more either, so no marketing goes out until
     it is consented to again. Turns go on after the one that the event names: ids are made of them."""
     turn = max(actor.turn, _decode(event.body).turn)
@@ -29,3 +29,4 @@ def begin_anew(actor: Actor, event: Event) -> None:
         setattr(actor, field, getattr(fresh, field))
     actor.turn = turn
     actor.traits = {"consent": {"marketing": False}}
+    actor.told_at = occurred

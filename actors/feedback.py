@@ -20,7 +20,7 @@ def about(send: Send) -> dict[str, str]:
     }
 
 
-def feedback(name: str, send: Send, at: int, part: str = "", **properties: str | bool) -> Event:
+def feedback(name: str, send: Send, at: int, part: str = "", **properties: str | bool | int) -> Event:
     """The event of that name. Its message id is a function of (send, name, part): told twice, it is taken once."""
     return Event(
         user=send.user,

@@ -9,10 +9,10 @@ import msgspec
 from actors.address import valid_address
 from actors.event import ENGAGED, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event
 from actors.kept import NAME_BYTES_MAX
+from actors.newest import COMPLAINED, CONFLICTS_MAX, CONSENT, TOPIC, Profile, hear, profile, times_of
 from actors.scope import SESSION_MS
 from actors.speech import PAGES, is_unproven, lowered
 from actors.state import Actor
-from actors.traits import learn, merged
 from actors.zone import NAME_CHARACTERS_MAX
 
 SUPPRESSED_MAX: Final = 32
@@ -80,44 +80,25 @@ def notice_past(actor: Actor, event: Event, occurred: int, active: bool) -> None
         actor.zone = zone
 
 
-def identify_past(actor: Actor, event: Event) -> bool:
-    """Take the traits of the past, as `identify`. Beside what was told live they only fill gaps, and of a consent the no alone
-    counts."""
-    traits = actor.traits
-    if not traits:
-        actor.past_profile = True
-    if actor.past_profile:
-        whole = learn(traits, _decode(event.body), len(event.body))
-    else:
-        told = _decode(event.body)
-        filling = {name: value for name, value in told.items() if name not in traits}
-        if "consent" in traits and (no := lowered(told.get("consent"))):
-            filling["consent"] = no
-        whole = learn(traits, filling, len(event.body))
-    share_consent(actor)
-    note_tracking(actor)
-    return whole
-
-
-def identify(actor: Actor, event: Event) -> bool:
-    """Take the traits; returns whether there was room for all of them. Who does not prove that he is the user may only take
-    consent back."""
+def identify(actor: Actor, event: Event, occurred: int, now: int) -> tuple[bool, int]:
+    """Take the traits, where nothing newer is known; returns whether there was room for all of them, and how many lost to newer
+    ones. Who does not prove that he is the user may only take consent back."""
     traits, told = actor.traits, _decode(event.body)
-    actor.past_profile = False
     if is_unproven(event, actor.user):
+        lost = 0
         if event.source == "visitor" and (no := lowered(told.get("consent"))):
-            traits["consent"] = {**_consent(actor), **no}
+            _, lost = hear(actor, {"consent": no}, occurred, now)
             note_tracking(actor)
-        return True
+        return True, lost
     before = dict(traits) if event.source == "bare" else None
-    whole = learn(traits, told, len(event.body))
+    whole, lost = hear(actor, told, occurred, now, len(event.body))
     if before is not None or actor.claimed:
         _note_claims(actor, told, before)
     if event.source in PAGES:
         actor.signed_in = True
     share_consent(actor)
     note_tracking(actor)
-    return whole
+    return whole, lost
 
 
 def _note_claims(actor: Actor, told: dict[str, Any], before: dict[str, Any] | None) -> None:
@@ -127,24 +108,45 @@ def _note_claims(actor: Actor, told: dict[str, Any], before: dict[str, Any] | No
         claimed = dict.fromkeys((*actor.claimed, *(name for name in told if traits.get(name) != before.get(name))))
     else:
         # Another part of the consent may still be a mere claim.
-        vouched = {name for name in told if name != "consent" or told[name] == traits.get(name)}
+        vouched = {name for name in told if told[name] == traits.get(name)}
         claimed = dict.fromkeys(name for name in actor.claimed if name not in vouched)
     actor.claimed = tuple(name for name in claimed if name in traits)
 
 
-def merge_person(into: Actor, source: Actor) -> bool:
-    """Who the user is, of one who was known as two; an address that may not be mailed and a topic that is not wanted stay
-    so. What is a mere claim of the visitor is not carried over, but for a no. Returns whether there was room for all traits."""
-    carried = {name: value for name, value in source.traits.items() if name not in source.claimed}
-    if "consent" in source.claimed and (no := lowered(source.traits.get("consent"))):
-        carried["consent"] = no
-    into.traits, whole = merged(into.traits, carried)
+def merge_person(into: Actor, source: Actor, now: int) -> tuple[bool, int]:
+    """Who the user is, of one who was known as two: the newer word on each part; an address that may not be mailed stays so. What is
+    a mere claim of the visitor is not carried over, but for a no. Returns whether there was room for all traits, and how many
+    words of the two differ."""
+    heard = profile(into, now, source.user)
+    times = times_of(source)
+    for at in sorted(set(times.values())):
+        said = [part for part in times if times[part] == at]
+        heard.hear(_carried(source, said), at)
+        for topic in [part.removeprefix(TOPIC) for part in said if part.startswith(TOPIC)]:
+            _hear_topic(into, heard, topic, topic not in source.unsubscribed, at)
+    if COMPLAINED in times:
+        heard.times[COMPLAINED] = max(times[COMPLAINED], heard.times.get(COMPLAINED, 0))
+    heard.keep()
+    into.conflicts = tuple(sorted((*source.conflicts, *into.conflicts), key=lambda one: one.at))[-CONFLICTS_MAX:]
     into.suppressed = tuple(dict.fromkeys(source.suppressed + into.suppressed))[-SUPPRESSED_MAX:]
-    for topic in source.unsubscribed:
-        _unsubscribe(into, topic)
     share_consent(into)
     note_tracking(into)
-    return whole
+    return heard.whole, len(heard.conflicts)
+
+
+def _carried(source: Actor, parts: list[str]) -> dict[str, Any]:
+    """Those of a visitor's traits, null where one was forgotten, that become the user's."""
+    traits, claimed = source.traits, source.claimed
+    carried = {part: traits.get(part) for part in parts if not part.startswith("\x1f") and part not in claimed}
+    consent = {
+        name: _consent(source).get(name)
+        for name in (part.removeprefix(CONSENT) for part in parts if part.startswith(CONSENT))
+    }
+    if "consent" in claimed:
+        consent = dict(lowered(consent))
+    if isinstance(carried.get("consent"), dict):
+        del carried["consent"]  # its parts have times of their own
+    return {**carried, **({"consent": consent} if consent else {})}
 
 
 _CONSENTS: Final[dict[bytes, dict[str, Any]]] = {}
@@ -166,12 +168,12 @@ def note_tracking(actor: Actor) -> None:
     actor.tracked = not (isinstance(consent, dict) and consent.get("tracking") is False)
 
 
-def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
-    """Sign-in, and what feedback says of how the user may be reached."""
+def control(actor: Actor, event: Event, properties: dict[str, Any], occurred: int, now: int) -> int:
+    """Sign-in, and what feedback says of how the user may be reached; returns how many words lost to newer ones."""
     if is_unproven(event, actor.user):
-        return
+        return 0
     if event.historical and event.name in _NOW_ALONE:
-        return
+        return 0
     match event.name:
         case "signed_in" | "signed_up":
             actor.signed_in = True
@@ -181,10 +183,15 @@ def control(actor: Actor, event: Event, properties: dict[str, Any]) -> None:
             _suppress(actor, properties)
         case "email_complained":
             _suppress(actor, properties)
-        case "email_unsubscribed":
-            _unsubscribe(actor, properties.get("topic"))
-        case "email_subscribed" if not event.historical or actor.past_profile:
-            _subscribe(actor, properties.get("topic"))
+            heard = profile(actor, now)
+            heard.times[COMPLAINED] = max(occurred, heard.times.get(COMPLAINED, 0))
+            heard.keep()
+        case "email_unsubscribed" | "email_subscribed":
+            heard = profile(actor, now)
+            _hear_wish(actor, heard, event.name == "email_subscribed", properties, occurred)
+            heard.keep()
+            return len(heard.conflicts)
+    return 0
 
 
 def _suppress(actor: Actor, properties: dict[str, Any]) -> None:
@@ -194,21 +201,34 @@ def _suppress(actor: Actor, properties: dict[str, Any]) -> None:
         actor.suppressed = (*actor.suppressed, found)[-SUPPRESSED_MAX:]
 
 
-def _unsubscribe(actor: Actor, topic: object) -> None:
-    if isinstance(topic, str) and topic in actor.unsubscribed:
+def _hear_wish(actor: Actor, heard: Profile, wanted: bool, properties: dict[str, Any], said: int) -> None:
+    """What a user wants to get from then on. `undoes`: when the no was said that is taken back, which no other no is."""
+    topic, undoes = properties.get("topic"), properties.get("undoes")
+    name = topic if isinstance(topic, str) else ""
+    if wanted and isinstance(undoes, int) and heard.said_no(name) > undoes:
         return
-    room = len(actor.unsubscribed) < UNSUBSCRIBED_MAX
-    if isinstance(topic, str) and topic and room and len(topic.encode()) <= NAME_BYTES_MAX:
-        actor.unsubscribed += (topic,)
+    if name:
+        _hear_topic(actor, heard, name, wanted, said)
     else:
-        actor.traits["consent"] = {**_consent(actor), "marketing": False}
+        heard.hear({"consent": {"marketing": wanted}}, said)
 
 
-def _subscribe(actor: Actor, topic: object) -> None:
-    if isinstance(topic, str) and topic:
-        actor.unsubscribed = tuple(other for other in actor.unsubscribed if other != topic)
-    else:
-        actor.traits["consent"] = {**_consent(actor), "marketing": True}
+def _hear_topic(actor: Actor, heard: Profile, topic: str, wanted: bool, said: int) -> None:
+    room = topic in actor.unsubscribed or len(actor.unsubscribed) < UNSUBSCRIBED_MAX
+    if len(topic.encode()) > NAME_BYTES_MAX or not (wanted or room):
+        if not wanted:
+            heard.hear({"consent": {"marketing": False}}, said)
+    elif heard.hear_topic(topic, wanted, said):
+        others = tuple(other for other in actor.unsubscribed if other != topic)
+        if wanted:
+            actor.unsubscribed = others
+        elif topic not in actor.unsubscribed:
+            actor.unsubscribed += (topic,)
+
+
+def is_stopped(actor: Actor, topic: object) -> bool:
+    """Whether the user wants no marketing about that topic; without one, none at all."""
+    return _consent(actor).get("marketing") is False or (isinstance(topic, str) and topic in actor.unsubscribed)
 
 
 def _consent(actor: Actor) -> dict[str, Any]:

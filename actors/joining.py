@@ -48,6 +48,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     source.moved_to = into.user
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
     source.ids, source.older_ids = b"", None
+    source.told_at, source.told_times, source.conflicts = 0, None, ()
     source.partials, source.segments, source.watch = None, (), 0
     source.due = 0
     return before if event.historical else one_turn(before, work.done())
@@ -55,7 +56,8 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 
 def _merge(work: Work, source: Actor) -> None:
     into = work.actor
-    if not history.merge_person(into, source):
+    whole, work.conflicts = history.merge_person(into, source, work.now)
+    if not whole:
         work.reach("traits")
     into.first_seen = earliest(into.first_seen, source.first_seen)
     if source.last_seen > into.last_seen:
@@ -72,7 +74,6 @@ def _merge(work: Work, source: Actor) -> None:
     into.sent = tuple(sorted([*into.sent, *source.sent]))[-SENT_MAX:]
     into.last_entered = max(into.last_entered, source.last_entered)
     into.past_told = max(into.past_told, source.past_told)
-    into.past_profile = into.past_profile and (source.past_profile or not source.traits)
     merge_partials(into, source)
     both = source.entries + into.entries
     for entered, name in sorted((at, name) for name, at in zip(both[::2], both[1::2], strict=True)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from actors import history
 from actors.compiled_patterns import Match
+from actors.context import note
 from actors.entry import is_for, note_past_entry
 from actors.event import CONTROL, FEEDBACK_IF_MACHINE, Event
 from actors.memory import remember
@@ -24,14 +25,19 @@ def take_past(work: Work, event: Event, occurred: int) -> None:
     actor, name = work.actor, event.name
     work.look_at(event, occurred, actor.turn)
     actor.past_told = work.now
+    if work.program.context_parts and event.context:
+        note(actor, event, occurred, actor.turn, work.program.context_parts)
     machine = name in CONTROL and bool(work.properties.get("machine"))
     history.notice_past(actor, event, occurred, history.is_activity(event, machine))
     if not name:
-        if event.kind == "identify" and not history.identify_past(actor, event):
-            work.reach("traits")
+        if event.kind == "identify":
+            whole, lost = history.identify(actor, event, occurred, work.now)
+            work.conflicts += lost
+            if not whole:
+                work.reach("traits")
         return
     if name in CONTROL:
-        history.control(actor, event, work.properties)
+        work.conflicts += history.control(actor, event, work.properties, occurred, work.now)
         if machine and name in FEEDBACK_IF_MACHINE:
             return
     interest = work.program.interests.get(name)
@@ -50,7 +56,10 @@ def _tell_runs(work: Work, name: str) -> None:
             continue
         hear_past(work, run, campaign)
         left = (
-            name == "email_unsubscribed" and campaign.purpose == "marketing" and (not topic or campaign.topic == topic)
+            name == "email_unsubscribed"
+            and campaign.purpose == "marketing"
+            and (not topic or campaign.topic == topic)
+            and history.is_stopped(work.actor, topic)
         )
         if left and run.pc != ENDED:
             end(work, run, campaign, "unsubscribed")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.newest import Conflict
 from actors.recent import OlderIds
 
 ENDED: Final = -1
@@ -116,5 +117,8 @@ class Actor(msgspec.Struct, array_like=True):
     """Of a visitor: the traits for which only an id that anybody may know vouches. They are not carried over to a user."""
     past_told: int = 0
     """`at` of the last historical event; a silence that was over before it does not come (`patterns.py`)."""
-    past_profile: bool = False
-    """Whether all that is known of the traits was told as history: then the next of it may correct them."""
+    told_at: int = 0
+    """When the parts of its profile were told that have no time of their own in `told_times`, in ms (`newest.py`)."""
+    told_times: dict[str, int] | None = None
+    conflicts: tuple[Conflict, ...] = ()
+    """The newest words on the profile that lost to others, oldest first."""

@@ -16,6 +16,7 @@ from actors.compiled_patterns import Pattern
 from actors.event import Event
 from actors.ids import identity
 from actors.local import time_zone
+from actors.newest import hear
 from actors.program import (
     Campaign,
     EmitEvent,
@@ -36,7 +37,6 @@ from actors.program import (
 from actors.scope import Evaluate
 from actors.shared import shared
 from actors.state import ENDED, WATCHED_MAX, Run
-from actors.traits import learn
 from actors.values import number
 from actors.work import EMIT_DEPTH_MAX, Work
 
@@ -214,8 +214,11 @@ def _jump_unless(work: Work, run: Run, campaign: Campaign, instruction: JumpUnle
 
 def _set(work: Work, run: Run, campaign: Campaign, instruction: SetTraits) -> bool:
     values = {name: value(work) for name, value in instruction.traits}
-    if not campaign.shadow and not learn(work.actor.traits, values):
-        work.reach("traits")
+    if not campaign.shadow:
+        whole, lost = hear(work.actor, values, work.now, work.now)
+        work.conflicts += lost
+        if not whole:
+            work.reach("traits")
     # What a shadow wrote or told would make other campaigns send.
     reason = "shadow" if campaign.shadow else None
     work.write(campaign, run, "set", step=instruction.step, reason=reason, detail=values)

@@ -79,18 +79,3 @@ def joined_consent(known: dict[str, Any], told: dict[str, Any]) -> tuple[dict[st
 def _has_room(parts: dict[str, Any], name: str) -> bool:
     others = len(parts) - sum(core in parts for core in CORE_CONSENTS)
     return others < CONSENT_PARTS_MAX and len(name.encode()) <= CONSENT_PART_BYTES_MAX
-
-
-def merged(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Return the traits of one user who was known as two, and whether there was room for all: what the known half says
-    counts, but a no of either half stays a no."""
-    traits = dict(ours)
-    whole = learn(traits, {name: value for name, value in theirs.items() if name not in ours})
-    one, other = ours.get("consent"), theirs.get("consent")
-    if isinstance(one, dict) and isinstance(other, dict):
-        refused = {part: False for part in CORE_CONSENTS if False in (one.get(part), other.get(part))}
-        more = {part: value for part, value in other.items() if part not in one}
-        traits["consent"], all_parts = joined_consent(one, more)
-        traits["consent"] |= refused
-        whole = whole and all_parts
-    return traits, whole

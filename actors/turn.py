@@ -89,6 +89,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """(campaign, reason) of each entry refused, to be counted; rows `not_entered` are made only if the program asks."""
     reached: tuple[str, ...] = ()
     """Limits at which something was not kept, or only a part of it, to be counted."""
+    conflicts: int = 0
+    """Words on the user's profile that lost to others, to be counted; they are in `Actor.conflicts`."""
 
 
 NOTHING = Turn()

@@ -39,6 +39,8 @@ class Work(Scope):
     """Runs that have come to a send: decided when all have moved, by priority."""
     reached: tuple[str, ...] = ()
     """Limits at which something was not kept."""
+    conflicts = 0
+    """Words on the profile that lost to others."""
     changes: frozenset[tuple[str, bool]] = frozenset()
     """Segments that were just entered (True) or left."""
 
@@ -69,13 +71,14 @@ class Work(Scope):
         self.reached = (*self.reached, limit)
 
     def done(self) -> Turn:
-        if not (self.decisions or self.refusals or self.reached):
+        if not (self.decisions or self.refusals or self.reached or self.conflicts):
             return NOTHING
         return Turn(
             decisions=tuple(self.decisions),
             sends=tuple(self.sends),
             refusals=tuple(self.refusals),
             reached=self.reached,
+            conflicts=self.conflicts,
         )
 
     def write(

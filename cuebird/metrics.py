@@ -62,6 +62,7 @@ def _turns(now: Statistics) -> Iterator[Metric]:
     refused = {(campaign, reason): n for campaign, reasons in now.refusals.items() for reason, n in reasons.items()}
     yield family("cuebird_entries_refused", "Entries not made", ["campaign", "reason"], refused)
     yield family("cuebird_limits_reached", "Something of a user not kept, or only a part", ["limit"], now.reached)
+    yield _total("profile_conflicts", "Words on a user that lost to newer ones", now.conflicts)
     yield _seconds("timer_lateness_seconds", "From due to on disk", now.lateness_ms_p50, now.lateness_ms_p99)
 
 

@@ -333,6 +333,7 @@ class Engine:
             fired=shard.fired,
             refusals={campaign: dict(reasons) for campaign, reasons in shard.refusals.items()},
             reached=dict(shard.reached),
+            conflicts=shard.conflicts,
             live_actors=len(residence.live),
             live_heavy_bytes=residence.heavy_bytes,
             packed_actors=len(residence.packed),

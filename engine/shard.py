@@ -66,6 +66,7 @@ class Shard:
         self.fired = 0
         self.refusals: dict[str, dict[str, int]] = {}
         self.reached: dict[str, int] = {}
+        self.conflicts = 0
         self._clock = clock
         self._limits = limits
         self._critical = critical
@@ -225,6 +226,7 @@ class Shard:
             counts[reason] = counts.get(reason, 0) + 1
         for limit in turn.reached:
             self.reached[limit] = self.reached.get(limit, 0) + 1
+        self.conflicts += turn.conflicts
 
     # --- timers ---------------------------------------------------------------------------------------------------
 

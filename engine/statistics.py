@@ -58,6 +58,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Entries not made, by campaign and reason."""
     reached: dict[str, int]
     """How often an actor did not keep something, or only a part of it, by limit."""
+    conflicts: int
+    """Words on a user's profile that lost to others."""
     live_actors: int
     live_heavy_bytes: int
     """Of live actors that take more than 8 kB when packed."""

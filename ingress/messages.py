@@ -194,7 +194,9 @@ class Normalizer:
         kind: str | None = None,
     ) -> Taking:
         earliest = received - self.lateness_ms
-        taking = Taking(self._names, self.name, earliest, received, departure, speaker, kind, checked, plain, self.sizes)
+        taking = Taking(
+            self._names, self.name, earliest, received, departure, speaker, kind, checked, plain, self.sizes
+        )
         taking.keeps_ip = self.keeps_ip
         return taking
 

@@ -40,8 +40,8 @@ RESUBMITS_MAX: Final = 5
 RECEIPT_S_MAX: Final = 10.0
 
 UNDO_MS_MAX: Final = 900_000
-"""So long what a link stopped can be taken back with it, while the process runs: long enough for a slip of the finger. A no that
-was said elsewhere meanwhile is not known here, and a letter that was passed on must not subscribe anybody."""
+"""So long what a link stopped can be taken back with it, while the process runs: long enough for a slip of the finger, for a letter
+that was passed on must not subscribe anybody."""
 UNDOS_MAX: Final = 10_000
 """Links of which it is remembered; the oldest goes."""
 
@@ -60,9 +60,8 @@ class Stopped(NamedTuple):
 
     at: int
     """The last time."""
-    user: str
-    topics: tuple[str, ...]
-    """In order; an empty one: all mail."""
+    topics: dict[str, int]
+    """In order, and when each was stopped; an empty one: all mail."""
 
 
 class Linked(Protocol):
@@ -165,38 +164,34 @@ class Tracking:
         """Whether it is on disk. A wish said twice is one event; said again after it was taken back it is another."""
         wishes, now = await self._wishes(send.user, send.topic), self._now_ms()
         is_new = wishes is not None and (wishes.topic if topic else wishes.any)
+        before = self._stopped[send.id].topics if self._can_undo(send) else {}
+        if topic in before and not is_new:
+            return True  # a button pressed twice is no second no, which could not be taken back
         part = f"{topic or '*'}:{now}" if is_new else topic or "*"
         if not await self._stored([feedback("email_unsubscribed", send, now, part, topic=topic)]):
             return False
         if is_new:
-            before = self._stopped[send.id].topics if self._can_undo(send) else ()
             self._stopped.pop(send.id, None)
-            self._stopped[send.id] = Stopped(now, send.user, (*before, topic))
+            self._stopped[send.id] = Stopped(now, {**before, topic: now})
             if len(self._stopped) > UNDOS_MAX:
                 del self._stopped[next(iter(self._stopped))]
-        else:
-            self._insisted(send, topic)
         return True
 
-    def _insisted(self, send: Send, topic: str) -> None:
-        """It was stopped already, and is wished again: no link of another letter takes that back."""
-        for other, stopped in list(self._stopped.items()):
-            if stopped.user == send.user and other != send.id and topic in stopped.topics:
-                topics = tuple(one for one in stopped.topics if one != topic)
-                if topics:
-                    self._stopped[other] = stopped._replace(topics=topics)
-                else:
-                    del self._stopped[other]
-
     async def _undo(self, send: Send) -> Response:
-        """Takes back what this link stopped, and no other wish of the user."""
+        """Takes back what this link stopped, and no other wish of the user: the actor knows what was said since."""
         if not self._can_undo(send):
             return self._page("too_late.html", send, status=409)
         now, topics = self._now_ms(), self._stopped[send.id].topics
-        events = [feedback("email_subscribed", send, now, f"{topic or '*'}:{now}", topic=topic) for topic in topics]
+        events = [
+            feedback("email_subscribed", send, now, f"{topic or '*'}:{now}", topic=topic, undoes=at)
+            for topic, at in topics.items()
+        ]
         if not await self._stored(events):
             return self._try_again(send, "undo")
         self._stopped.pop(send.id, None)
+        wishes = await self._wishes(send.user, send.topic)
+        if wishes is not None and not (wishes.any and all(wishes.topic for topic in topics if topic)):
+            return self._page("too_late.html", send, status=409)
         return self._page("subscribed.html", send)
 
     def _can_undo(self, send: Send) -> bool:

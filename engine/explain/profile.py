@@ -29,6 +29,19 @@ def profile(actor: Actor, known: Known, now: int) -> dict[str, Any]:
         "tracked": actor.tracked,
         "unsubscribed_topics": list(actor.unsubscribed),
         "suppressed_addresses": list(actor.suppressed),
+        "conflicts": [
+            {
+                "at": iso(one.at),
+                "how": one.how,
+                "name": one.name,
+                "kept": one.kept,
+                "kept_at": _instant(one.kept_at),
+                "lost": one.lost,
+                "lost_at": _instant(one.lost_at),
+                "other": one.other or None,
+            }
+            for one in actor.conflicts
+        ],
         "remembered": {name: _collection(name, language, scope) for name in language.collections},
         "segments": [name for name in language.segments if language.expressions.segment(name)(scope)],
         "variants": actor.assigned or {},

@@ -16,6 +16,7 @@ from actors.entry import ENTRIES_MAX
 from actors.frequency import SENT_MAX
 from actors.history import SUPPRESSED_MAX, UNSUBSCRIBED_MAX
 from actors.kept import BODY_BYTES_MAX, NAME_BYTES_MAX
+from actors.newest import CONFLICTS_MAX, SHOWN_CHARACTERS_MAX, TOPIC, TRAIT_TIMES_MAX, WORD_TIMES_MAX
 from actors.patterns import PARTIALS_MAX
 from actors.program import Campaign, Program, Split, WaitUntil, WaitWhen
 from actors.recent import IDS_BYTES_MAX
@@ -128,6 +129,8 @@ def _rest(program: Program) -> int:
         + NAME_CHARACTERS_MAX * 4
         + SUPPRESSED_MAX * (HEAD + ADDRESS_CHARACTERS_MAX)
         + UNSUBSCRIBED_MAX * (HEAD + NAME_BYTES_MAX)
+        + (TRAIT_TIMES_MAX + WORD_TIMES_MAX) * (HEAD + NUMBER + len(TOPIC) + 2 * NAME_BYTES_MAX)
+        + CONFLICTS_MAX * (8 * NUMBER + 4 * (HEAD + 4 * SHOWN_CHARACTERS_MAX))
         + sum(_text(one.name) for one in program.segments)
         + sum(sorted(assigned)[-ASSIGNED_MAX:])
     )

@@ -29,6 +29,11 @@ NOT_IGNORED = {*OPENED, "push_seen", "push_clicked"}
 BY_A_PERSON = {*OPENED, "email_unsubscribed", "push_seen", "push_clicked", "push_dismissed"}
 OF_THE_ACCOUNT = {*NEVER_ACTIVITY, *BY_A_PERSON, "email_subscribed", "signed_in", "signed_up", "signed_out"}
 
+WISHES = {"email_subscribed", "email_unsubscribed"}
+
+Profile = dict[tuple[str, ...], tuple[Any, int]]
+"""Of `(trait,)`, `("consent", part)` and `("topic", name)`: the newest word, and when it was said."""
+
 Place = tuple[int, int]
 """(when it happened, in which order it was taken)"""
 
@@ -76,6 +81,7 @@ class TraitsWritten:
     """A step `set` wrote traits."""
 
     values: dict[str, Any]
+    at: int
 
 
 @dataclass(eq=False)
@@ -180,47 +186,56 @@ class History:
 
     def traits(self) -> dict[str, Any]:
         traits: dict[str, Any] = {}
-        for fact in self.facts:
-            if isinstance(fact, TraitsWritten):
-                traits.update(fact.values)
-            elif isinstance(fact, Became):
-                theirs = fact.other.carried()
-                both = {**(theirs.get("consent") or {}), **(traits.get("consent") or {})}
-                for half in (theirs.get("consent") or {}, traits.get("consent") or {}):
-                    both |= {part: False for part in ("marketing", "tracking") if half.get(part) is False}
-                traits = {**theirs, **traits, **({"consent": both} if both else {})}
-            elif fact.kind == "identify" if isinstance(fact, Happening) else False:
-                assert isinstance(fact, Happening)
-                if not fact.barred:
-                    _learn(traits, fact.properties)
-                elif fact.source == "visitor" and (no := _taken_back(fact.properties.get("consent"))):
-                    traits["consent"] = {**(traits.get("consent") or {}), **no}
-            elif isinstance(fact, Happening) and not fact.properties.get("topic"):
-                if fact.name == "email_unsubscribed":
-                    traits["consent"] = {**(traits.get("consent") or {}), "marketing": False}
-                elif fact.name == "email_subscribed":
-                    traits["consent"] = {**(traits.get("consent") or {}), "marketing": True}
+        for part, (value, _) in self.profile().items():
+            if value is None or part[0] == "topic":
+                continue
+            if len(part) == 1:
+                traits[part[0]] = value
+            else:
+                traits.setdefault("consent", {})[part[1]] = value
         return traits
 
-    def carried(self) -> dict[str, Any]:
-        """Of a visitor: the traits that become those of whom he turns out to be. What only a bare id said does not, but for a no."""
-        traits: dict[str, Any] = {}
-        claims: set[str] = set()
+    def profile(self) -> Profile:
+        """The newest word on each part, by its own time: traits, parts of the consent, topics; null: it was forgotten."""
+        known: Profile = {}
         for fact in self.facts:
             if isinstance(fact, TraitsWritten):
-                traits.update(fact.values)
+                _hear(known, fact.values, fact.at)
+            elif isinstance(fact, Became):
+                for part, (value, said) in fact.other.carried().items():
+                    mine = known.get(part)
+                    is_no = value is False and len(part) == 2
+                    if mine is None or said > mine[1] or (said == mine[1] and is_no):
+                        known[part] = (value, said)
             elif isinstance(fact, Happening) and fact.kind == "identify":
-                before = dict(traits)
-                _learn(traits, fact.properties)
+                if not fact.barred:
+                    _hear(known, fact.properties, fact.occurred)
+                elif fact.source == "visitor" and (no := _taken_back(fact.properties.get("consent"))):
+                    _hear(known, {"consent": no}, fact.occurred)
+            elif isinstance(fact, Happening) and fact.name in WISHES and not fact.barred:
+                topic, wanted = fact.properties.get("topic"), fact.name == "email_subscribed"
+                _newer(known, ("topic", topic) if topic else ("consent", "marketing"), wanted, fact.occurred)
+        return known
+
+    def carried(self) -> Profile:
+        """Of a visitor: what becomes that of whom he turns out to be. What only a bare id said does not, but for a no."""
+        claims: set[str] = set()
+        so_far = History(self.user)
+        for fact in self.facts:
+            before = so_far.traits()
+            so_far.facts.append(fact)
+            if isinstance(fact, Happening) and fact.kind == "identify":
+                after = so_far.traits()
                 if fact.source == "bare":
-                    claims |= {name for name in fact.properties if traits.get(name) != before.get(name)}
+                    claims |= {name for name in fact.properties if after.get(name) != before.get(name)}
                 else:
-                    whole = {"consent"} if fact.properties.get("consent") == traits.get("consent") else set()
-                    claims -= (set(fact.properties) - {"consent"}) | whole
-                claims &= set(traits)
-        carried = {name: value for name, value in self.traits().items() if name not in claims}
-        no = _taken_back(self.traits().get("consent")) if "consent" in claims else {}
-        return {**carried, **({"consent": no} if no else {})}
+                    claims -= {name for name, value in fact.properties.items() if after.get(name) == value}
+                claims &= set(after)
+        return {
+            part: (value, said)
+            for part, (value, said) in self.profile().items()
+            if part[0] not in claims or (value is False and part[1:] in (("marketing",), ("tracking",)))
+        }
 
     def context(self, path: tuple[str, ...]) -> Any:
         """A part of the newest context that tells anything of what it belongs to."""
@@ -261,14 +276,7 @@ class History:
 
     def unsubscribed(self) -> set[str]:
         """Topics the user wants no mail about."""
-        topics: set[str] = set()
-        for one in self.told():
-            topic = one.properties.get("topic")
-            if one.name == "email_unsubscribed" and topic:
-                topics.add(topic)
-            elif one.name == "email_subscribed" and topic:
-                topics.discard(topic)
-        return topics
+        return {part[1] for part, (value, _) in self.profile().items() if part[0] == "topic" and value is False}
 
     def variant_of(self, experiment: str) -> str | None:
         """What the user was assigned; a user who was known as two keeps what the known one had."""
@@ -281,14 +289,18 @@ class History:
         return found
 
 
-def _learn(traits: dict[str, Any], told: dict[str, Any]) -> None:
+def _hear(known: Profile, told: dict[str, Any], said: int) -> None:
     for name, value in told.items():
-        if value is None:
-            traits.pop(name, None)
-        elif name == "consent" and isinstance(value, dict) and isinstance(traits.get("consent"), dict):
-            traits["consent"] = {**traits["consent"], **value}
+        if name != "consent":
+            _newer(known, (name,), value, said)
         else:
-            traits[name] = value
+            for part, one in value.items():
+                _newer(known, (name, part), one, said)
+
+
+def _newer(known: Profile, part: tuple[str, ...], value: Any, said: int) -> None:
+    if part not in known or said >= known[part][1]:
+        known[part] = (value, said)
 
 
 def _taken_back(consent: Any) -> dict[str, bool]:

@@ -88,7 +88,9 @@ def _events(draw: st.DrawFn, user: str, message_id: str, features: Features) -> 
         kinds += ["alias"]
     match draw(st.sampled_from(kinds)):
         case "level":
-            return _event(user, "", {"level": draw(st.sampled_from((0, 1, 2, None)))}, message_id, kind="identify")
+            level = {"level": draw(st.sampled_from((0, 1, 2, None)))}
+            more = {"other": 1} if "late" in features and draw(st.booleans()) else {}
+            return _event(user, "", level | more, message_id, kind="identify")
         case "consent":
             given = {draw(st.sampled_from(("marketing", "tracking"))): draw(st.booleans())}
             return _event(user, "", {"consent": given}, message_id, kind="identify")

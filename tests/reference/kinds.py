@@ -60,6 +60,9 @@ KINDS: Final[dict[str, Features]] = {
     "identity and policy": frozenset({"identity", "users", "policy", "entry rules", "branch"}),
     "identity and time": frozenset({"identity", "absence", "when", "windows", "score"}),
     "late and policy": frozenset({"late", "policy", "until", "ends"}),
+    "late profile": frozenset(
+        {"late", "identity", "users", "policy", "if", "where", "where history", "set", "until", "segments"}
+    ),
     "unmatched": frozenset({"unmatched", "entry rules", "if", "users"}),
     "long": frozenset(
         {"long", "remembered", "when", "if", "where", "until", "ends", "entry rules", "identity", "absence"}

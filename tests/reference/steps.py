@@ -149,7 +149,7 @@ class Walk:
             case ast.SetTraits(traits=traits):
                 values = {name: evaluate(value, moment) for name, value in traits}
                 if not shadow:
-                    self.person.history.facts.append(TraitsWritten(values))
+                    self.person.history.facts.append(TraitsWritten(values, self.now))
                 self.write(campaign, run, "set", step=run.step, reason=shadow, detail=values)
             case ast.Emit(event=event) if shadow:
                 self.write(campaign, run, "emitted", step=run.step, reason=shadow, detail={"event": event})

@@ -39,9 +39,16 @@ class Turn(Walk):
                 self.hear(run, event)
         if event.name == "email_unsubscribed":
             topic = event.properties.get("topic")
+            history = self.person.history
+            stopped = history.consent("marketing") is False or topic in history.unsubscribed()
             for run in self.person.by_priority:
                 campaign = run.campaign
-                if not run.ended and campaign.purpose == "marketing" and (not topic or topic_of(campaign) == topic):
+                if (
+                    stopped
+                    and not run.ended
+                    and campaign.purpose == "marketing"
+                    and (not topic or topic_of(campaign) == topic)
+                ):
                     self.end(run, "unsubscribed")
         found: dict[str, ast.Campaign] = {}
         for campaign in self.campaigns():

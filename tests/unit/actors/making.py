@@ -140,8 +140,8 @@ class Story:
         )
         self.simulator.take(event, moment)
 
-    def identify(self, when: str, *, user: str = "ann", **traits: Any) -> None:
-        self._take(when, "", traits, user=user, kind="identify")
+    def identify(self, when: str, *, user: str = "ann", late_by: str = "0s", **traits: Any) -> None:
+        self._take(when, "", traits, user=user, late_by=late_by, kind="identify")
 
     def alias(self, when: str, visitor: str, user: str = "ann") -> None:
         self._take(when, "", {"from": visitor}, user=user, kind="alias")

@@ -132,7 +132,7 @@ def test_what_came_after_all_is_not_missing() -> None:
 
 def test_an_unsubscription_of_the_past_ends_the_letters_of_its_topic_and_stays() -> None:
     story = Story(campaign("c", "a", wait("for", "30m"), email(), purpose="marketing"))
-    story.identify("0s", email="ann@example.test", consent={"marketing": True})
+    story.past("0s", "800h", "", kind="identify", email="ann@example.test", consent={"marketing": True})
     story.tell("1s", "a")
     story.past("1m", "700h", "email_unsubscribed")
     story.tell("2m", "a")
@@ -144,7 +144,7 @@ def traits(story: Story) -> dict[str, Any]:
     return story.simulator.actors["ann"].traits
 
 
-def test_of_a_profile_told_by_the_past_alone_the_last_word_counts() -> None:
+def test_of_a_profile_told_by_the_past_the_newest_word_counts() -> None:
     story = Story(once())
     story.past("0s", "900h", "", kind="identify", email="old@example.test", consent={"marketing": False})
     story.past("1s", "800h", "", kind="identify", email="new@example.test", consent={"marketing": True})
