@@ -103,6 +103,8 @@ def window_text(window: ast.Window) -> str:
             return f"last {_seconds(window.seconds)}"
         case "since_entry":
             return "since entry"
+        case "after_entry":
+            return "after entry"
         case "since_event":
             return f"since {event_text(window.event)}"
         case _:

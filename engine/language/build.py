@@ -194,6 +194,8 @@ class Builder:
                 if event == "entry":
                     return ast.Window(at=at, kind="since_entry")
                 return ast.Window(at=at, kind="since_event", event=event)
+            case "after":
+                return ast.Window(at=at, kind="after_entry")
         return ast.Window(at=at, kind="today" if tree.data == "today" else "ever")
 
     # --- patterns -------------------------------------------------------------------------------------------------

@@ -36,7 +36,9 @@ comparisons: st.SearchStrategy[ast.BinaryOperator] = st.sampled_from(("=", "!=",
 
 @st.composite
 def windows(draw: st.DrawFn, where: Where) -> ast.Window | None:
-    kinds = ["none", "last", "last", "today", "ever", "since_event"] + (["since_entry"] if where == "run" else [])
+    kinds = ["none", "last", "last", "today", "ever", "since_event"] + (
+        ["since_entry", "after_entry"] if where == "run" else []
+    )
     kind = draw(st.sampled_from(kinds))
     match kind:
         case "none":
@@ -45,8 +47,8 @@ def windows(draw: st.DrawFn, where: Where) -> ast.Window | None:
             return ast.Window(kind="last", seconds=draw(spans))
         case "since_event":
             return ast.Window(kind="since_event", event=draw(events))
-    assert kind in ("today", "ever", "since_entry")
-    return ast.Window(kind=kind)  # type: ignore[arg-type]  # one of the three
+    assert kind in ("today", "ever", "since_entry", "after_entry")
+    return ast.Window(kind=kind)  # type: ignore[arg-type]  # one of the four
 
 
 @st.composite

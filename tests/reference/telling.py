@@ -49,7 +49,12 @@ def _where(where: ast.Expression | None) -> str:
 def _window(window: ast.Window | None, before: str) -> str:
     if window is None:
         return ""
-    words = {"last": f"last {window.seconds:g}s", "since_entry": "since entry", "since_event": f"since {window.event}"}
+    words = {
+        "last": f"last {window.seconds:g}s",
+        "since_entry": "since entry",
+        "after_entry": "after entry",
+        "since_event": f"since {window.event}",
+    }
     return before + words.get(window.kind, window.kind)
 
 

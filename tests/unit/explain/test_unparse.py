@@ -19,6 +19,7 @@ EXPRESSIONS = [
     "now - user.first_seen < 7d",
     'did "Checkout: step 2" where step = 2 last 24h',
     "no order_completed since entry",
+    "sum(order_completed.total, after entry) > 50",
     "did order_completed since cart_viewed and did product_viewed today",
     "distinct(product_viewed.product_id where price > 5, today) > 3",
     "sum(order_completed.total, ever) = null",
