@@ -72,7 +72,7 @@ class History:
             case "last":
                 return f"in the last {words.span(window.seconds * 1000)}"
             case "since_entry":
-                return "since the entry, its event included"
+                return "from the entry on"
             case "after_entry":
                 return "since the entry"
             case "since_event":
