@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
 
 from actors import values
 from actors.scope import Scope
@@ -14,8 +13,7 @@ from engine.explain.fold import KEEP, Moment
 from engine.explain.language import Language
 from engine.explain.unparse import event_text, where_text
 from engine.language import ast
-
-_EVER: Final = ast.Window(kind="ever")
+from engine.language.windows import EVER, window_of
 
 Rows = Callable[[Scope], list[list[object]]]
 
@@ -29,7 +27,7 @@ class History:
         self._run = run
         self._in_run = in_run
 
-    def _times(self, event: str, where: ast.Expression | None, window: ast.Window | None) -> list[int]:
+    def _times(self, event: str, where: ast.Expression | None, window: ast.Window) -> list[int]:
         """When each came that is in the window, oldest first, in ms."""
         rows = self._language.expressions.rows(event, where, window, self._in_run, keep=KEEP)
         return [row[0] for row in rows(self._moment.remembering(self._run)) if isinstance(row[0], int)]
@@ -51,12 +49,13 @@ class History:
         if bound is None:
             return None
         evaluate = self._language.compile(node, in_run=self._in_run)
+        meant = window_of(node, in_run=self._in_run)
         real = evaluate(self._moment.scope(self._run))
-        times = self._times(node.event, node.where, node.window)
+        times = self._times(node.event, node.where, meant)
         found = max(len(times), real if isinstance(real, int) else 0)
         needed = _needed(operator, bound)
         what = event_text(node.event) + where_text(node.where)
-        window = self._window(node.window)
+        window = self._window(meant)
         if needed is None:
             wanted = "" if holds else f", needs {operator} {words.number(bound)}"
             saw = f"{self._at_least()}{found} {what} {window}{wanted}"
@@ -68,18 +67,17 @@ class History:
         nearest = "" if holds or not needed else self._nearest(node, needed)
         return saw, nearest
 
-    def _window(self, window: ast.Window | None) -> str:
-        kind = window.kind if window is not None else ("since_entry" if self._in_run else "ever")
-        match kind:
+    def _window(self, window: ast.Window) -> str:
+        match window.kind:
             case "last":
-                assert window is not None
                 return f"in the last {words.span(window.seconds * 1000)}"
             case "since_entry":
+                return "from the entry on"
+            case "after_entry":
                 return "since the entry"
             case "since_session":
                 return "in this session"
             case "since_event":
-                assert window is not None
                 return f"since {event_text(window.event)}"
             case "today":
                 return "today"
@@ -97,7 +95,7 @@ class History:
         if node.window is None or node.window.kind != "last" or not node.window.seconds:
             return ""
         span = round(node.window.seconds * 1000)
-        times = self._times(node.event, node.where, _EVER)
+        times = self._times(node.event, node.where, EVER)
         tries = [
             (times[i + needed - 1] - times[i] - span, times[i + needed - 1]) for i in range(len(times) - needed + 1)
         ]
@@ -112,15 +110,13 @@ class History:
 
     def sources(self, node: ast.Aggregate) -> str:
         """`, of 3 events` behind a sum or an average."""
-        ever = node.window is None and not self._in_run
-        if ever or (node.window is not None and node.window.kind == "ever"):
+        window = window_of(node, in_run=self._in_run)
+        if window.kind == "ever":
             return ""
         of = (node.property,) if node.property else ()
-        rows = self._language.expressions.rows(node.event, node.where, node.window, self._in_run, of, keep=KEEP)
+        rows = self._language.expressions.rows(node.event, node.where, window, self._in_run, of, keep=KEEP)
         times = [row[0] for row in rows(self._moment.remembering(self._run)) if isinstance(row[0], int)]
-        return (
-            f", of {words.counted(len(times), 'event')} {self._window(node.window)}{self._leaving(times, node.window)}"
-        )
+        return f", of {words.counted(len(times), 'event')} {self._window(window)}{self._leaving(times, window)}"
 
     # --- did E, no E -------------------------------------------------------------------------------------------------
 
@@ -128,13 +124,14 @@ class History:
         if node.event == "activity":
             seen = self._moment.actor.last_seen
             return (f"last active {self._ago(seen)}" if seen else "never active"), ""
-        times = self._times(node.event, node.where, node.window)
+        meant = window_of(node, in_run=self._in_run)
+        times = self._times(node.event, node.where, meant)
         what = event_text(node.event) + where_text(node.where)
-        window = self._window(node.window)
+        window = self._window(meant)
         if times:
             often = f", {len(times)} times {window}" if len(times) > 1 else ""
             return f"{what} came {self._ago(times[-1])}{often}{self._stays(times[-1], node.window)}", ""
-        ever = self._times(node.event, node.where, _EVER)
+        ever = self._times(node.event, node.where, EVER)
         if not ever:
             return f"{what} has not come{'' if self._moment.complete else ' as far as is known'}", ""
         saw = f"{what} has not come {window}" if window != "in all" else f"{what} has not come"

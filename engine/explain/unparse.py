@@ -110,6 +110,8 @@ def window_text(window: ast.Window) -> str:
             return "since entry"
         case "since_session":
             return "since session"
+        case "after_entry":
+            return "after entry"
         case "since_event":
             return f"since {since_text(window.event)}"
         case _:

@@ -67,9 +67,9 @@ class Lookup(Node, frozen=True, kw_only=True, tag=True):
 
 
 class Window(Node, frozen=True, kw_only=True, tag=True):
-    """`last 10m` (seconds), `since entry`, `since session`, `since E` (event), `today`, `ever`."""
+    """`last 10m` (seconds), `since entry`, `after entry`, `since session`, `since E` (event), `today`, `ever`."""
 
-    kind: Literal["last", "since_entry", "since_session", "since_event", "today", "ever"]
+    kind: Literal["last", "since_entry", "after_entry", "since_session", "since_event", "today", "ever"]
     seconds: float = 0.0
     event: str = ""
 

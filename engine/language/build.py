@@ -199,6 +199,8 @@ class Builder:
                 if event == "session" and self.text[position(told)] not in _QUOTES:
                     return ast.Window(at=at, kind="since_session")
                 return ast.Window(at=at, kind="since_event", event=event)
+            case "after":
+                return ast.Window(at=at, kind="after_entry")
         return ast.Window(at=at, kind="today" if tree.data == "today" else "ever")
 
     # --- patterns -------------------------------------------------------------------------------------------------

@@ -79,9 +79,9 @@ class Calls:
                     found.otherwise = cast("Tree[Token]", part.children[1])
                 case "half_life" if found.half_life is None:
                     found.half_life = cast(Token, part.children[1])
-                case "last" | "since" if found.window is None:
+                case "last" | "since" | "after" if found.window is None:
                     found.window = self._builder.window(part)
-                case "otherwise" | "half_life" | "last" | "since":
+                case "otherwise" | "half_life" | "last" | "since" | "after":
                     raise self._error("this is said twice", part)
                 case _ if (found.plain or found.filtered) and (window := self._named_window(part)) is not None:
                     found.window = window

@@ -32,6 +32,7 @@ from engine.language.compile_questions import (
     session_begin,
     total,
 )
+from engine.language.windows import EVER, window_of
 
 FILTERED_KEEP: Final = 64
 """Events kept for a condition that has to be asked again each time, because it looks at more than the event."""
@@ -197,19 +198,19 @@ class Expressions:
 
     # --- the user's history ---------------------------------------------------------------------------------------
 
-    def bound(self, window: ast.Window | None, in_run: bool) -> Bound:
-        """Where a window begins; one that is not written is `since entry` inside a run, else `ever`."""
-        kind = window.kind if window is not None else ("since_entry" if in_run else "ever")
+    def bound(self, window: ast.Window) -> Bound:
+        """Where a window begins."""
+        kind = window.kind
         if kind == "last":
-            assert window is not None
             span = round(window.seconds * 1000)
             return lambda scope: (scope.now - span, END)
         if kind == "since_entry":
+            return lambda scope: (scope.run.occurred, scope.run.ordinal - 1) if scope.run else NEVER
+        if kind == "after_entry":
             return lambda scope: (scope.run.occurred, scope.run.ordinal) if scope.run else NEVER
         if kind == "since_session":
             return session_begin
         if kind == "since_event":
-            assert window is not None
             key = self._plan.log(window.event, None, None, keep=1)
             return lambda scope: last_place(scope, key)
         if kind == "today":
@@ -220,7 +221,7 @@ class Expressions:
         self,
         event: str,
         where: ast.Expression | None,
-        window: ast.Window | None,
+        window: ast.Window,
         in_run: bool,
         properties: tuple[str, ...] = (),
         keep: int = LOG_KEEP,
@@ -228,7 +229,7 @@ class Expressions:
     ) -> Callable[[Scope], list[list[object]]]:
         """The remembered events in a window that fit a condition, oldest first, each `[occurred, ordinal, *properties]`.
         `horizon`: after how many ms one may be forgotten, if the window does not say so; 0: never."""
-        bound = self.bound(window, in_run)
+        bound = self.bound(window)
         horizon = horizon or _horizon(window)
         if where is None or self.is_about_the_event(where):
             key = self._log(event, where, horizon, properties, keep)
@@ -286,28 +287,28 @@ class Expressions:
         return found
 
     def _did(self, node: ast.Did, in_run: bool) -> Evaluate:
-        wanted = not node.negated
+        wanted, window = not node.negated, window_of(node, in_run=in_run)
         if node.event == "activity":
-            bound = self.bound(node.window, in_run)
+            bound = self.bound(window)
             return lambda scope: ((scope.actor.last_seen, END) > bound(scope) and bool(scope.actor.last_seen)) is wanted
         if node.where is None or self.is_about_the_event(node.where):
-            key = self._log(node.event, node.where, _horizon(node.window), keep=1)
-            return newest_after(key, self.bound(node.window, in_run), wanted)
-        rows = self.rows(node.event, node.where, node.window, in_run, keep=1)
+            key = self._log(node.event, node.where, _horizon(window), keep=1)
+            return newest_after(key, self.bound(window), wanted)
+        rows = self.rows(node.event, node.where, window, in_run, keep=1)
         return lambda scope: bool(rows(scope)) is wanted
 
     def _aggregate(self, node: ast.Aggregate, in_run: bool, keep: int = LOG_KEEP) -> Evaluate:
         function, of = node.function, node.property
-        ever = (node.window is None and not in_run) or (node.window is not None and node.window.kind == "ever")
+        window = window_of(node, in_run=in_run)
         about_event = node.where is None or self.is_about_the_event(node.where)
-        if ever and about_event and function != "distinct":
+        if window.kind == "ever" and about_event and function != "distinct":
             test = None if node.where is None else self.compile(node.where, in_run=False, in_where=True)
             key = self._plan.totals(node.event, of, node.where, test)
             return lambda scope: total(scope.actor.memory.get(key), function)
-        if function == "count" and about_event and node.window is not None and node.window.kind == "last":
-            key = self._log(node.event, node.where, _horizon(node.window), (of,) if of else (), keep)
-            return count_within(key, 3 if of else 2, round(node.window.seconds * 1000))
-        rows = self.rows(node.event, node.where, node.window, in_run, (of,) if of else (), keep)
+        if function == "count" and about_event and window.kind == "last":
+            key = self._log(node.event, node.where, _horizon(window), (of,) if of else (), keep)
+            return count_within(key, 3 if of else 2, round(window.seconds * 1000))
+        rows = self.rows(node.event, node.where, window, in_run, (of,) if of else (), keep)
         if function == "count":
             return lambda scope: len(rows(scope))
         if function == "distinct":
@@ -320,23 +321,23 @@ class Expressions:
             test = None if node.where is None else self.compile(node.where, in_run=False, in_where=True)
             key = self._plan.first(node.event, node.property, node.where, test)
             return lambda scope: (scope.actor.memory.get(key) or (0, 0, None))[2]
-        ever = ast.Window(kind="ever")
-        rows = self.rows(node.event, node.where, ever, in_run, (node.property,), keep=1)
+        rows = self.rows(node.event, node.where, EVER, in_run, (node.property,), keep=1)
         place = -1 if node.which == "last" else 0
         return lambda scope: found[place][2] if (found := rows(scope)) else None
 
     def _top(self, node: ast.Top, in_run: bool) -> Evaluate:
         span = None if node.half_life is None else round(node.half_life * 1000)
-        if node.window is None or node.window.kind == "ever":
+        window = window_of(node, in_run=in_run)
+        if window.kind == "ever":
             key = self._plan.tally(node.event, node.property, node.half_life)
             return lambda scope: next(iter(tally_ranking(scope.actor.memory.get(key), scope.now, span)), None)
-        rows = self.rows(node.event, None, node.window, in_run, (node.property,))
+        rows = self.rows(node.event, None, window, in_run, (node.property,))
         return lambda scope: most_frequent(rows(scope), scope.now, span)
 
 
-def _horizon(window: ast.Window | None) -> int:
+def _horizon(window: ast.Window) -> int:
     """After how many ms an event has left the window for good; 0: never."""
-    return round(window.seconds * 1000) if window is not None and window.kind == "last" else 0
+    return round(window.seconds * 1000) if window.kind == "last" else 0
 
 
 def _is_null(node: ast.Expression) -> bool:

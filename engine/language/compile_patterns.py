@@ -78,7 +78,13 @@ class Patterns:
             return None
         properties = () if value is None else (value,)
         rows = self._expressions.rows(
-            pattern.event, pattern.where, None, True, properties, keep=keep, horizon=max(1, lateness)
+            pattern.event,
+            pattern.where,
+            ast.Window(kind="after_entry"),
+            True,
+            properties,
+            keep=keep,
+            horizon=max(1, lateness),
         )
         return shapes.Told(pattern=match, rows=rows)
 

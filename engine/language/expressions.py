@@ -39,9 +39,25 @@ _OPERATORS: Final = frozenset(
     {"EQUAL", "UNEQUAL", "LESS", "LESS_OR_EQUAL", "MORE", "MORE_OR_EQUAL", "IN", "CONTAINS", "STARTS_WITH", "MATCHES"}
     | {"PLUS", "MINUS", "STAR", "SLASH", "PERCENT", "_OR", "_AND"}
 )
-_SOFT: Final = frozenset({"NO", "DID", "LAST", "SINCE", "TODAY", "EVER", "HALF_LIFE", "ALL", "ENTERED", "LEFT"})
+_SOFT: Final = frozenset(
+    {"NO", "DID", "LAST", "SINCE", "AFTER", "ENTRY", "TODAY", "EVER", "HALF_LIFE", "ALL", "ENTERED", "LEFT"}
+)
 _WORDS: Final = frozenset(
-    {"IN", "CONTAINS", "STARTS_WITH", "MATCHES", "_OR", "_AND", "_WHERE", "_THEN", "_WITHIN", "_FOR", "LAST", "SINCE"}
+    {
+        "IN",
+        "CONTAINS",
+        "STARTS_WITH",
+        "MATCHES",
+        "_OR",
+        "_AND",
+        "_WHERE",
+        "_THEN",
+        "_WITHIN",
+        "_FOR",
+        "LAST",
+        "SINCE",
+        "AFTER",
+    }
 )
 
 _UNIT: Final = re.compile(r"\b\d+\s+$")

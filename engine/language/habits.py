@@ -85,13 +85,29 @@ STATUSES: Final[Mapping[str, str]] = {
 }
 
 _KEYWORDS: Final = frozenset(
-    {"and", "or", "not", "in", "contains", "matches", "did", "no", "where", "then", "within", "for", "last", "since"}
+    {
+        "and",
+        "or",
+        "not",
+        "in",
+        "contains",
+        "matches",
+        "did",
+        "no",
+        "where",
+        "then",
+        "within",
+        "for",
+        "last",
+        "since",
+        "after",
+    }
     | {"all", "entered", "left", "today", "ever"}
 )
-_WINDOWS: Final = frozenset({"last", "since", "today", "ever"})
+_WINDOWS: Final = frozenset({"last", "since", "after", "today", "ever"})
 _WORD: Final = re.compile(r"(\w+)\s*$")
 _CALL: Final = re.compile(rf"\b({'|'.join(sorted(AGGREGATES | {'top'}))})\s*\(([^()]*)\)\s*$")
-_WINDOW: Final = re.compile(r"(last|since)\s+[\w.]+|today|ever")
+_WINDOW: Final = re.compile(r"(last|since|after)\s+[\w.]+|today|ever")
 _ALL_THEN_NO: Final = re.compile(r"then\s+no\s+(.+?)\s+within\s+(\S+)\s*")
 _BOTH: Final = re.compile(r"\s*(\w+)\s+and\s+(\w+)\s+within\s+(\w+)\s*")
 _INACTIVE: Final = re.compile(

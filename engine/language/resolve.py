@@ -72,8 +72,8 @@ class _Check:
                 self._segment(argument.at, str(name))
             case ast.SegmentPattern(segment=name, at=at):
                 self._segment(at, name)
-            case ast.Window(kind="since_entry", at=at) if not place.in_run:
-                self._tell(at, f"`since entry` means something only in a run, not in {place.called}")
+            case ast.Window(kind="since_entry" | "after_entry" as kind, at=at) if not place.in_run:
+                self._tell(at, f"`{kind.replace('_', ' ')}` means something only in a run, not in {place.called}")
             case ast.Binary(operator=operator, left=left, right=right) if operator in _COMPARED and not place.where:
                 self.node(left, place)
                 self._compared = True

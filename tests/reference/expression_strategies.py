@@ -40,7 +40,9 @@ comparisons: st.SearchStrategy[ast.BinaryOperator] = st.sampled_from(("=", "!=",
 
 @st.composite
 def windows(draw: st.DrawFn, where: Where, features: Features = frozenset()) -> ast.Window | None:
-    kinds = ["none", "last", "last", "today", "ever", "since_event"] + (["since_entry"] if where == "run" else [])
+    kinds = ["none", "last", "last", "today", "ever", "since_event"]
+    if where == "run":
+        kinds += ["since_entry", "after_entry"]
     if "session" in features:
         kinds += ["since_session", "since_session"]
     kind = draw(st.sampled_from(kinds))
@@ -51,7 +53,7 @@ def windows(draw: st.DrawFn, where: Where, features: Features = frozenset()) -> 
             return ast.Window(kind="last", seconds=draw(spans))
         case "since_event":
             return ast.Window(kind="since_event", event=draw(events))
-    assert kind in ("today", "ever", "since_entry", "since_session")
+    assert kind in ("today", "ever", "since_entry", "after_entry", "since_session")
     return ast.Window(kind=kind)  # type: ignore[arg-type]  # one of the four
 
 

@@ -67,7 +67,7 @@ def evaluate(node: ast.Expression, moment: Moment) -> Value:
                     return evaluate(result, moment)
             return evaluate(otherwise, moment)
         case ast.Did(event=event, where=where, window=window, negated=negated):
-            return bool(_events(event, where, window, moment)) is not negated
+            return bool(_events(event, where, _asked(window, moment), moment)) is not negated
         case ast.Aggregate():
             return _aggregate(node, moment)
         case ast.Pick(which=which, event=event, property=property_, where=where):
@@ -143,6 +143,12 @@ def _events(event: str, where: ast.Expression | None, window: ast.Window | None,
     ]
 
 
+def _asked(window: ast.Window | None, moment: Moment) -> ast.Window | None:
+    """Of `did` and `no`: the entry event never answers whether something was done since."""
+    since_entry = moment.in_run if window is None else window.kind == "since_entry"
+    return ast.Window(kind="after_entry") if since_entry else window
+
+
 def _in_window(one: Happening, window: ast.Window | None, moment: Moment) -> bool:
     kind = window.kind if window is not None else "since_entry" if moment.in_run else "ever"
     match kind:
@@ -150,6 +156,8 @@ def _in_window(one: Happening, window: ast.Window | None, moment: Moment) -> boo
             assert window is not None
             return moment.now - round(window.seconds * 1000) < one.occurred <= moment.now
         case "since_entry":
+            return moment.run is not None and one.place >= moment.run.entry_place
+        case "after_entry":
             return moment.run is not None and one.place > moment.run.entry_place
         case "since_session":
             session = moment.history.session(moment.now)

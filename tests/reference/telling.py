@@ -53,6 +53,7 @@ def _window(window: ast.Window | None, before: str) -> str:
         "last": f"last {window.seconds:g}s",
         "since_entry": "since entry",
         "since_session": "since session",
+        "after_entry": "after entry",
         "since_event": f"since {window.event}",
     }
     return before + words.get(window.kind, window.kind)

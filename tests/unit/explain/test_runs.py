@@ -83,7 +83,7 @@ def test_a_wait_for_a_condition_explains_the_condition() -> None:
     campaign = "entry: {event: product_added}\nsteps: [{wait: {when: 'count(product_viewed) >= 3', up_to: 1d}}, {send: {email: x}}]"
     story = (ANN, ADDED, event("2m", "product_viewed"), event("3m", "product_viewed"))
     condition, time = run_of(*story, at="10m", campaign=campaign).wait
-    assert (condition.state, condition.saw) == ("false", "2 of 3 product_viewed since the entry")
+    assert (condition.state, condition.saw) == ("false", "2 of 3 product_viewed from the entry on")
     assert time.until == after("1m") + 86_400_000
 
 
@@ -147,3 +147,10 @@ def test_who_is_held_out_is_told_so() -> None:
     campaign = "entry: {event: product_added}\nholdout: 100%\nsteps: [{send: {email: x}}]"
     (send,) = Story(site_of(campaign), ANN).at("1m").sends
     assert part_of(send.checks, "holdout").state == "false"
+
+
+def test_a_sum_in_a_run_tells_of_how_many_events_it_is_the_event_that_began_the_run_included() -> None:
+    campaign = "entry: {event: product_added}\nsteps: [{wait: {when: 'sum(product_added.price) > 90', up_to: 1d}}, {send: {email: x}}]"
+    first, second = (event(at, "product_added", price=40) for at in ("0s", "2m"))
+    condition, _ = run_of(ANN, first, second, at="10m", campaign=campaign).wait
+    assert condition.saw == "sum(product_added.price) is 80, needs > 90, of 2 events from the entry on"

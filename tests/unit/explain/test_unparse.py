@@ -20,6 +20,7 @@ EXPRESSIONS = [
     'did "Checkout: step 2" where step = 2 last 24h',
     "no order_completed since entry",
     'count(product_added, since session) > 2 and did b since "session"',
+    "sum(order_completed.total, after entry) > 50",
     "did order_completed since cart_viewed and did product_viewed today",
     "distinct(product_viewed.product_id where price > 5, today) > 3",
     "sum(order_completed.total, ever) = null",
