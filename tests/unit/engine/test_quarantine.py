@@ -345,7 +345,8 @@ async def test_beginning_anew_forgets_everything_but_the_turn() -> None:
         anew: Any = event("ann", "begun_anew", turn=1_000)
         await town.take(msgspec.structs.replace(anew, source="engine"))
         actor = unpack(await town.state("ann"))
-        assert actor == Actor("ann", turn=1_000, traits={"consent": {"marketing": False}})
+        assert actor == Actor("ann", turn=1_000, traits={"consent": {"marketing": False}}, told_at=actor.told_at)
+        assert actor.told_at > 0, "what was said before the user was begun anew is older than the no"
         assert await town.take(event("bob", "begun_anew", turn=1_000)) == Receipt(accepted=1)
         bob = await town.engine.user("bob")
         assert bob is not None
