@@ -418,7 +418,7 @@ async def _running(
     finally:
         for watch in watching:
             watch.cancel()
-        await asyncio.gather(control.end(), *watching, return_exceptions=True)
+        await asyncio.gather(control.end(at_once=engine.failed.is_set()), *watching, return_exceptions=True)
         if engine.failed.is_set():
             server.force_exit = server.should_exit = True
         else:

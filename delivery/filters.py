@@ -35,7 +35,7 @@ def money(context: Context, value: Any, currency: str | None = None, locale: str
     amount = _decimal(value, "money")
     if abs(amount) >= Decimal(10) ** 15:
         raise ValueError(f"money of {value!r}, which is no amount")
-    amount = amount.quantize(Decimal(1).scaleb(-locales.places_of(code)), ROUND_HALF_UP)
+    amount = amount.quantize(Decimal(1).scaleb(-locales.places_of(code)), ROUND_HALF_UP) + 0  # there is no -0
     return locales.money_text(amount, code, _locale(context, locale))
 
 

@@ -65,11 +65,11 @@ class Control:
         self._do = do
         self._ready.set()
 
-    async def end(self) -> None:
+    async def end(self, *, at_once: bool = False) -> None:
         """Takes no more, and waits for what is under way, but not for long. Twice does nothing."""
         self._ended.set()
         if self._work:
-            _, late = await asyncio.wait(self._work, timeout=END_WAIT_S_MAX)
+            _, late = await asyncio.wait(self._work, timeout=0 if at_once else END_WAIT_S_MAX)
             for task in late:
                 task.cancel()
 

@@ -33,7 +33,7 @@ async def asked(site: Path, server: Process, order: Order) -> OrderResult:
 
 async def test_commands_are_answered_at_once_and_two_together_both_are(tmp_path: Path) -> None:
     site = make_site(tmp_path / "shop")
-    async with launched(*serving(site)) as server:
+    async with launched(*serving(site), settings={"SITE__RELOAD": "apply"}) as server:
         await server.ready()
         began = time.monotonic()
         for _ in range(10):  # whoever looks twice a second would take five

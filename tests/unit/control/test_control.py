@@ -108,6 +108,24 @@ async def test_an_order_under_way_is_waited_for_when_the_engine_ends(database: P
         assert (await waiting).taken
 
 
+async def test_an_order_that_a_failed_engine_cannot_do_is_told_so(database: Path) -> None:
+    begun = asyncio.Event()
+
+    async def never(order: Order) -> OrderResult:
+        begun.set()
+        await asyncio.Event().wait()
+        return OrderResult(taken=True)
+
+    async with engine(database) as control:
+        control.begin(never)
+        waiting = asyncio.create_task(asked(database))
+        await begun.wait()
+        await control.end(at_once=True)
+        told = await waiting
+    assert not told.taken
+    assert told.problems == (f"process {os.getpid()} ended before it was done",)
+
+
 async def test_a_command_hears_that_its_order_is_worked_on_however_long_it_takes(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_letter_that_is_written_in_one_language_says_so_itself() -> None:
 def test_a_sum_is_what_the_figures_say_and_not_what_binary_fractions_make_of_them() -> None:
     assert written("{{ (1.1 * 1.15) | money }}") == "€1.27"  # 1.2649999999999999
     assert written("{{ value | money }}", value=Decimal("0.615")) == "€0.62"
+    assert written("{{ -0.001 | money }}") == "€0.00"
     assert written("{{ '999999999999999.99' | money }}") == "€999,999,999,999,999.99"
 
 
