@@ -30,6 +30,8 @@ from actors.turn import Send
 from analytics.figures import Figures, read_figures
 from analytics.watched import watched
 from cuebird.config import Settings
+from cuebird.control.orders import Orders
+from cuebird.control.server import Control, open_control
 from cuebird.key_watch import KeyWatch
 from cuebird.last_good import files_of, start_of
 from cuebird.metrics import Metrics
@@ -38,7 +40,6 @@ from cuebird.outbox import OutboxRefused, Release, decide
 from cuebird.proposal import compile_source as compile_source
 from cuebird.proposal import operator, told_figures
 from cuebird.reload import Reload
-from cuebird.requests import Requests
 from cuebird.starting import Recovered, tell_begin, tell_recovered, tell_serving
 from cuebird.users import Answers
 from delivery.dispatcher import Dispatcher
@@ -164,6 +165,7 @@ async def open_app(
         stack.push_async_callback(store.close)
         began = perf_counter()
         head = await store.open()
+        control = await stack.enter_async_context(open_control(path))
         start = await start_of(store, files, watches=settings.watches)
         templates = load_templates(start.site)
 
@@ -235,9 +237,12 @@ async def open_app(
             taken=follow,
             figures=lambda: told_figures(figures),
             now_ms=clock.now_ms,
-            requests=Requests(path),
-            believe_clock=clock.confirm,
+        )
+        orders = Orders(
+            engine,
+            reload,
             migrate=partial(migrate, engine, store),
+            believe_clock=clock.confirm,
             decide_outbox=partial(
                 decide, store, let_go=_letting_go(dispatcher, no_send=no_send), settle=dispatcher.drop
             ),
@@ -273,7 +278,9 @@ async def open_app(
         server = build_server(app, host=settings.server.host, port=0)
         key_watch.changed = app.state.doors.look_again
         app.state.doors.event_streams.add(_Ending(more, app.state.doors))
-        async with _running(engine, dispatcher, [reload.run(), key_watch.run()], server, listening) as ended:
+        control.ending = lambda: server.draining is not None
+        async with _running(engine, dispatcher, [reload.run(), key_watch.run()], control, server, listening) as ended:
+            control.begin(orders.do)
             tell_serving(msgspec.structs.replace(settings, delivery=delivery), site_path, url)
             yield App(settings, clock, store, engine, figures, streams, dispatcher, reload, server, url, ended)
 
@@ -396,6 +403,7 @@ async def _running(
     engine: Engine,
     dispatcher: Dispatcher,
     watches: Sequence[Coroutine[None, None, None]],
+    control: Control,
     server: Server,
     listening: socket.socket,
 ) -> AsyncIterator[asyncio.Task[None]]:
@@ -410,7 +418,7 @@ async def _running(
     finally:
         for watch in watching:
             watch.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
+        await asyncio.gather(control.end(at_once=engine.failed.is_set()), *watching, return_exceptions=True)
         if engine.failed.is_set():
             server.force_exit = server.should_exit = True
         else:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import accumulate
 from typing import get_args
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from cuebird.reload import Reload
 from delivery.dispatcher import Dispatcher
 from engine.engine import Engine
+from engine.latencies import Histogram
 from engine.statistics import Statistics, StorageState
 from ingress.metrics import family
 from persistence.interface import SendState, Store, StoreError
@@ -63,7 +65,7 @@ def _turns(now: Statistics) -> Iterator[Metric]:
     yield family("cuebird_entries_refused", "Entries not made", ["campaign", "reason"], refused)
     yield family("cuebird_limits_reached", "Something of a user not kept, or only a part", ["limit"], now.reached)
     yield _total("profile_conflicts", "Words on a user that lost to newer ones", now.conflicts)
-    yield _seconds("timer_lateness_seconds", "From due to on disk", now.lateness_ms_p50, now.lateness_ms_p99)
+    yield _seconds("timer_lateness_seconds", "From due to on disk", now.lateness)
 
 
 def _memory(now: Statistics) -> Iterator[Metric]:
@@ -81,7 +83,7 @@ def _memory(now: Statistics) -> Iterator[Metric]:
 
 def _disk(now: Statistics) -> Iterator[Metric]:
     yield _total("commits", "Transactions", now.commits)
-    yield _seconds("commit_seconds", "A transaction, with its fsync", now.commit_ms_p50, now.commit_ms_p99)
+    yield _seconds("commit_seconds", "A transaction, with its fsync", now.commit)
     yield _level("journal_position", "Of the newest input on disk", now.seq)
     yield _level("journal_to_replay", "Inputs that a start would take again", now.seq - now.replayed_from)
     yield _level("journal_entries", "Inputs that are kept", now.journal.entries)
@@ -109,9 +111,7 @@ def _level(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"cuebird_{name}", text, value=value)
 
 
-def _seconds(name: str, text: str, p50_ms: float, p99_ms: float) -> Metric:
-    """Percentiles of the newest 8,192."""
-    family = GaugeMetricFamily(f"cuebird_{name}", text, labels=["quantile"])
-    family.add_metric(["0.5"], p50_ms / 1000)
-    family.add_metric(["0.99"], p99_ms / 1000)
-    return family
+def _seconds(name: str, text: str, told: Histogram) -> Metric:
+    bounds = [*(str(bound / 1000) for bound in told.bounds_ms), "+Inf"]
+    buckets = list(zip(bounds, accumulate(told.counts), strict=True))
+    return HistogramMetricFamily(f"cuebird_{name}", text, buckets=buckets, sum_value=told.sum_ms / 1000)

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from actors.turn import Channel
-from cuebird.requests import Request
+from cuebird.control.order import Order
 from persistence.interface import Hold, Outboxed, SendState
 
 DROPPED: Final = "dropped by an operator"
@@ -38,8 +38,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def choice_of(request: Request) -> Choice:
-    return Choice(before=request.before, campaign=request.campaign, channel=request.channel)
+def choice_of(order: Order) -> Choice:
+    return Choice(before=order.before, campaign=order.campaign, channel=order.channel)
 
 
 class OutboxRefused(Exception):
@@ -68,10 +68,10 @@ async def chosen(store: Outbox, choice: Choice) -> AsyncIterator[list[Outboxed]]
             yield found
 
 
-async def decide(store: Outbox, request: Request, let_go: Release, settle: Drop) -> int:
+async def decide(store: Outbox, order: Order, let_go: Release, settle: Drop) -> int:
     """Does what is asked. Returns of how many messages."""
-    choice = choice_of(request)
-    return await (release(store, choice, let_go) if request.what == "release_outbox" else drop(store, choice, settle))
+    choice = choice_of(order)
+    return await (release(store, choice, let_go) if order.what == "release_outbox" else drop(store, choice, settle))
 
 
 async def release(store: Outbox, choice: Choice, let_go: Release) -> int:

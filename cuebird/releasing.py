@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from cuebird.requests import Request
+from cuebird.control.order import Order
 from engine.engine import Engine
 from engine.release import Released
 
 
-async def release(engine: Engine, request: Request) -> tuple[Released, ...]:
+async def release(engine: Engine, order: Order) -> tuple[Released, ...]:
     """Of each user that is named. Raises StorageFull."""
     told = engine.release
     return tuple(
         [
-            await (told.retry(user) if request.what == "retry" else told.drop(user, anew=request.anew))
-            for user in request.users
+            await (told.retry(user) if order.what == "retry" else told.drop(user, anew=order.anew))
+            for user in order.users
         ]
     )

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from cuebird.last_good import Start
-from cuebird.outbox import OutboxRefused
 from cuebird.proposal import owner, propose
-from cuebird.releasing import release
-from cuebird.requests import Answer, Request, Requests
 from delivery.render import Templates
 from delivery.templates import TemplatesInvalid
 from engine import versions
@@ -42,10 +39,6 @@ _RULES: Final = ("policy.yaml", "profile.yaml")
 
 Print = tuple[tuple[str, int, int, int], ...]
 """Of every file: its path, when it was changed, its size, its inode."""
-
-
-Migrate = Callable[[str, str, str], Awaitable[tuple[int, list[str]]]]
-"""(campaign, who, request) -> runs moved, and what could not be moved."""
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,15 +71,13 @@ class Reload:
         taken: Callable[[], None],
         figures: Callable[[], dict[str, dict[str, float]]],
         now_ms: Callable[[], int],
-        requests: Requests,
-        migrate: Migrate,
-        believe_clock: Callable[[], bool],
-        decide_outbox: Callable[[Request], Awaitable[int]],
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.news: News | None = None
         self.differs = start.differs
         """The files are not what runs."""
+        self.unchanged = asyncio.Lock()
+        """Held while the site is changed; who holds it meanwhile keeps it as it is."""
         self.refused = 0
         """Edits that were refused since the start, one that the start refused among them."""
         self._path = path
@@ -98,10 +89,6 @@ class Reload:
         self._taken = taken
         self._figures = figures
         self._now_ms = now_ms
-        self._requests = requests
-        self._migrate = migrate
-        self._believe_clock = believe_clock
-        self._decide_outbox = decide_outbox
         self._look_every_s = look_every_s
         self._woken = asyncio.Event()
         self._seen = fingerprint(path)
@@ -116,12 +103,7 @@ class Reload:
         while True:
             at_once = await self._asked()
             now = await asyncio.to_thread(fingerprint, self._path)
-            request = self._requests.take()
-            if request is not None:
-                self._seen = now
-                await self._answer(request)
-            elif at_once or (now != self._seen and now == before):
-                self._seen = now
+            if at_once or (now != self._seen and now == before):
                 await (self.look() if self._watches else self.compare())
             before = now
 
@@ -137,23 +119,33 @@ class Reload:
     async def look(self, why: str = "", who: str = "", shown: str = "") -> News:
         """The files as they are now, taken or refused. `why`: what is said of the changes; `shown`: hash of the program that
         whoever asks has seen, and no other is taken; "" if nobody was shown any."""
+        async with self.unchanged:
+            self._seen = await asyncio.to_thread(fingerprint, self._path)
+            self.news = await self._looked(why, who, shown)
+        return self.news
+
+    async def _looked(self, why: str, who: str, shown: str) -> News:
         try:
-            self.news = await self._take(why, who, shown)
+            return await self._take(why, who, shown)
         except SiteErrors as error:
-            self.news = self._refuse(errors_of(error))
+            return self._refuse(errors_of(error))
         except TemplatesInvalid as error:
-            self.news = self._refuse([str(problem) for problem in error.problems])
+            return self._refuse([str(problem) for problem in error.problems])
         except StorageFull as error:
-            self.news = self._refuse([str(error)])
             self._seen = ()  # it is looked at again
+            return self._refuse([str(error)])
         except Exception as error:
             # Whatever an edit can do, the version that runs must go on.
             log.exception("the edited site could not be taken")
-            self.news = self._refuse([f"{type(error).__name__}: {error}"])
-        return self.news
+            return self._refuse([f"{type(error).__name__}: {error}"])
 
     async def compare(self) -> None:
         """Whether the files as they are now differ from what runs. Nothing is taken."""
+        async with self.unchanged:
+            self._seen = await asyncio.to_thread(fingerprint, self._path)
+            await self._compared()
+
+    async def _compared(self) -> None:
         try:
             proposal = await asyncio.to_thread(propose, self._path, self._running)
         except SiteErrors as error:
@@ -213,50 +205,6 @@ class Reload:
         told = (WAITS, *problems)
         log.warning("%s", "\n".join(told))
         return News(at=self._now_ms(), taken=False, problems=told, waits=True)
-
-    async def _answer(self, request: Request) -> None:
-        if request.what == "migrate":
-            await self._answer_migration(request)
-            return
-        if request.what in ("retry", "drop"):
-            await self._answer_release(request)
-            return
-        if request.what == "believe_clock":
-            self._requests.answer(Answer(id=request.id, taken=self._believe_clock()))
-            return
-        if request.what in ("release_outbox", "drop_outbox"):
-            await self._answer_about_the_outbox(request)
-            return
-        news = await self.look(request.why, request.who, request.program)
-        self._requests.answer(Answer(id=request.id, taken=news.taken, problems=news.problems, campaigns=news.campaigns))
-
-    async def _answer_release(self, request: Request) -> None:
-        try:
-            released = await release(self._engine, request)
-            answer = Answer(id=request.id, taken=True, released=released)
-        except Exception as error:
-            log.exception("the quarantine could not be seen to")
-            answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
-        self._requests.answer(answer)
-
-    async def _answer_about_the_outbox(self, request: Request) -> None:
-        try:
-            answer = Answer(id=request.id, taken=True, messages=await self._decide_outbox(request))
-        except OutboxRefused as error:
-            answer = Answer(id=request.id, taken=False, problems=(str(error),))
-        except Exception as error:
-            log.exception("the outbox could not be seen to")
-            answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
-        self._requests.answer(answer)
-
-    async def _answer_migration(self, request: Request) -> None:
-        try:
-            moved, left = await self._migrate(request.campaign, request.who, request.id)
-            answer = Answer(id=request.id, taken=True, moved=moved, problems=tuple(left))
-        except Exception as error:
-            log.exception("the runs of %s could not be moved", request.campaign)
-            answer = Answer(id=request.id, taken=False, problems=(f"{type(error).__name__}: {error}",))
-        self._requests.answer(answer)
 
 
 def fingerprint(path: Path) -> Print:

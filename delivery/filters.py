@@ -1,37 +1,26 @@
-"""Filters of our own: money, dates, addresses of the web, and safe forms of two of Jinja's."""
+"""Filters of our own: money, numbers, dates, addresses of the web, and safe forms of two of Jinja's."""
 
 from __future__ import annotations
 
 import datetime
+import decimal
 import re
 import zoneinfo
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import pass_context
 from jinja2.runtime import Context, Undefined
 
-_SYMBOLS: Final = {
-    "USD": "$",
-    "EUR": "€",
-    "GBP": "£",
-    "JPY": "¥",
-    "CNY": "CN¥",
-    "INR": "₹",
-    "KRW": "₩",
-    "CAD": "CA$",
-    "AUD": "A$",
-    "NZD": "NZ$",
-    "BRL": "R$",
-    "MXN": "MX$",
-    "ILS": "₪",
-    "VND": "₫",
-    "PHP": "₱",
-}
-_WHOLE: Final = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "HUF"})
-"""Currencies without a minor unit in use (ISO 4217; the forint's is written no more)."""
+from delivery import locales
 
+if TYPE_CHECKING:
+    from babel import Locale
+
+_DIGITS_MAX: Final = 15
+_WIDE: Final = decimal.Context(prec=40)
+_LOCALE_CHARACTERS_MAX: Final = 40
 _REPLACED_CHARACTERS_MAX: Final = 100_000
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*:")
 # What browsers drop or skip before they read a scheme: `java\tscript:` is javascript.
@@ -39,30 +28,43 @@ _IGNORED = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]+")
 _LINK_SCHEMES: Final = frozenset({"http:", "https:", "mailto:", "tel:", "sms:"})
 
 
-def money(context: Context, value: Any, currency: str | None = None) -> str:
-    """`{{ 1234.5 | money }}` is `$1,234.50`, `{{ 30 | money("CHF") }}` is `30.00 CHF`, `{{ 99 | money("JPY") }}` is `¥99`."""
+def money(context: Context, value: Any, currency: str | None = None, locale: str | None = None) -> str:
+    """`{{ 1234.5 | money }}` is `$1,234.50`, `{{ 30 | money("CHF") }}` is `30.00 CHF`, `{{ 99 | money("JPY") }}` is `¥99`;
+    to a user of the locale `de`, `{{ 1234.5 | money("EUR") }}` is `1.234,50 €`."""
     code = str(currency or context.get("currency") or "USD").upper()
-    try:
-        amount = Decimal(str(_present(value)))
-    except InvalidOperation:
-        raise ValueError(f"money of {value!r}, which is not a number") from None
-    if not amount.is_finite() or abs(amount) >= Decimal(10) ** 15:
+    amount = _decimal(value, "money")
+    if abs(amount) >= Decimal(10) ** 15:
         raise ValueError(f"money of {value!r}, which is no amount")
-    amount = amount.quantize(Decimal(1) if code in _WHOLE else Decimal("0.01"), ROUND_HALF_UP)
-    text = f"{abs(amount):,}"
-    text = f"{_SYMBOLS[code]}{text}" if code in _SYMBOLS else f"{text} {code}"
-    return f"-{text}" if amount < 0 else text
+    amount = amount.quantize(Decimal(1).scaleb(-locales.places_of(code)), ROUND_HALF_UP) + 0  # there is no -0
+    return locales.money_text(amount, code, _locale(context, locale))
 
 
-def date(context: Context, value: Any, pattern: str = "", tz: str | None = None) -> str:
-    """`{{ run.entered_at | date }}` is `5 January 2026`; `date("%d.%m.%Y %H:%M", tz="Europe/Prague")` as in strftime.
+def number(context: Context, value: Any, digits: int | None = None, locale: str | None = None) -> str:
+    """`{{ 1234.5 | number }}` is `1,234.5`, `{{ 1234.5 | number(2) }}` is `1,234.50`; to a user of the locale `de`, `1.234,5`."""
+    amount = _decimal(value, "number")
+    if abs(amount) >= Decimal(10) ** 15:
+        raise ValueError(f"number of {value!r}, which is too large")
+    if digits is None:
+        amount = amount.quantize(Decimal("1e-15"), ROUND_HALF_UP, _WIDE).normalize(_WIDE)
+        return locales.number_text(
+            amount.quantize(Decimal(1)) if amount == amount.to_integral() else amount, _locale(context, locale)
+        )
+    if not 0 <= digits <= _DIGITS_MAX:
+        raise ValueError(f"number with {digits} digits: it is 0 to {_DIGITS_MAX}")
+    return locales.number_text(
+        amount.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _WIDE), _locale(context, locale)
+    )
+
+
+def date(context: Context, value: Any, pattern: str = "", tz: str | None = None, locale: str | None = None) -> str:
+    """`{{ run.entered_at | date }}` is `5 January 2026`; `date("%d.%m.%Y %H:%M", tz="Europe/Prague")` as in strftime; `short`,
+    `medium`, `long` and `full` are as the locale has them.
 
     Takes seconds or milliseconds since the epoch, or ISO 8601 text. In the user's `time_zone` if known, else UTC.
     """
     user = context.get("user")
     zone = _zone(tz or (user.get("time_zone") if isinstance(user, dict) else None))
-    when = _instant(_present(value)).astimezone(zone)
-    return when.strftime(pattern) if pattern else f"{when.day} {when:%B %Y}"
+    return locales.date_text(_instant(_present(value)).astimezone(zone), pattern, _locale(context, locale))
 
 
 def url(value: Any) -> str:
@@ -97,6 +99,29 @@ def _present(value: Any) -> Any:
     return value
 
 
+def _decimal(value: Any, what: str) -> Decimal:
+    """What a float means, not what it is: 1.1 * 1.15 is 1.265."""
+    shown = _present(value)
+    try:
+        amount = Decimal(format(shown, ".15g") if isinstance(shown, float) else str(shown))
+    except InvalidOperation:
+        raise ValueError(f"{what} of {value!r}, which is not a number") from None
+    if not amount.is_finite():
+        raise ValueError(f"{what} of {value!r}, which is no amount")
+    return amount
+
+
+def _locale(context: Context, said: str | None) -> Locale:
+    """What the template says; else what is known of the user, by his word before his device's; else the site's."""
+    user = context.get("user")
+    told: tuple[Any, ...] = (said,)
+    if isinstance(user, dict):
+        device = user.get("context")
+        told += user.get("locale"), user.get("language"), device.get("locale") if isinstance(device, dict) else None
+    names = [name for name in (*told, context.get("locale")) if isinstance(name, str) and name]
+    return locales.locale_of(*(name[:_LOCALE_CHARACTERS_MAX] for name in names))
+
+
 def _zone(name: Any) -> datetime.tzinfo:
     try:
         return zoneinfo.ZoneInfo(str(name)) if name else datetime.UTC
@@ -120,6 +145,7 @@ def _instant(value: Any) -> datetime.datetime:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "money": pass_context(money),
     "date": pass_context(date),
+    "number": pass_context(number),
     "url": url,
     "round": rounded,
     "replace": replaced,

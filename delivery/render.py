@@ -116,6 +116,7 @@ class Templates:
         name = next((user[key] for key in ("name", "first_name", "firstName") if user.get(key)), None)
         if name is not None:
             context.setdefault("user_name", name)
+        context.setdefault("locale", self._settings.locale)
         context.setdefault("currency", entry.get("currency") or self._settings.currency)
         return context
 

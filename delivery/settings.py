@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from actors.address import domain_of, valid_address
+from delivery.locales import DEFAULT, is_known
 
 Security = Literal["none", "starttls", "tls"]
 WhenUnknown = Literal["hold", "resend"]
@@ -65,6 +66,8 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """The last part of Feedback-ID: who we are to a mailbox provider; 5 to 15 letters and digits."""
     currency: str = "USD"
     """ISO 4217 code for the `money` filter when the template names none."""
+    locale: str = "en"
+    """How money, numbers and dates are written to a user whose `locale` is not known, such as `de` or `en-GB`."""
     utm: bool = True
     """Add utm_source, utm_medium, utm_campaign and utm_content to links, where they are not set already."""
     track_opens: bool = True
@@ -90,6 +93,10 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 raise ValueError(f"{name} {url!r} must be like https://t.shop.example, without a slash at the end")
         if not self.public_url or not self.public_url.isascii() or not self.public_url.isprintable():
             raise ValueError("public_url must be set, in ASCII: it is in every link of a mail")
+        if self.locale != DEFAULT and not is_known(
+            self.locale
+        ):  # the default is not looked up: that takes a tenth of a second
+            raise ValueError(f"locale {self.locale!r} is none that is known, such as de, en-GB or pt-BR")
         for entry in self.only_to:
             address = f"any{entry}" if entry.startswith("@") else entry
             if valid_address(address) is None:

@@ -19,7 +19,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 
 from actors.turn import Send
-from engine.statistics import Recent, StorageState
+from engine.latencies import COMMIT_BOUNDS_MS, Latencies
+from engine.statistics import StorageState
 from engine.submit import Receipt
 from persistence.interface import (
     Commit,
@@ -127,7 +128,7 @@ class Committer:
         self._flying_since: float | None = None
         self.commits = 0
         self.last_rows = 0
-        self.commit_ms = Recent()
+        self.commit_ms = Latencies(COMMIT_BOUNDS_MS)
         self.durable_seq = 0
         self.replayed_from = 0
         self._room = asyncio.Event()

@@ -24,6 +24,7 @@ from engine import programs, recovery
 from engine.alarms import Alarms
 from engine.clock import Clock
 from engine.committer import Batch, Committer, TryAgain
+from engine.latencies import LATENESS_BOUNDS_MS, Latencies
 from engine.limits import Keep, Limits
 from engine.loading import Loading
 from engine.programs import Eras
@@ -36,7 +37,7 @@ from engine.ringing import Ringing
 from engine.rousing import Rousing
 from engine.shard import CRITICAL, Shard
 from engine.site_swap import NO_WORD, Change, SiteSwap
-from engine.statistics import Recent, Statistics
+from engine.statistics import Statistics
 from engine.submit import Receipt
 from persistence.interface import Head, Link, Mark, StorageFull, Store, StoreError, Suppression
 
@@ -141,7 +142,7 @@ class Engine:
             room=self._committer.room,
         )
         self.retention = Retention(store, clock, keep, lambda: self._needed_after, on_failure=self._committer.fail)
-        self._lateness = Recent()
+        self._lateness = Latencies(LATENESS_BOUNDS_MS)
         self.replayed = 0
         """Journal rows that were taken again at the start."""
 
@@ -346,9 +347,11 @@ class Engine:
             commits=committer.commits,
             commit_ms_p50=commit_p50,
             commit_ms_p99=commit_p99,
+            commit=committer.commit_ms.histogram(),
             last_commit_rows=committer.last_rows,
             lateness_ms_p50=late_p50,
             lateness_ms_p99=late_p99,
+            lateness=self._lateness.histogram(),
             seq=committer.durable_seq,
             replayed_from=committer.replayed_from,
             journal=self.retention.journal,

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Literal
 
 import msgspec
 
+from engine.latencies import Histogram
 from persistence.interface import Journal
 
 StorageState = Literal["good", "full", "stalled", "failed"]
-
-
-class Recent:
-    """The newest 8,192 values of a figure, for its percentiles."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, size: int = 8192) -> None:
-        self._values: deque[float] = deque(maxlen=size)
-
-    def add(self, value: float) -> None:
-        self._values.append(value)
-
-    def percentiles(self, *ranks: float) -> tuple[float, ...]:
-        """At each rank of 0 to 1; zeros if there are no values."""
-        ordered = sorted(self._values)
-        if not ordered:
-            return tuple(0.0 for _ in ranks)
-        last = len(ordered) - 1
-        return tuple(ordered[min(last, int(rank * len(ordered)))] for rank in ranks)
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +56,12 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     commits: int
     commit_ms_p50: float
     commit_ms_p99: float
+    commit: Histogram
     last_commit_rows: int
     lateness_ms_p50: float
     """Of timers, from due to on disk."""
     lateness_ms_p99: float
+    lateness: Histogram
     seq: int
     """Of the newest journal row on disk."""
     replayed_from: int

@@ -19,7 +19,8 @@
 | `meta` | one row: from where the journal has to be taken again, which place this is (`place.py`), how often the outbox moved | |
 
 All writes and checkpoints go through one connection (`writing.py`), all reads through another that cannot write
-(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock`, `.head` and `.place`.
+(`reading.py`). Beside the file lie SQLite's `-wal` and `-shm`, and our `.lock`, `.head` and `.place`,
+and while an engine runs the `.sock` of `cuebird/control/`.
 """
 
 from __future__ import annotations

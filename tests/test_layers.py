@@ -114,3 +114,14 @@ def test_nobody_imports_the_tests_or_the_bench() -> None:
         if name.split(".")[0] in {"tests", "bench"}
     ]
     assert wrong == []
+
+
+def test_only_the_demo_has_an_inbox_of_its_own() -> None:
+    """Nobody who serves a site loads a server of mail."""
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in (*MAY_IMPORT, "cuebird")
+        for path in modules_of(folder)
+        if any(name.split(".")[0] == "aiosmtpd" for name in imports_of(path))
+    }
+    assert found == {"cuebird/demo/catcher.py"}

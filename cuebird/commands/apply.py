@@ -14,9 +14,10 @@ import msgspec
 
 from cuebird.changes_text import console, day, lines, show
 from cuebird.config import ConfigError, load
+from cuebird.control.client import NoAnswer, ask
+from cuebird.control.order import Order, new_id
 from cuebird.proposal import Proposal, compile_source, operator, propose
 from cuebird.recorded import Running, database, holder, running
-from cuebird.requests import NoAnswer, Request, Requests, new_id
 from cuebird.sites import refuse
 from engine import versions
 from engine.clock import SystemClock
@@ -126,8 +127,8 @@ def _apply(site: Path, path: Path, proposal: Proposal, found: list[versions.Chan
             raise click.ClickException(str(error)) from None
         return "written to the database; it counts from the next start on"
     try:
-        request = Request(id=new_id(), who=operator(), why=why, program=proposal.program.hash)
-        answer = Requests(path).ask(pid, request)
+        order = Order(id=new_id(), who=operator(), why=why, program=proposal.program.hash)
+        answer = ask(path, pid, order)
     except (NoAnswer, OSError) as error:
         raise click.ClickException(f"{error}; the version that runs goes on") from None
     if not answer.taken:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from cuebird.control.client import NoAnswer, ask
+from cuebird.control.order import Order, new_id
 from cuebird.recorded import database, holder
-from cuebird.requests import NoAnswer, Request, Requests, new_id
 
 
 @click.command()
@@ -21,7 +22,7 @@ def command(site: Path, db: Path | None) -> None:
         pid = holder(path)
         if pid is None:
             raise click.ClickException(f"{path}: no engine runs; it would doubt its clock when it is started")
-        answer = Requests(path).ask(pid, Request(id=new_id(), what="believe_clock"))
+        answer = ask(path, pid, Order(id=new_id(), what="believe_clock"))
     except (NoAnswer, OSError) as error:
         raise click.ClickException(str(error)) from None
     if answer.taken:

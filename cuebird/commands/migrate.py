@@ -11,10 +11,11 @@ import click
 import msgspec
 
 from cuebird.alone import engine_alone
+from cuebird.control.client import NoAnswer, ask
+from cuebird.control.order import Order, OrderResult, new_id
 from cuebird.migration import Moving, migrate, plan
 from cuebird.proposal import compile_source, operator
 from cuebird.recorded import database, holder, running
-from cuebird.requests import Answer, NoAnswer, Request, Requests, new_id
 from engine import programs
 from engine.language.problems import SiteErrors, did_you_mean, nearest
 from persistence.interface import StoreError
@@ -93,11 +94,11 @@ def _page(campaign: str, found: list[Moving]) -> list[str]:
     return lines
 
 
-def _do(site: Path, path: Path, campaign: str) -> Answer:
+def _do(site: Path, path: Path, campaign: str) -> OrderResult:
     pid = holder(path)
-    request = Request(id=new_id(), what="migrate", campaign=campaign, who=operator())
+    order = Order(id=new_id(), what="migrate", campaign=campaign, who=operator())
     try:
-        answer = Requests(path).ask(pid, request) if pid is not None else asyncio.run(_alone(site, path, request))
+        answer = ask(path, pid, order) if pid is not None else asyncio.run(_alone(site, path, order))
     except (NoAnswer, OSError, StoreError) as error:
         raise click.ClickException(str(error)) from None
     if not answer.taken:
@@ -105,7 +106,7 @@ def _do(site: Path, path: Path, campaign: str) -> Answer:
     return answer
 
 
-async def _alone(site: Path, path: Path, request: Request) -> Answer:
+async def _alone(site: Path, path: Path, order: Order) -> OrderResult:
     async with engine_alone(site, path) as (engine, store):
-        moved, left = await migrate(engine, store, request.campaign, request.who, request.id)
-    return Answer(id=request.id, taken=True, moved=moved, problems=tuple(left))
+        moved, left = await migrate(engine, store, order.campaign, order.who, order.id)
+    return OrderResult(taken=True, moved=moved, problems=tuple(left))

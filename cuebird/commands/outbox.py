@@ -14,9 +14,10 @@ import msgspec
 
 from actors.turn import Channel
 from cuebird.alone import engine_alone
+from cuebird.control.client import NoAnswer, ask
+from cuebird.control.order import Order, OrderResult, new_id
 from cuebird.outbox import Choice, OutboxRefused, chosen, decide
 from cuebird.recorded import database, holder
-from cuebird.requests import Answer, NoAnswer, Request, Requests, new_id
 from delivery.feedback import Feedback
 from delivery.settings import DeliverySettings
 from delivery.settling import Settling
@@ -177,10 +178,10 @@ def _page(found: Found) -> Iterator[str]:
 
 
 def _decided(what: str, choice: Choice, path: Path, site: Path, as_json: bool) -> None:
-    request = msgspec.convert({"id": new_id(), "what": what, **msgspec.structs.asdict(choice)}, Request)
+    order = msgspec.convert({"id": new_id(), "what": what, **msgspec.structs.asdict(choice)}, Order)
     pid = holder(path)
     try:
-        answer = Requests(path).ask(pid, request) if pid is not None else asyncio.run(_alone(site, path, request))
+        answer = ask(path, pid, order) if pid is not None else asyncio.run(_alone(site, path, order))
         if not answer.taken:
             raise click.ClickException("\n".join(answer.problems))
         hold = asyncio.run(_hold(path))
@@ -201,7 +202,7 @@ async def _hold(path: Path) -> str:
     return hold.reason if hold else ""
 
 
-async def _alone(site: Path, path: Path, request: Request) -> Answer:
+async def _alone(site: Path, path: Path, order: Order) -> OrderResult:
     """Where no server runs: what becomes of the messages is told to an engine all the same."""
     async with engine_alone(site, path) as (engine, store):
         now_ms = SystemClock().now_ms
@@ -211,5 +212,5 @@ async def _alone(site: Path, path: Path, request: Request) -> Answer:
             await settling.drop(rows, why)
             return len(rows)
 
-        count = await decide(store, request, store.release, settle)
-    return Answer(id=request.id, taken=True, messages=count)
+        count = await decide(store, order, store.release, settle)
+    return OrderResult(taken=True, messages=count)

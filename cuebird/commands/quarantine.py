@@ -11,9 +11,10 @@ import click
 import msgspec
 
 from cuebird.alone import engine_alone
+from cuebird.control.client import NoAnswer, ask
+from cuebird.control.order import Order, OrderResult, new_id
 from cuebird.recorded import database, holder
 from cuebird.releasing import release
-from cuebird.requests import Answer, NoAnswer, Request, Requests, new_id
 from engine.language.problems import SiteErrors
 from engine.ledger import iso
 from engine.release import Released
@@ -140,10 +141,10 @@ def _released(what: str, user: str, site: Path, db: Path | None, as_json: bool, 
     users = tuple(one.user for one in _cases(path, user))
     if not users:
         raise click.ClickException(f"{user} is not in quarantine" if user else "nobody is in quarantine")
-    request = msgspec.convert({"id": new_id(), "what": what, "users": users, "anew": anew}, Request)
+    order = msgspec.convert({"id": new_id(), "what": what, "users": users, "anew": anew}, Order)
     pid = holder(path)
     try:
-        answer = Requests(path).ask(pid, request) if pid is not None else asyncio.run(_alone(site, path, request))
+        answer = ask(path, pid, order) if pid is not None else asyncio.run(_alone(site, path, order))
     except (NoAnswer, OSError, StoreError, SiteErrors) as error:
         raise click.ClickException(str(error)) from None
     if not answer.taken:
@@ -176,7 +177,7 @@ def _events(count: int) -> str:
     return "event" if count == 1 else "events"
 
 
-async def _alone(site: Path, path: Path, request: Request) -> Answer:
+async def _alone(site: Path, path: Path, order: Order) -> OrderResult:
     async with engine_alone(site, path) as (engine, _):
-        released = await release(engine, request)
-    return Answer(id=request.id, taken=True, released=released)
+        released = await release(engine, order)
+    return OrderResult(taken=True, released=released)

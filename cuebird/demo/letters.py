@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from delivery.catcher import Catcher, Caught
+from cuebird.demo.catcher import Catcher, Caught
 
 
 class Heading(msgspec.Struct, frozen=True, kw_only=True):

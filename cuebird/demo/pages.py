@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from cuebird.demo.catcher import Catcher
 from cuebird.demo.letters import Bell, heading, letter
-from delivery.catcher import Catcher
 from ingress.dashboard import SSE_HEADERS
 from ingress.dashboard_pages import TEMPLATES, Pages, assets
 

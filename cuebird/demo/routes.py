@@ -8,10 +8,10 @@ from typing import Final
 
 from cuebird.app import MoreRoutes, Parts, own_secret
 from cuebird.dashboard import dashboard_of
+from cuebird.demo.catcher import Catcher
 from cuebird.demo.letters import Bell
 from cuebird.demo.pages import FOLDER, NAVIGATION, NOTICE, Demo, spoken
 from cuebird.demo.settings import DemoSettings
-from delivery.catcher import Catcher
 from ingress.dashboard_pages import Frame, Pages
 
 WRITE_KEY: Final = "wk_demo"

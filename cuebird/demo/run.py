@@ -12,12 +12,12 @@ import msgspec
 
 from cuebird.app import MoreRoutes, Parts, open_app
 from cuebird.config import Server, Settings, StoreSettings
+from cuebird.demo.catcher import Catcher
 from cuebird.demo.letters import Bell
 from cuebird.demo.pages import SITE, products
 from cuebird.demo.routes import WRITE_KEY, demo_pages
 from cuebird.demo.settings import DemoSettings
 from cuebird.demo.shoppers import live
-from delivery.catcher import Catcher
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.clock import SystemClock
 from engine.engine import Engine

@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 import msgspec
 
+from cuebird.demo.catcher import Caught
 from cuebird.demo.run import Running, open_demo
 from cuebird.demo.settings import DemoSettings
-from delivery.catcher import Caught
 from engine.clock import SystemClock
 from tests.acceptance.kill.process import until
 

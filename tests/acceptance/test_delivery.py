@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from actors.event import Event, Kind
 from actors.token import Tokens
 from actors.turn import Send
-from delivery.catcher import Catcher
+from cuebird.demo.catcher import Catcher
 from delivery.dispatcher import Dispatcher
 from delivery.push import Push
 from delivery.render import Templates

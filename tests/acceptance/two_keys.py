@@ -17,7 +17,7 @@ from websockets.typing import Origin
 from actors.turn import Decision
 from cuebird.app import App, open_app
 from cuebird.config import Keys, Server, Settings, StoreSettings
-from delivery.catcher import Catcher, Caught
+from cuebird.demo.catcher import Catcher, Caught
 from delivery.settings import DeliverySettings, SmtpSettings
 from ingress.keys import ProofKey, ServerKey, WriteKey
 from tests.acceptance.ingress_site import Socket, until

@@ -5,6 +5,7 @@ What fails here after a change of the code wants a row of its own in the table t
 from __future__ import annotations
 
 import ast
+import math
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +27,7 @@ from cuebird.app import App, open_app
 from cuebird.config import Server, Settings, StoreSettings
 from cuebird.dashboard import dashboard_routes
 from cuebird.metrics import Metrics
+from engine.latencies import COMMIT_BOUNDS_MS
 from engine.ledger import Row
 from engine.submit import RefusalCode
 from ingress.answers import REFUSALS
@@ -288,3 +290,22 @@ async def test_every_metric_is_in_the_reference_with_its_labels(tmp_path: Path) 
             re.findall(r"^# HELP (\S+)", (await http.get("/metrics")).text, re.MULTILINE)
         )
     assert told == dict(map(exported, families))
+
+
+@pytest.mark.anyio
+async def test_how_long_transactions_take_is_a_histogram_that_adds_up_over_processes(tmp_path: Path) -> None:
+    async with served(tmp_path, dev=True) as app, httpx2.AsyncClient(base_url=app.url) as http:
+        await http.post("/v1/track", json={"event": "signed_up", "userId": "ann"})
+        text = (await http.get("/metrics")).text
+    buckets = [
+        (float(bound), float(count))
+        for bound, count in re.findall(r'^cuebird_commit_seconds_bucket{le="(.+)"} (.+)$', text, re.M)
+    ]
+    assert "# TYPE cuebird_commit_seconds histogram" in text
+    assert [bound for bound, _ in buckets] == [*sorted(bound / 1000 for bound in COMMIT_BOUNDS_MS), math.inf]
+    counts = [count for _, count in buckets]
+    assert counts == sorted(counts)
+    written = re.search(r"^cuebird_commits_total (.+)$", text, re.M)
+    assert written is not None
+    assert counts[-1] == float(written[1]) > 0
+    assert "quantile=" not in text

@@ -12,6 +12,7 @@ from analytics.figures import Figures
 from analytics.statistics import Board
 from analytics.user_view import UserView
 from cuebird.standing import Line, Standing, pieces
+from engine.latencies import Histogram
 from engine.statistics import Statistics
 from ingress.dashboard import Dashboard, Guard
 from ingress.dashboard_pages import Frame, Pages
@@ -19,8 +20,17 @@ from ingress.users import Unanswerable
 
 
 def statistics() -> Statistics:
+    none = Histogram(bounds_ms=(), counts=(0,), sum_ms=0)
     numbers: dict[str, object] = dict.fromkeys(Statistics.__struct_fields__, 3)
-    return Statistics(**{**numbers, "refusals": {}, "clock_held": False, "draining": False, "storage": "good"})  # type: ignore[arg-type]
+    others = {
+        "commit": none,
+        "lateness": none,
+        "refusals": {},
+        "clock_held": False,
+        "draining": False,
+        "storage": "good",
+    }
+    return Statistics(**{**numbers, **others})  # type: ignore[arg-type]  # of numbers alone, by name
 
 
 async def somebody(user: str) -> UserView | None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from delivery.catcher import Catcher, Caught
+from cuebird.demo.catcher import Catcher, Caught
 from delivery.email import dotted, mime
 from delivery.render import EmailMessage
 from delivery.settings import SmtpSettings

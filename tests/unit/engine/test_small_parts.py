@@ -8,8 +8,8 @@ import pytest
 from actors.event import Event
 from engine.absence import Absence
 from engine.generations import Generations
+from engine.latencies import Histogram, Latencies
 from engine.rate import UserRate
-from engine.statistics import Recent
 from tests.unit.engine.town import event
 
 # --- generations ---
@@ -109,8 +109,15 @@ def test_servers_are_not_counted() -> None:
 
 
 def test_percentiles_are_of_the_newest_values() -> None:
-    recent = Recent(100)
+    recent = Latencies((1,), size=100)
     assert recent.percentiles(0.5) == (0.0,)
     for number in range(1000):
         recent.add(number)
     assert recent.percentiles(0.0, 0.5, 0.99) == (900, 950, 999)
+
+
+def test_a_histogram_is_of_all_values_and_a_bound_belongs_to_what_is_below_it() -> None:
+    taken = Latencies((1, 10), size=2)
+    for value in (0.5, 1, 1.5, 10, 11, 1000):
+        taken.add(value)
+    assert taken.histogram() == Histogram(bounds_ms=(1, 10), counts=(2, 2, 2), sum_ms=1024)

@@ -94,6 +94,13 @@ def test_a_server_waits_for_the_connections_and_tasks_that_a_line_adds() -> None
         assert told in source, f"uvicorn {uvicorn.__version__} leaves in another way: {told} is gone"
 
 
+def test_signals_are_captured_where_the_server_of_commands_leaves_them_alone() -> None:
+    """Else SIGTERM would end the server of commands, and the one of events would never hear of it."""
+    source = inspect.getsource(uvicorn.Server)
+    assert "with self.capture_signals():" in source, f"uvicorn {uvicorn.__version__}: see cuebird/control/server.py"
+    assert source.count("signal.signal(sig, self.handle_exit)") == 1
+
+
 @pytest.mark.parametrize("name", ["uvicorn", "websockets", "aiosmtplib", "httptools"])
 def test_what_is_leaned_on_is_bound_above(name: str) -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]

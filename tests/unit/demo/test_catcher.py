@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.catcher import Catcher, Caught
+from cuebird.demo.catcher import Catcher, Caught
 from tests.unit.delivery.making import NOW, a_send
 from tests.unit.delivery.world import running
 

@@ -1,0 +1,1 @@
+"""How a command talks to the engine that runs: JSON over HTTP on a Unix socket beside the database."""

@@ -1,0 +1,67 @@
+"""What is done in the engine when a command asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from cuebird.control.order import Order, OrderResult
+from cuebird.outbox import OutboxRefused
+from cuebird.releasing import release
+from cuebird.reload import Reload
+from engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+Migrate = Callable[[str, str, str], Awaitable[tuple[int, list[str]]]]
+"""(campaign, who, order) -> runs moved, and what could not be moved."""
+
+
+class Orders:
+    """One order after the other, in the order in which they came, and none while the site is changed."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        reload: Reload,
+        *,
+        migrate: Migrate,
+        believe_clock: Callable[[], bool],
+        decide_outbox: Callable[[Order], Awaitable[int]],
+    ) -> None:
+        self._engine = engine
+        self._reload = reload
+        self._migrate = migrate
+        self._believe_clock = believe_clock
+        self._decide_outbox = decide_outbox
+        self._turn = asyncio.Lock()
+
+    async def do(self, order: Order) -> OrderResult:
+        """Do what is asked. What goes wrong is in the result, and the engine goes on."""
+        async with self._turn:
+            try:
+                if order.what == "apply":
+                    return await self._apply(order)
+                async with self._reload.unchanged:
+                    return await self._done(order)
+            except OutboxRefused as error:
+                return OrderResult(taken=False, problems=(str(error),))
+            except Exception as error:
+                # Whatever a command can ask, those who are served must not notice.
+                log.exception("what a command asked could not be done: %s", order.what)
+                return OrderResult(taken=False, problems=(f"{type(error).__name__}: {error}",))
+
+    async def _apply(self, order: Order) -> OrderResult:
+        news = await self._reload.look(order.why, order.who, order.program)
+        return OrderResult(taken=news.taken, problems=news.problems, campaigns=news.campaigns)
+
+    async def _done(self, order: Order) -> OrderResult:
+        if order.what == "believe_clock":
+            return OrderResult(taken=self._believe_clock())
+        if order.what == "migrate":
+            moved, left = await self._migrate(order.campaign, order.who, order.id)
+            return OrderResult(taken=True, moved=moved, problems=tuple(left))
+        if order.what in ("retry", "drop"):
+            return OrderResult(taken=True, released=await release(self._engine, order))
+        return OrderResult(taken=True, messages=await self._decide_outbox(order))
