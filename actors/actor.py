@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import msgspec
 
-from actors import history
+from actors import profile
 from actors.anew import BEGUN_ANEW, begin_anew
-from actors.compiled_patterns import EventPattern, Match
-from actors.context import note
-from actors.digests import digest, knows, with_digest
-from actors.entry import enter, is_for
-from actors.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
-from actors.memory import remember
 from actors.migration import MIGRATED, migrate
+from actors.model.compiled_patterns import EventPattern, Match
+from actors.model.context import note
+from actors.model.event import CONTROL, FEEDBACK_IF_MACHINE, ROUSED, Event
+from actors.model.memory import remember
+from actors.model.program import Campaign, Program
+from actors.model.recent import NEWEST_BYTES_MAX, kept, knew
+from actors.model.speech import PAGES, WITHOUT_PROOF, needs_proof
+from actors.model.state import ENDED, Actor, Run
+from actors.model.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
+from actors.model.work import Work
 from actors.past import take_past
-from actors.patterns import Found, at_hand, passed, told, told_against
-from actors.policy import may_track, standing
-from actors.program import Campaign, Program
-from actors.recent import NEWEST_BYTES_MAX, kept, knew
-from actors.run import consider, hear, look_again, meet, ring
-from actors.sending import decide
-from actors.shared import shared, shared_parts
-from actors.speech import PAGES, WITHOUT_PROOF, needs_proof
-from actors.state import ENDED, Actor, Run
-from actors.steps import earliest, end
-from actors.timers import Timer, has_restless_run, is_awaited, may_move_timers, next_timer, set_due
-from actors.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
-from actors.work import Work
+from actors.runs.entry import enter, is_for
+from actors.runs.patterns import Found, at_hand, passed, told, told_against
+from actors.runs.run import consider, hear, look_again, meet, ring
+from actors.runs.steps import earliest, end
+from actors.runs.timers import Timer, has_restless_run, is_awaited, may_move_timers, next_timer, set_due
+from actors.sending.policy import may_track, standing
+from actors.sending.sending import decide
+from actors.values.digests import digest, knows, with_digest
+from actors.values.intern import shared, shared_parts
 
 __all__ = ["Actor", "fire", "new_actor", "pack", "renew", "standing", "take", "unpack"]
 
@@ -61,7 +61,7 @@ def unpack(data: bytes) -> Actor:
         if isinstance(state, list) and any(isinstance(part, bytes) for part in state):
             actor.memory[key] = tuple(shared_parts(state))
     actor.entries = tuple(shared_parts(list(actor.entries)))
-    history.share_consent(actor)
+    profile.share_consent(actor)
     return actor
 
 
@@ -109,7 +109,7 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
             begin_anew(actor, event, occurred)
             return before
     if not _concerns(actor, event, program) and is_awaited(actor, occurred, program):
-        history.notice(actor, event, occurred, event.source != "engine")
+        profile.notice(actor, event, occurred, event.source != "engine")
         return before
     work = Work(actor, program, at, actor.turn)
     if event.source in WITHOUT_PROOF:
@@ -167,15 +167,15 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
     interest = program.interests.get(name)
     if name in CONTROL:
         machine = bool(work.properties.get("machine"))
-        history.notice(actor, event, occurred, history.is_activity(event, machine))
-        work.conflicts += history.control(actor, event, work.properties, occurred, work.now)
+        profile.notice(actor, event, occurred, profile.is_activity(event, machine))
+        work.conflicts += profile.control(actor, event, work.properties, occurred, work.now)
         if machine and name in FEEDBACK_IF_MACHINE:
             return  # a scanner follows every link: what waits for a click waits for a person's
     else:
-        history.notice(actor, event, occurred, event.source in PAGES if not name else event.source != "engine")
+        profile.notice(actor, event, occurred, event.source in PAGES if not name else event.source != "engine")
         if not name:
             if event.kind == "identify":
-                whole, lost = history.identify(actor, event, occurred, work.now)
+                whole, lost = profile.identify(actor, event, occurred, work.now)
                 work.conflicts += lost
                 if not whole:
                     work.reach("traits")
@@ -190,7 +190,7 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
         hearing = [run for run in actor.runs if run.version in versions and name in versions[run.version].listens]
         for run in _by_priority(work, hearing):
             hear(work, run, versions[run.version])
-    if name == "email_unsubscribed" and history.is_stopped(actor, work.properties.get("topic")):
+    if name == "email_unsubscribed" and profile.is_stopped(actor, work.properties.get("topic")):
         _leave_topic(work, work.properties.get("topic"))
     if interest is not None and interest.entries:
         _enrol(work, interest.entries)

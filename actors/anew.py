@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.event import Event
-from actors.state import Actor
+from actors.model.event import Event
+from actors.model.state import Actor
 
 BEGUN_ANEW: Final = "begun_anew"
 """Name of the event by which an operator asks; only believed if its source is the engine."""

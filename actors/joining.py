@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from actors import digests, history, recent
+from actors import profile
 from actors.actor import campaign_of, fire, one_turn, settle, settled_past
-from actors.chance import last_assigned
-from actors.context import note
-from actors.entry import kept_entry, note_entry
-from actors.event import Event
-from actors.frequency import SENT_MAX
-from actors.patterns import merge_partials, recall
-from actors.program import Program
-from actors.state import ENDED, RUNS_MAX, WATCHED_MAX, Actor
-from actors.steps import earliest, end
-from actors.turn import NOTHING, TOO_OLD, Turn
-from actors.work import Work
+from actors.model import recent
+from actors.model.assignment import last_assigned
+from actors.model.context import note
+from actors.model.event import Event
+from actors.model.program import Program
+from actors.model.state import ENDED, RUNS_MAX, WATCHED_MAX, Actor
+from actors.model.turn import NOTHING, TOO_OLD, Turn
+from actors.model.work import Work
+from actors.runs.entry import kept_entry, note_entry
+from actors.runs.patterns import merge_partials, recall
+from actors.runs.steps import earliest, end
+from actors.sending.frequency import SENT_MAX
+from actors.values import digests
 
 
 def join(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn | None:
@@ -37,7 +39,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     ids = digests.with_digest(digests.both(source.ids, into.ids), found)
     into.ids, into.older_ids = recent.kept(ids, recent.joined(source.older_ids, into.older_ids, window), at, window)
     work.look_at(event, at, into.turn)
-    history.notice(into, event, at, event.source == "client")
+    profile.notice(into, event, at, event.source == "client")
     if program.context_parts and event.context:
         note(into, event, at, into.turn, program.context_parts)
     if event.historical:
@@ -56,7 +58,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 
 def _merge(work: Work, source: Actor) -> None:
     into = work.actor
-    whole, work.conflicts = history.merge_person(into, source, work.now)
+    whole, work.conflicts = profile.merge_person(into, source, work.now)
     if not whole:
         work.reach("traits")
     into.first_seen = earliest(into.first_seen, source.first_seen)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import Final
 
-from actors.entry import is_for
-from actors.patterns import BESIDE
-from actors.program import Campaign, Instruction, Program
-from actors.state import ENDED, Actor, Run
-from actors.steps import instructions
-from actors.work import Work
+from actors.model.program import Campaign, Instruction, Program
+from actors.model.state import ENDED, Actor, Run
+from actors.model.work import Work
+from actors.runs.entry import is_for
+from actors.runs.patterns import BESIDE
+from actors.runs.steps import instructions
 
 MIGRATED: Final = "runs_migrated"
 """Name of the event by which an operator asks; only believed if its source is the engine."""

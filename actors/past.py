@@ -7,17 +7,17 @@ that is entered or left by it is entered or left in silence. A run that was open
 
 from __future__ import annotations
 
-from actors import history
-from actors.compiled_patterns import Match
-from actors.context import note
-from actors.entry import is_for, note_past_entry
-from actors.event import CONTROL, FEEDBACK_IF_MACHINE, Event
-from actors.memory import remember
-from actors.patterns import fits, told_past
-from actors.run import hear_past
-from actors.state import ENDED
-from actors.steps import end
-from actors.work import Work
+from actors import profile
+from actors.model.compiled_patterns import Match
+from actors.model.context import note
+from actors.model.event import CONTROL, FEEDBACK_IF_MACHINE, Event
+from actors.model.memory import remember
+from actors.model.state import ENDED
+from actors.model.work import Work
+from actors.runs.entry import is_for, note_past_entry
+from actors.runs.patterns import fits, told_past
+from actors.runs.run import hear_past
+from actors.runs.steps import end
 
 
 def take_past(work: Work, event: Event, occurred: int) -> None:
@@ -28,16 +28,16 @@ def take_past(work: Work, event: Event, occurred: int) -> None:
     if work.program.context_parts and event.context:
         note(actor, event, occurred, actor.turn, work.program.context_parts)
     machine = name in CONTROL and bool(work.properties.get("machine"))
-    history.notice_past(actor, event, occurred, history.is_activity(event, machine))
+    profile.notice_past(actor, event, occurred, profile.is_activity(event, machine))
     if not name:
         if event.kind == "identify":
-            whole, lost = history.identify(actor, event, occurred, work.now)
+            whole, lost = profile.identify(actor, event, occurred, work.now)
             work.conflicts += lost
             if not whole:
                 work.reach("traits")
         return
     if name in CONTROL:
-        work.conflicts += history.control(actor, event, work.properties, occurred, work.now)
+        work.conflicts += profile.control(actor, event, work.properties, occurred, work.now)
         if machine and name in FEEDBACK_IF_MACHINE:
             return
     interest = work.program.interests.get(name)
@@ -59,7 +59,7 @@ def _tell_runs(work: Work, name: str) -> None:
             name == "email_unsubscribed"
             and campaign.purpose == "marketing"
             and (not topic or campaign.topic == topic)
-            and history.is_stopped(work.actor, topic)
+            and profile.is_stopped(work.actor, topic)
         )
         if left and run.pc != ENDED:
             end(work, run, campaign, "unsubscribed")

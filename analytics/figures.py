@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from actors.event import Event
-from actors.turn import Decision
+from actors.model.event import Event
+from actors.model.turn import Decision
 from analytics.pace import Pace
 from analytics.reasons import value_of
 from persistence.interface import Commit, Entry

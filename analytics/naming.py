@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from actors.event import ANONYMOUS
+from actors.model.event import ANONYMOUS
 
 TAIL_CHARACTERS: Final = 6
 

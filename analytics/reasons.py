@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from actors.turn import Decision
+from actors.model.turn import Decision
 
 Tone = Literal["", "good", "stop"]
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from actors.turn import Decision
+from actors.model.turn import Decision
 from analytics.figures import CampaignFigures, Figures
 from analytics.naming import label
 from analytics.reasons import SKIPPED, Tone, sentence, tone, words
@@ -41,7 +41,7 @@ class EngineFigures(Protocol):
     def storage(self) -> str: ...
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class CampaignFigureRow(msgspec.Struct, frozen=True, kw_only=True):
     """A decision as it is shown."""
 
     at: int
@@ -88,7 +88,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """From when a timer was due to when what it did was on disk, in real milliseconds."""
     storage: str
     campaigns: list[CampaignRow]
-    decisions: list[Row]
+    decisions: list[CampaignFigureRow]
     site: object = None
     """What became of the last edit of the site's files: `at`, `taken`, `campaigns`, `problems`; None if there was none."""
 
@@ -137,8 +137,8 @@ class Board:
         )
 
 
-def shown(decision: Decision) -> Row:
-    return Row(
+def shown(decision: Decision) -> CampaignFigureRow:
+    return CampaignFigureRow(
         at=decision.at,
         user=decision.user,
         label=label(decision.user),

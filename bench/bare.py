@@ -21,33 +21,34 @@ from pathlib import Path
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from actors.event import Event
-from actors.token import SECRET_BYTES_MIN, Tokens
+from actors.model.event import Event
+from actors.values.token import SECRET_BYTES_MIN, Tokens
 from engine.clock import SystemClock
-from engine.language.compile import compile_site
-from engine.language.load import load_site
 from engine.submit import Receipt
-from ingress import frames, scan
 from ingress.app import Deps, build_app, new_streams
-from ingress.clocks import ClientClock
-from ingress.frames import PROTOCOL, Ev
-from ingress.instants import milliseconds
-from ingress.keys import KeyRing
-from ingress.limits import IngressLimits
-from ingress.messages import Normalizer
+from ingress.bounds.limits import IngressLimits
+from ingress.connections import frames
+from ingress.connections.frames import PROTOCOL, Ev
+from ingress.connections.websocket import LINE, Transport
+from ingress.messages import scan
+from ingress.messages.clocks import ClientClock
+from ingress.messages.instants import milliseconds
+from ingress.messages.messages import Normalizer
+from ingress.principals.keys import KeyRing
+from ingress.principals.principal import Principal
+from ingress.principals.visitor_tokens import VisitorTokens
 from ingress.server import Server, build_server
-from ingress.speaker import Speaker
-from ingress.visitor_tokens import VisitorTokens
-from ingress.websocket import LINE, Line
+from language.compiler.compile import compile_site
+from language.load import load_site
 
-SPEAKER = Speaker(source="client", key="dev")
+SPEAKER = Principal(source="client", key="dev")
 WELCOME = frames.frame("welcome")
 
 
 class _Listener(ABC):
     """Knows how to answer with one message for a burst."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Transport) -> None:
         self._line = line
         self._said: list[str] = []
         line.admit()
@@ -73,7 +74,7 @@ class Echo(_Listener):
 class Decode(_Listener):
     """One `ok` for all frames of a burst, as the product says it."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Transport) -> None:
         super().__init__(line)
         self._id = self._messages = 0
 
@@ -96,7 +97,7 @@ class Decode(_Listener):
 
 
 class Events(Decode):
-    def __init__(self, line: Line, normalizer: Normalizer, now_ms: Callable[[], int]) -> None:
+    def __init__(self, line: Transport, normalizer: Normalizer, now_ms: Callable[[], int]) -> None:
         super().__init__(line)
         self._normalizer = normalizer
         self._now_ms = now_ms
@@ -119,13 +120,13 @@ class Events(Decode):
 class Endpoint:
     """An ASGI application that has a listener for each line."""
 
-    def __init__(self, listener: Callable[[Line], _Listener]) -> None:
+    def __init__(self, listener: Callable[[Transport], _Listener]) -> None:
         self._listener = listener
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-        line: Line = scope[LINE]
+        line: Transport = scope[LINE]
         listener = self._listener(line)
         line.listener = listener
         while (message := await receive())["type"] == "websocket.receive":
@@ -159,7 +160,7 @@ def bare_server(site: Path) -> Server:
         return Normalizer(aliases=program.aliases, lateness_ms=program.policy.lateness)
 
     shared = normalizer()
-    listeners: Mapping[str, Callable[[Line], _Listener]] = {
+    listeners: Mapping[str, Callable[[Transport], _Listener]] = {
         "echo": Echo,
         "decode": Decode,
         "events": lambda line: Events(line, shared, clock.now_ms),

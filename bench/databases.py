@@ -11,18 +11,18 @@ from typing import Final
 import msgspec
 
 from actors.actor import Actor, new_actor, pack, take
-from actors.event import Event
-from actors.program import Program
-from actors.turn import Send
+from actors.model.event import Event
+from actors.model.program import Program
+from actors.model.turn import Send
 from bench.workload import Template, events, identify, templates
-from cuebird.app import compile_source
-from cuebird.config import StoreSettings
+from cuebird.serving.app import compile_source
+from cuebird.settings.config import StoreSettings
 from engine.clock import Clock, SystemClock
 from engine.engine import Engine
-from engine.language.compile import compile_site
-from engine.language.load import load_site
-from ingress.messages import Normalizer
-from persistence.interface import Commit, Entry, Head, Snapshot, Store
+from ingress.messages.messages import Normalizer
+from language.compiler.compile import compile_site
+from language.load import load_site
+from persistence.interface import Commit, Entry, JournalHead, Snapshot, Store
 from persistence.sqlite import SqliteStore
 
 BEGIN_MS: Final = 1_767_600_000_000
@@ -56,7 +56,7 @@ def engine_of(
 
 
 @asynccontextmanager
-async def _begun(site: Path, clock: Clock) -> AsyncIterator[tuple[Store, Program, Normalizer, Head]]:
+async def _begun(site: Path, clock: Clock) -> AsyncIterator[tuple[Store, Program, Normalizer, JournalHead]]:
     """A store that an engine has opened once: its journal names the program."""
     store = store_of(site)
     try:

@@ -18,10 +18,10 @@ from time import process_time
 import msgspec
 import uvloop
 
-from actors.turn import Send
+from actors.model.turn import Send
 from bench.databases import engine_of, store_of
 from bench.processes import lines_of, pin
-from cuebird.app import GC_THRESHOLDS
+from cuebird.serving.app import GC_THRESHOLDS
 from engine.clock import SystemClock
 
 AHEAD_MS = 2_000

@@ -16,16 +16,16 @@ from itertools import islice
 import msgspec
 
 from actors.actor import Actor, take
-from actors.program import Program
+from actors.alarms import Alarms
+from actors.model.program import Program
 from bench.processes import lines_of
 from bench.workload import USERS, events, identify, templates
 from cuebird.demo.pages import SITE
-from engine.alarms import Alarms
-from engine.language.compile import compile_site
-from engine.language.load import load_site
 from engine.limits import Limits
 from engine.residence import Residence
-from ingress.messages import Normalizer
+from ingress.messages.messages import Normalizer
+from language.compiler.compile import compile_site
+from language.load import load_site
 from persistence.interface import Commit
 
 EVENTS_EACH = 20

@@ -17,9 +17,9 @@ import uvloop
 from bench import bare
 from bench.processes import pin
 from bench.sampler import Sampler
-from cuebird.app import GC_THRESHOLDS, open_app
-from cuebird.config import load
-from cuebird.dashboard import dashboard_routes
+from cuebird.serving.app import GC_THRESHOLDS, open_app
+from cuebird.serving.dashboard import dashboard_routes
+from cuebird.settings.config import load
 
 
 async def _serve_cuebird(site: Path, dev: bool) -> None:

@@ -14,12 +14,12 @@ from typing import Final
 import msgspec
 
 from actors.actor import new_actor, take
-from actors.event import Event
-from actors.program import Program
-from actors.state import Actor
+from actors.model.event import Event
+from actors.model.program import Program
+from actors.model.state import Actor
 from bench.processes import lines_of, pin
-from engine.language.compile import compile_site
-from engine.language.load import read_site
+from language.compiler.compile import compile_site
+from language.load import read_site
 
 BEGIN_MS: Final = 1_767_600_000_000
 APART_MS: Final = 60_000

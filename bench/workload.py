@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.event import Event
+from actors.model.event import Event
 from cuebird.demo.pages import Product, products
-from ingress.messages import Normalizer
+from ingress.messages.messages import Normalizer
 
 SEED: Final = 20260105
 USERS: Final = 10_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cuebird.simulation import Sent as Sent
-    from cuebird.simulation import Simulation as Simulation
+    from cuebird.playing.simulation import Sent as Sent
+    from cuebird.playing.simulation import Simulation as Simulation
 
 __all__ = ["Sent", "Simulation"]
 
@@ -15,6 +15,6 @@ def __getattr__(name: str) -> Any:
     """The API is imported when it is asked for: the command line should not pay for it at every start."""
     if name not in __all__:
         raise AttributeError(f"module 'cuebird' has no attribute {name!r}")
-    import cuebird.simulation
+    import cuebird.playing.simulation
 
-    return getattr(cuebird.simulation, name)
+    return getattr(cuebird.playing.simulation, name)

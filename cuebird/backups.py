@@ -11,12 +11,12 @@ from typing import Final
 import msgspec
 
 from cuebird.progress import Bar
-from engine.ledger import iso
 from persistence.copying import HOLDS_SINCE, Copied, bring_up, copy, finish
 from persistence.interface import StoreRefused
 from persistence.lock import EngineLock
 from persistence.opening import check_header, migrations
 from persistence.place import sync_directory
+from replay.ledger import iso
 
 BESIDE: Final = ("-wal", "-shm", ".head", ".place")
 """What belongs to a database beside its file and its lock."""

@@ -9,9 +9,9 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from engine.explain import words
-from engine.explain.model import CampaignView, Explanation, Part, RunView, SendView
-from engine.ledger import iso
+from replay.explain import words
+from replay.explain.model import CampaignView, Explanation, Part, RunView, SendView
+from replay.ledger import iso
 
 _MARKS: Final = {"true": ("✓", "green"), "false": ("✗", "red"), "pending": ("…", "yellow")}
 
@@ -31,7 +31,7 @@ def printed(explanation: Explanation, console: Console, *, whole: bool) -> None:
             line.print(console)
 
 
-class Line(msgspec.Struct, frozen=True):
+class ExplainedLine(msgspec.Struct, frozen=True):
     """One line, so deep; what does not fit goes on beneath it, as deep."""
 
     depth: int
@@ -44,19 +44,19 @@ class Line(msgspec.Struct, frozen=True):
             console.print(Text(" " * indent).append_text(piece))
 
 
-def _short(view: CampaignView) -> Iterator[Line]:
+def _short(view: CampaignView) -> Iterator[ExplainedLine]:
     yield _title(view)
     yield _line(1, view.says)
     for witness in view.witnesses:
         yield _line(1, f"→ {witness.text}", "cyan")
 
 
-def _title(view: CampaignView) -> Line:
+def _title(view: CampaignView) -> ExplainedLine:
     status = "" if view.status == "live" else f" ({view.status})"
-    return Line(0, Text.assemble((view.campaign, "bold"), status, "  ", (view.why.strip(), "dim")))
+    return ExplainedLine(0, Text.assemble((view.campaign, "bold"), status, "  ", (view.why.strip(), "dim")))
 
 
-def _whole(view: CampaignView, now: int) -> Iterator[Line]:
+def _whole(view: CampaignView, now: int) -> Iterator[ExplainedLine]:
     yield _title(view)
     yield _line(1, view.says)
     if view.entry:
@@ -81,11 +81,11 @@ def _whole(view: CampaignView, now: int) -> Iterator[Line]:
         yield _line(2, f"→ {witness.text}", "cyan")
 
 
-def _section(title: str) -> Iterator[Line]:
+def _section(title: str) -> Iterator[ExplainedLine]:
     yield _line(1, title, "bold")
 
 
-def _run(run: RunView, now: int) -> Iterator[Line]:
+def _run(run: RunView, now: int) -> Iterator[ExplainedLine]:
     key = f", {run.key}" if run.key else ""
     variant = f", variant {run.variant}" if run.variant else ""
     kind = "In it since" if run.active else "Was in it from"
@@ -103,7 +103,7 @@ def _run(run: RunView, now: int) -> Iterator[Line]:
         yield from _sends(run.sends, now, 3)
 
 
-def _sends(sends: Iterable[SendView], now: int, depth: int = 2) -> Iterator[Line]:
+def _sends(sends: Iterable[SendView], now: int, depth: int = 2) -> Iterator[ExplainedLine]:
     for send in sends:
         yield _marked(depth, send.state, f"{send.step} by {send.channel}", _until(send.state, send.until, now))
         yield from _parts([check for check in send.checks if check.state != "true"], depth + 1, now)
@@ -112,7 +112,7 @@ def _sends(sends: Iterable[SendView], now: int, depth: int = 2) -> Iterator[Line
             yield _line(depth + 1, f"✓ {words.joined(fine)}", "dim")
 
 
-def _parts(parts: Iterable[Part], depth: int, now: int) -> Iterator[Line]:
+def _parts(parts: Iterable[Part], depth: int, now: int) -> Iterator[ExplainedLine]:
     for part in parts:
         yield _marked(depth, part.state, part.text, _until(part.state, part.until, now), part.saw)
         if part.nearest:
@@ -130,15 +130,15 @@ def _until(state: str, until: int, now: int) -> str:
     return f"{'pending' if state == 'pending' else state} until {words.moment(until, now)}"
 
 
-def _marked(depth: int, state: str, text: str, until: str, saw: str = "") -> Line:
+def _marked(depth: int, state: str, text: str, until: str, saw: str = "") -> ExplainedLine:
     mark, colour = _MARKS[state]
     line = Text.assemble((mark, colour), " ", text)
     if until:
         line.append(f"  {until}", colour)
     if saw:
         line.append(f"  {saw}", "dim")
-    return Line(depth, line)
+    return ExplainedLine(depth, line)
 
 
-def _line(depth: int, text: str, style: str = "") -> Line:
-    return Line(depth, Text(text, style))
+def _line(depth: int, text: str, style: str = "") -> ExplainedLine:
+    return ExplainedLine(depth, Text(text, style))

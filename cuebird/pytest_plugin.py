@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from actors.program import Program
-    from cuebird.simulation import Simulation
-    from engine.language.run_scenario import Outcome
-    from engine.language.scenarios import Scenario
+    from actors.model.program import Program
+    from cuebird.playing.simulation import Simulation
+    from language.site.scenarios import Scenario
+    from replay.run_scenario import Outcome
 
 OPTION = "--cuebird-site"
 SETTING = "cuebird_site"
@@ -47,14 +47,14 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     site = _site(parent.config)
     if site is None or file_path.suffix != ".yaml" or file_path.parent != (site / "scenarios").resolve():
         return None
-    made: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
+    made: pytest.Collector = ScenarioItems.from_parent(parent, path=file_path)
     return made
 
 
 @pytest.fixture
 def simulation(pytestconfig: pytest.Config) -> Simulation:
     """The site of `--cuebird-site` at the beginning of virtual time."""
-    from cuebird.simulation import Simulation
+    from cuebird.playing.simulation import Simulation
 
     site = _site(pytestconfig)
     if site is None:
@@ -70,11 +70,11 @@ def _site(config: pytest.Config) -> Path | None:
     return Path(config.rootpath, setting) if setting else None
 
 
-class ScenarioFile(pytest.File):
+class ScenarioItems(pytest.File):
     """A file of scenarios. What is wrong with the site stops its collection, with every problem."""
 
     def collect(self) -> Iterator[ScenarioItem]:
-        from engine.language.problems import SiteErrors
+        from language.syntax.problems import SiteErrors
 
         try:
             scenarios, program_of = _loaded(self.path.parent.parent)
@@ -103,7 +103,7 @@ class ScenarioItem(pytest.Item):
         self._program_of = program_of
 
     def runtest(self) -> None:
-        from engine.language.run_scenario import run_scenario
+        from replay.run_scenario import run_scenario
 
         outcome = run_scenario(self._scenario, self._program_of)
         if not outcome.passed:
@@ -121,9 +121,9 @@ class ScenarioItem(pytest.Item):
 @lru_cache(maxsize=4)
 def _loaded(site: Path) -> tuple[list[Scenario], Callable[..., Program]]:
     """(scenarios, program of some of the campaigns). Raises SiteErrors."""
-    from cuebird.sites import open_site
-    from engine.language.compile import compile_site
-    from engine.language.scenarios import load_scenarios
+    from cuebird.changes.sites import open_site
+    from language.compiler.compile import compile_site
+    from language.site.scenarios import load_scenarios
 
     checked, _ = open_site(site)
 

@@ -18,12 +18,12 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
-from actors.turn import Send
+from actors.model.turn import Send
 from delivery.email import mime
 from delivery.feedback import Feedback
 from delivery.outcomes import Failed, Outcome, Reply, SmtpFault, Stage, Unknown, outcome, relay_delay
 from delivery.pool import Pool
-from delivery.push import Publish, Push, push
+from delivery.push import Publish, PushMessage, push
 from delivery.render import RenderError, Templates
 from delivery.settings import DeliverySettings, SmtpSettings
 from delivery.settling import Settling, Write, remember
@@ -44,7 +44,7 @@ ONLY_TO: Final = "only_to: the address is not among those that get mail here ([d
 STORAGE_RESTS_MS: Final = 1_000
 
 
-class Clock(Protocol):
+class NowClock(Protocol):
     def now_ms(self) -> int: ...
 
     async def sleep_until(self, ms: int | None, wake: asyncio.Event) -> None:
@@ -73,7 +73,7 @@ class Dispatcher:
         templates: Templates,
         smtp: SmtpSettings,
         settings: DeliverySettings,
-        clock: Clock,
+        clock: NowClock,
         boot: str,
     ) -> None:
         self.templates = templates
@@ -340,7 +340,7 @@ class Dispatcher:
     # --- pushes ---------------------------------------------------------------------------------------------------
 
     async def _push(self, sends: list[Send]) -> None:
-        ready: list[tuple[Send, Push]] = []
+        ready: list[tuple[Send, PushMessage]] = []
         failed: list[Mark] = []
         now = self._clock.now_ms()
         for send in sends:

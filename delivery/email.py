@@ -8,8 +8,8 @@ import re
 from email.utils import format_datetime
 from hashlib import sha256
 
-from actors.address import domain_of
-from actors.turn import Send
+from actors.model.turn import Send
+from actors.values.address import domain_of
 from delivery.headers import mailbox_header, text_header, whole_header
 from delivery.render import EmailMessage
 from delivery.settings import DeliverySettings, SmtpSettings

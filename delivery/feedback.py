@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from actors.event import Event
-from actors.feedback import feedback
-from actors.turn import Send
+from actors.model.event import Event
+from actors.model.feedback import feedback
+from actors.model.turn import Send
 from engine.submit import Receipt, Submit
 
 

@@ -8,7 +8,7 @@ import ssl
 from delivery.email import dotted
 from delivery.outcomes import Reply, SmtpFault
 from delivery.settings import SmtpSettings
-from delivery.smtp import BeforeDot, Connection
+from delivery.smtp import BeforeDot, SmtpConnection
 
 
 class Pool:
@@ -17,7 +17,7 @@ class Pool:
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
         self._places = asyncio.Semaphore(settings.connections_max)
-        self._idle: list[tuple[Connection, float, asyncio.TimerHandle]] = []
+        self._idle: list[tuple[SmtpConnection, float, asyncio.TimerHandle]] = []
         self._tls_context: ssl.SSLContext | None = None
 
     async def deliver(self, to: str, raw: bytes, before_dot: BeforeDot) -> Reply:
@@ -41,7 +41,9 @@ class Pool:
             timer.cancel()
             connection.abort()
 
-    async def _carried(self, connection: Connection, sender: str, to: str, data: bytes, before_dot: BeforeDot) -> Reply:
+    async def _carried(
+        self, connection: SmtpConnection, sender: str, to: str, data: bytes, before_dot: BeforeDot
+    ) -> Reply:
         keep = False
         try:
             reply = await connection.send(sender, to, data, before_dot)
@@ -56,14 +58,14 @@ class Pool:
             else:
                 connection.abort()
 
-    async def _usable_again(self, connection: Connection) -> bool:
+    async def _usable_again(self, connection: SmtpConnection) -> bool:
         try:
             await connection.reset()
         except SmtpFault:
             return False
         return True
 
-    async def _acquire(self) -> Connection:
+    async def _acquire(self) -> SmtpConnection:
         loop = asyncio.get_running_loop()
         while self._idle:
             connection, since, timer = self._idle.pop()
@@ -74,17 +76,17 @@ class Pool:
             connection.abort()
         return await self._opened()
 
-    async def _opened(self) -> Connection:
+    async def _opened(self) -> SmtpConnection:
         if self._settings.security != "none" and self._tls_context is None:
             # Reads the system's certificates: tens of milliseconds.
             self._tls_context = await asyncio.to_thread(
                 ssl.create_default_context, cafile=self._settings.ca_file or None
             )
-        connection = Connection(self._settings, self._tls_context)
+        connection = SmtpConnection(self._settings, self._tls_context)
         await connection.open()
         return connection
 
-    async def _release(self, connection: Connection) -> None:
+    async def _release(self, connection: SmtpConnection) -> None:
         if connection.delivered >= self._settings.connection_messages_max:
             await connection.quit()
         elif connection.is_open:
@@ -92,6 +94,6 @@ class Pool:
             timer = loop.call_later(3 * self._settings.idle_s_max, self._drop, connection)
             self._idle.append((connection, loop.time(), timer))
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: SmtpConnection) -> None:
         self._idle = [entry for entry in self._idle if entry[0] is not connection]
         connection.abort()

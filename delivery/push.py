@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from actors.feedback import about
-from actors.turn import Send
+from actors.model.feedback import about
+from actors.model.turn import Send
 from delivery.render import Templates
 
 
-class Push(msgspec.Struct, frozen=True, kw_only=True):
+class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What `publish` is given: the page shows `data`, and drops a second push with the same `id`."""
 
     id: str
@@ -26,12 +26,14 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     """Properties of the events that come back about it."""
 
 
-Publish = Callable[[str, Push], int]
+Publish = Callable[[str, PushMessage], int]
 """`publish(user, push)`: keeps it for the user's pages and hands it to those that are open; their number. Never blocks."""
 
 
-def push(send: Send, templates: Templates) -> Push:
+def push(send: Send, templates: Templates) -> PushMessage:
     """Raises RenderError."""
     content = templates.push(send)
     kind = content.pop("kind", "push")
-    return Push(id=send.id, kind=str(kind), data=msgspec.json.encode(content), expires=send.expires, about=about(send))
+    return PushMessage(
+        id=send.id, kind=str(kind), data=msgspec.json.encode(content), expires=send.expires, about=about(send)
+    )

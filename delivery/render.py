@@ -14,14 +14,14 @@ from typing import Any, Final, TypeVar
 import jinja2
 import msgspec
 
-from actors.address import valid_address
-from actors.token import Tokens
-from actors.turn import Send
-from delivery.budget import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
-from delivery.links import Campaigned, Target, check_tags, track, with_ending, with_preheader
-from delivery.plain_text import plain_text
+from actors.model.turn import Send
+from actors.values.address import valid_address
+from actors.values.token import Tokens
 from delivery.settings import DeliverySettings
-from delivery.templates import TEXT, EmailTemplate, compiled, compiled_sources
+from templating.budget import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
+from templating.links import Campaigned, Target, check_tags, track, with_ending, with_preheader
+from templating.plain_text import plain_text
+from templating.templates import TEXT, EmailTemplate, compiled, compiled_sources
 
 HEADER_CHARACTERS_MAX: Final = 255
 PUSH_BYTES_MAX: Final = 16 * 1024

@@ -1,4 +1,4 @@
-"""What an operator may set about the ways out. Frozen; `cuebird/config.py` nests them; units are last in the names."""
+"""What an operator may set about the ways out. Frozen; `cuebird/settings/config.py` nests them; units are last in the names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from actors.address import domain_of, valid_address
-from delivery.locales import DEFAULT, is_known
+from actors.values.address import domain_of, valid_address
+from templating.locales import DEFAULT, is_known
 
 Security = Literal["none", "starttls", "tls"]
 WhenUnknown = Literal["hold", "resend"]

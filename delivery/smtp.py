@@ -16,7 +16,7 @@ from typing import Final, cast
 
 import aiosmtplib
 
-from actors.address import domain_of
+from actors.values.address import domain_of
 from delivery.outcomes import REPLY_CHARACTERS_MAX, Reply, SmtpFault, Stage
 from delivery.settings import SmtpSettings
 
@@ -26,7 +26,7 @@ BeforeDot = Callable[[], Awaitable[None]]
 """Called when all but the final dot is with the server. What it raises stops the mail: without the dot nothing is delivered."""
 
 
-class Connection:
+class SmtpConnection:
     """`delivered` counts the mails it has carried."""
 
     def __init__(self, settings: SmtpSettings, tls_context: ssl.SSLContext | None) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from cuebird.config import Settings
+from cuebird.settings.config import Settings
 
 PAGE = Path(__file__).parent / "operating.md"
 _TABLE = re.compile(r"(<!-- settings: .*? -->\n).*?(<!-- end of settings -->)", re.DOTALL)

@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 
-from actors.turn import Send
+from actors.model.turn import Send
 from engine.latencies import COMMIT_BOUNDS_MS, Latencies
 from engine.statistics import StorageState
 from engine.submit import Receipt
@@ -48,7 +48,7 @@ class TryAgain(StorageFull):
     """The commit was lost for the sake of one user's rows. There is room, and the same without them will be stored."""
 
 
-class Batch:
+class CommitBatch:
     """What gathers for one transaction, and who waits for it."""
 
     __slots__ = ("bytes", "commit", "dones", "fired", "waiters")
@@ -99,9 +99,9 @@ class Committer:
         self,
         store: Store,
         *,
-        prepare: Callable[[Batch], None],
-        settle: Callable[[Batch], None],
-        on_full: Callable[[Sequence[Batch]], Awaitable[None]],
+        prepare: Callable[[CommitBatch], None],
+        settle: Callable[[CommitBatch], None],
+        on_full: Callable[[Sequence[CommitBatch]], Awaitable[None]],
         on_refused: Callable[[Mapping[str, str]], bool],
         on_sends: Callable[[list[Send]], None],
         retry_ms: int,
@@ -115,7 +115,7 @@ class Committer:
         """Commits that found no room."""
         self._on_sends = on_sends
         self.retry_ms = retry_ms
-        self.gathering = Batch()
+        self.gathering = CommitBatch()
         self.inflight = 0
         """Inputs submitted whose `done` is still to be called."""
         self.inflight_bytes = 0
@@ -204,7 +204,7 @@ class Committer:
         batch = self.gathering
         try:
             self._prepare(batch)
-            self.gathering = Batch()
+            self.gathering = CommitBatch()
             if batch.rows():
                 started = self._flying_since = perf_counter()
                 await self._store.commit(batch.commit)
@@ -243,7 +243,7 @@ class Committer:
         log.critical("the store failed; stopping without a word to clients: %s", error)
         raise error if isinstance(error, StorageFailed) else StorageFailed(error.what) from error
 
-    def _let_go(self, batch: Batch) -> None:
+    def _let_go(self, batch: CommitBatch) -> None:
         self._settle(batch)
         self.inflight_bytes -= batch.bytes
         for done, inputs, receipt in batch.dones:
@@ -257,7 +257,7 @@ class Committer:
 
     # --- nothing of it is stored ----------------------------------------------------------------------------------
 
-    async def _wait_for_room(self, batch: Batch, error: StorageFull) -> None:
+    async def _wait_for_room(self, batch: CommitBatch, error: StorageFull) -> None:
         log.error("no room on the disk, refusing inputs until there is: %s", error)
         lost = self._lose(batch, error)
         try:
@@ -268,7 +268,7 @@ class Committer:
         self._go_on()
         log.warning("there is room on the disk again")
 
-    async def _do_without(self, batch: Batch, error: RowsRefused) -> None:
+    async def _do_without(self, batch: CommitBatch, error: RowsRefused) -> None:
         lost = self._lose(batch, TryAgain(error.what))
         if not self._on_refused(error.users):
             self.fail(StorageFailed(f"a commit was refused, and not for what is new in it: {error}"))
@@ -278,13 +278,13 @@ class Committer:
             self.fail(other)
         self._go_on()
 
-    def _lose(self, batch: Batch, error: StorageFull) -> list[Batch]:
+    def _lose(self, batch: CommitBatch, error: StorageFull) -> list[CommitBatch]:
         """Nothing of `batch` is stored, so what gathered upon it cannot be either. All who waited are told."""
         self.full = True
         self._loss = type(error)
         self._room.clear()
         lost = [batch, self.gathering]
-        self.gathering = Batch()
+        self.gathering = CommitBatch()
         for one in lost:
             self._refuse(one, error)
         self.losses += 1
@@ -294,7 +294,7 @@ class Committer:
         self.full = False
         self._room.set()
 
-    def _refuse(self, batch: Batch, error: StorageFull) -> None:
+    def _refuse(self, batch: CommitBatch, error: StorageFull) -> None:
         receipt = Receipt(refused="storage_full", retry_ms=self.retry_ms)
         self.inflight_bytes -= batch.bytes
         for done, inputs, _ in batch.dones:

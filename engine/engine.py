@@ -16,35 +16,36 @@ from contextlib import suppress
 from typing import Final
 
 from actors.actor import standing
-from actors.event import Event
-from actors.program import Program
-from actors.state import Actor
-from actors.turn import Send
-from engine import programs, recovery
-from engine.alarms import Alarms
+from actors.alarms import Alarms
+from actors.model.event import Event
+from actors.model.program import Program
+from actors.model.state import Actor
+from actors.model.turn import Send
+from engine import recovery
 from engine.clock import Clock
-from engine.committer import Batch, Committer, TryAgain
+from engine.committer import CommitBatch, Committer, TryAgain
+from engine.intake import CRITICAL, Intake
 from engine.latencies import LATENESS_BOUNDS_MS, Latencies
 from engine.limits import Keep, Limits
 from engine.loading import Loading
-from engine.programs import Eras
 from engine.quarantine import Quarantine
 from engine.release import Release
 from engine.residence import Residence
 from engine.restoring import Restoring
 from engine.retention import Retention
 from engine.ringing import Ringing
-from engine.rousing import Rousing
-from engine.shard import CRITICAL, Shard
-from engine.site_swap import NO_WORD, Change, SiteSwap
+from engine.site_change_notice import Rousing
+from engine.site_swap import NO_WORD, SiteChange, SiteSwap
 from engine.statistics import Statistics
 from engine.submit import Receipt
-from persistence.interface import Head, Link, Mark, StorageFull, Store, StoreError, Suppression
+from persistence import program_periods
+from persistence.interface import JournalHead, Link, Mark, StorageFull, Store, StoreError, Suppression
+from persistence.program_periods import ProgramPeriods
 
 CHECK_S: Final = 1.0
 
 
-async def _no_word(before: str) -> Change:
+async def _no_word(before: str) -> SiteChange:
     return NO_WORD
 
 
@@ -65,8 +66,8 @@ class Engine:
         clock: Clock,
         limits: Limits | None = None,
         source: bytes = b"",
-        compile_program: programs.Compile | None = None,
-        describe: Callable[[str], Awaitable[Change]] = _no_word,
+        compile_program: program_periods.Compile | None = None,
+        describe: Callable[[str], Awaitable[SiteChange]] = _no_word,
         on_sends: Callable[[list[Send]], None] = lambda sends: None,
         critical: frozenset[str] = CRITICAL,
         keep: Keep | None = None,
@@ -77,7 +78,7 @@ class Engine:
         self._source = source
         self._compile = compile_program
         self._describe = describe
-        self._eras = Eras({}, [], program)
+        self._eras = ProgramPeriods({}, [], program)
         self._on_sends = on_sends
         self._told_before = 0
         self._snapshots_ride = False
@@ -94,7 +95,7 @@ class Engine:
         )
         self._loading = Loading(store, self._residence, self._committer.fail)
         self.quarantine = Quarantine(self._residence, self._committer, clock, limits)
-        self._shard = Shard(
+        self._shard = Intake(
             program,
             clock,
             limits,
@@ -157,7 +158,7 @@ class Engine:
 
     # --- start and end --------------------------------------------------------------------------------------------
 
-    async def open(self, head: Head | None = None) -> Head:
+    async def open(self, head: JournalHead | None = None) -> JournalHead:
         """Recovery. When it returns, `submit` takes inputs; timers fire and commits are written once `run` runs. `head`: what
         `Store.open` returned, if the store is open already."""
         if head is None:
@@ -173,7 +174,9 @@ class Engine:
         self.retention.begin(head.at)
         self.quarantine.fill(await self._store.held(), await self._store.quarantined())
         current = shard.program
-        self._eras = self._site_swap.eras = await programs.eras(self._store, self._needed_after, current, self._compile)
+        self._eras = self._site_swap.eras = await program_periods.eras(
+            self._store, self._needed_after, current, self._compile
+        )
         shard.count_under(self._eras.current, self._eras.began)
         await recovery.arm(self._store, self._alarms)
         for user in residence.held:
@@ -183,7 +186,7 @@ class Engine:
             await self._site_swap.begin_at_start(current, self._source, await self._describe(self._eras.newest))
         return head
 
-    async def swap(self, program: Program, source: bytes, change: Change = NO_WORD) -> int:
+    async def swap(self, program: Program, source: bytes, change: SiteChange = NO_WORD) -> int:
         """See SiteSwap.swap."""
         assert self._compile is not None, "an engine without `compile_program` keeps no programs"
         began = await self._site_swap.swap(program, source, change)
@@ -363,7 +366,7 @@ class Engine:
 
     # --- around a commit ------------------------------------------------------------------------------------------
 
-    def _prepare(self, batch: Batch) -> None:
+    def _prepare(self, batch: CommitBatch) -> None:
         if self._snapshots_ride:
             self._snapshots_ride = False
             limits = self.limits
@@ -372,7 +375,7 @@ class Engine:
             )
         self._residence.trim(batch.commit)
 
-    def _settle(self, batch: Batch) -> None:
+    def _settle(self, batch: CommitBatch) -> None:
         self.quarantine.settle(batch.commit)
         self._residence.snapshots.settle(batch.commit)
         if batch.fired:
@@ -402,7 +405,7 @@ class Engine:
 
     # --- actors whose state in memory is lost ---------------------------------------------------------------------
 
-    async def _restore_touched(self, lost: Sequence[Batch]) -> None:
+    async def _restore_touched(self, lost: Sequence[CommitBatch]) -> None:
         self.quarantine.lost(lost)
         await self._restoring.touched(lost)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from actors.event import ANONYMOUS
+from actors.model.event import ANONYMOUS
 from engine.residence import Residence
 from persistence.interface import Snapshot, Store, StoreError
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from actors.program import Program
+from actors.model.program import Program
 from engine.residence import Residence
 from persistence.interface import Store
 

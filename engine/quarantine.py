@@ -13,9 +13,9 @@ from typing import Final
 
 import msgspec
 
-from actors.event import Event
+from actors.model.event import Event
 from engine.clock import Clock
-from engine.committer import Batch, Committer
+from engine.committer import CommitBatch, Committer
 from engine.limits import Limits
 from engine.residence import Residence
 from persistence.interface import Commit, Held, Quarantined
@@ -109,7 +109,7 @@ class Quarantine:
                 commit.dismissed.append((user, message_id))
         self._committer.wake()
 
-    def lost(self, batches: Sequence[Batch]) -> None:
+    def lost(self, batches: Sequence[CommitBatch]) -> None:
         """Their commits were not stored. Whoever sent an event sends it again; what was decided here is decided still."""
         commit = self._committer.gathering.commit
         for batch in batches:

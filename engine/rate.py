@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.event import Event
-from actors.speech import PAGES
+from actors.model.event import Event
+from actors.model.speech import PAGES
 
 FORGET_PAST = 65_536
 """Users remembered before those who have earned all back are forgotten."""

@@ -15,14 +15,14 @@ from collections.abc import Iterable, Iterator, Set
 from typing import Final
 
 from actors.actor import Actor, fire, renew, take
-from actors.program import Program
-from engine.alarms import Alarms
-from engine.garbage import uncollected
+from actors.alarms import Alarms
+from actors.model.program import Program
+from engine.gc_pause import uncollected
 from engine.loading import read
-from engine.programs import Eras, is_beginning
 from engine.quarantine import reason_of
 from engine.residence import Residence
-from persistence.interface import Commit, Entry, Head, RowsRefused, Store, StoreError
+from persistence.interface import Commit, Entry, JournalHead, RowsRefused, Store, StoreError
+from persistence.program_periods import ProgramPeriods, is_beginning
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ async def arm(store: Store, alarms: Alarms) -> None:
         alarms.order()
 
 
-async def replay(store: Store, head: Head, residence: Residence, alarms: Alarms, eras: Eras) -> int:
+async def replay(store: Store, head: JournalHead, residence: Residence, alarms: Alarms, eras: ProgramPeriods) -> int:
     """Take the journal's tail again. Memory stays within its limits: who leaves it is written. Returns the inputs taken."""
     taken = 0
     with uncollected():
@@ -69,7 +69,9 @@ async def _trim(store: Store, residence: Residence) -> None:
             return
 
 
-async def _fire_before(store: Store, beginning: Entry, residence: Residence, alarms: Alarms, eras: Eras) -> None:
+async def _fire_before(
+    store: Store, beginning: Entry, residence: Residence, alarms: Alarms, eras: ProgramPeriods
+) -> None:
     """All timers due before another program began fire under the one before it."""
     program, _ = eras.under(beginning.seq)
     past: list[str] = []
@@ -101,7 +103,9 @@ def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:
         yield entries[start:]
 
 
-async def rebuild(store: Store, users: Set[str], after: int, residence: Residence, alarms: Alarms, eras: Eras) -> None:
+async def rebuild(
+    store: Store, users: Set[str], after: int, residence: Residence, alarms: Alarms, eras: ProgramPeriods
+) -> None:
     """These users as the disk has them, and nothing else: their snapshots and what the journal holds after `after`. Who is
     held stays away."""
     users = users - residence.held.keys()
@@ -126,7 +130,7 @@ async def rebuild(store: Store, users: Set[str], after: int, residence: Residenc
     _arm_again(residence, alarms, users)
 
 
-def _fire_theirs_before(beginning: Entry, users: Set[str], residence: Residence, eras: Eras) -> None:
+def _fire_theirs_before(beginning: Entry, users: Set[str], residence: Residence, eras: ProgramPeriods) -> None:
     program, _ = eras.under(beginning.seq)
     for user in users:
         actor = residence.peek(user)
@@ -163,13 +167,13 @@ async def bring(store: Store, users: Iterable[str], residence: Residence) -> Non
             residence.arrive(user, found.get(user))
 
 
-async def _again(store: Store, entries: list[Entry], residence: Residence, eras: Eras) -> int:
+async def _again(store: Store, entries: list[Entry], residence: Residence, eras: ProgramPeriods) -> int:
     """Bring in the actors of these entries, all of one program, and let them take what their snapshots do not hold."""
     await bring(store, [entry.event.user for entry in entries], residence)
     return _take_again(entries, residence, eras)
 
 
-def _take_again(entries: list[Entry], residence: Residence, eras: Eras) -> int:
+def _take_again(entries: list[Entry], residence: Residence, eras: ProgramPeriods) -> int:
     """The actors of these entries are in memory."""
     program, began = eras.under(entries[0].seq)
     taken = 0
@@ -198,13 +202,13 @@ def _take_again(entries: list[Entry], residence: Residence, eras: Eras) -> int:
     return taken
 
 
-async def floor_of(store: Store, head: Head) -> int:
+async def floor_of(store: Store, head: JournalHead) -> int:
     """No input may be stamped before this: past every input, and past every timer that is known to have fired."""
     newest = await store.ledger(limit=1)
     return max(head.at, newest[0].at + 1 if newest else 0)
 
 
-def refuse_mixed_files(head: Head) -> None:
+def refuse_mixed_files(head: JournalHead) -> None:
     """A snapshot position past the journal's head means that files of two databases were mixed."""
     if head.replay_from > head.seq:
         raise StoreError(

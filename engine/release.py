@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from actors.anew import BEGUN_ANEW
-from actors.event import Event
+from actors.model.event import Event
 from engine.committer import Committer, TryAgain
 from engine.loading import Loading
 from engine.quarantine import Quarantine

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.actor import Actor, new_actor, pack, unpack
-from actors.kept import weight
-from engine.absence import Absence
-from engine.alarms import Alarms
-from engine.generations import Generations
+from actors.alarms import Alarms
+from actors.lru import Lru
+from actors.values.kept import weight
+from engine.compression import Compressor
+from engine.known_users import KnownUsers
 from engine.limits import Limits
 from engine.snapshots import Snapshots
-from engine.squeezing import Squeezer
 from persistence.interface import Commit, Held, Snapshot
 
 HEAVY_BYTES = 8_192
@@ -37,7 +37,7 @@ class Residence:
         self._packed_bytes_max = limits.packed_bytes_max
         self._heavy_bytes_max = limits.live_heavy_bytes_max
         self._alarms = alarms
-        self.absence = Absence()
+        self.absence = KnownUsers()
         self.held: dict[str, Held] = {}
         """Whose actors take no turns: not found, not loaded, not woken."""
         self.on_hold: Callable[[str, str], Held] = lambda user, reason: Held(user, 0, reason, 0)
@@ -45,13 +45,13 @@ class Residence:
         self.snapshots = Snapshots(
             self.present, self.hold, self.held, self.absence, self._weigh, limits.snapshot_bytes_max
         )
-        self.live: Generations[Actor] = Generations()
-        self.packed: Generations[bytes] = Generations()
+        self.live: Lru[Actor] = Lru()
+        self.packed: Lru[bytes] = Lru()
         self.packed_bytes = 0
         self._heavy: dict[str, int] = {}
         """Live actors above HEAVY_BYTES and their bytes, the one weighed longest ago first."""
         self.heavy_bytes = 0
-        self._squeezer = Squeezer()
+        self._squeezer = Compressor()
         self._withheld: dict[str, Actor] = {}
         self.names: dict[str, str] = {}
         """Anonymous name -> the user it was joined to, as far as known."""

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from engine.alarms import Alarms
+from actors.alarms import Alarms
 from engine.clock import Clock
-from engine.committer import Batch, Committer
+from engine.committer import CommitBatch, Committer
 from engine.loading import Loading
 from engine.residence import Residence
 from persistence.interface import StorageFull, StoreError
@@ -46,7 +46,7 @@ class Restoring:
         self._rewind = rewind
         self.under_way: set[asyncio.Task[None]] = set()
 
-    async def touched(self, lost: Sequence[Batch]) -> None:
+    async def touched(self, lost: Sequence[CommitBatch]) -> None:
         """The disk was full: what was gathered never happened, so its actors are read again."""
         snapshots, residence = self._residence.snapshots, self._residence
         snapshots.roll_back()

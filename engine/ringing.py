@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.alarms import Alarms
+from actors.alarms import Alarms
 from engine.clock import Clock
 from engine.committer import Committer
+from engine.intake import Intake
 from engine.loading import Loading
-from engine.shard import Shard
 from persistence.interface import StorageFull
 
 
@@ -16,7 +16,7 @@ class Ringing:
     """Due timers are held while the disk is full. A slice is on disk before the next one fires."""
 
     def __init__(
-        self, shard: Shard, alarms: Alarms, clock: Clock, committer: Committer, loading: Loading, slice_max: int
+        self, shard: Intake, alarms: Alarms, clock: Clock, committer: Committer, loading: Loading, slice_max: int
     ) -> None:
         self._shard = shard
         self._alarms = alarms

@@ -12,29 +12,31 @@ from typing import Final
 
 import msgspec
 
-from actors.program import Program
-from engine import programs, recovery, versions
-from engine.alarms import Alarms
+from actors.alarms import Alarms
+from actors.model.campaign_change import CampaignChange
+from actors.model.program import Program
+from engine import recovery
 from engine.clock import Clock
 from engine.committer import Committer
+from engine.intake import Intake
 from engine.loading import Loading
 from engine.pinned import still_run
-from engine.programs import Eras
 from engine.residence import Residence
 from engine.restoring import Restoring
 from engine.ringing import Ringing
-from engine.shard import Shard
+from persistence import program_periods
 from persistence.interface import StorageFull, Store
+from persistence.program_periods import ProgramPeriods
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class SiteChange(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal is to say of a change of program: who made it, and what of the site it changed."""
 
     who: str = ""
-    of: tuple[versions.Change, ...] = ()
+    of: tuple[CampaignChange, ...] = ()
 
 
-NO_WORD: Final = Change()
+NO_WORD: Final = SiteChange()
 
 SOON_MS: Final = 250
 """Whoever is due so soon is in memory before a program is changed, so that nobody is waited for in the middle of it."""
@@ -46,8 +48,8 @@ class SiteSwap:
     def __init__(
         self,
         store: Store,
-        eras: Eras,
-        shard: Shard,
+        eras: ProgramPeriods,
+        shard: Intake,
         alarms: Alarms,
         clock: Clock,
         residence: Residence,
@@ -69,7 +71,7 @@ class SiteSwap:
         self._ringing = ringing
         self._slice_max = slice_max
 
-    async def begin_at_start(self, program: Program, source: bytes, change: Change) -> None:
+    async def begin_at_start(self, program: Program, source: bytes, change: SiteChange) -> None:
         """The site was changed while nothing ran: what came due meanwhile fires under the older program."""
         until = self._shard.stamp() - 1
         while ringing := self._alarms.ring(until, self._slice_max):
@@ -80,7 +82,7 @@ class SiteSwap:
         self._begin(program, source, change, runs_in)
         await self._committer.flush()
 
-    async def swap(self, program: Program, source: bytes, change: Change = NO_WORD) -> int:
+    async def swap(self, program: Program, source: bytes, change: SiteChange = NO_WORD) -> int:
         """Another program counts from now on. `source` is what it was compiled from. Runs go on in the versions they entered
         with.
 
@@ -106,7 +108,7 @@ class SiteSwap:
         behind = self.eras.left_behind(program)
         return await still_run(behind, self.eras.current, self._residence, self._store, on_disk)
 
-    async def _try_to_begin(self, program: Program, source: bytes, change: Change, runs_in: Sequence[str]) -> bool:
+    async def _try_to_begin(self, program: Program, source: bytes, change: SiteChange, runs_in: Sequence[str]) -> bool:
         """False: it has to be tried again, for somebody who is due was not in memory, or not as the disk has them."""
         if self._committer.full or self._committer.failure is not None:
             raise StorageFull("no room on the disk; trying again by itself")
@@ -132,10 +134,10 @@ class SiteSwap:
             self._alarms.set(user, due)
         await self._loading.bring([user for _, user in soon if self._residence.find(user) is None])
 
-    def _begin(self, program: Program, source: bytes, change: Change, runs_in: Sequence[str]) -> None:
+    def _begin(self, program: Program, source: bytes, change: SiteChange, runs_in: Sequence[str]) -> None:
         """Synchronous: nothing is taken between the stamp and the change."""
         shard, at = self._shard, self._shard.stamp()
         body = self.eras.next(program, at, change.who, change.of, runs_in)
-        entry = programs.entry(body, shard.seq + 1, at)
-        counted = self.eras.begin(program, programs.Record(entry.seq, at, body))
+        entry = program_periods.entry(body, shard.seq + 1, at)
+        counted = self.eras.begin(program, program_periods.ProgramPeriod(entry.seq, at, body))
         shard.begin(counted, entry, source)

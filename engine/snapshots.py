@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 from actors.actor import Actor, pack
-from engine.absence import Absence
+from engine.known_users import KnownUsers
 from persistence.interface import Commit, Snapshot
 
 
@@ -30,7 +30,7 @@ class Snapshots:
         find: Callable[[str], Actor | None],
         hold: Callable[[str, str], None],
         held: Container[str],
-        absence: Absence,
+        absence: KnownUsers,
         weigh: Callable[[Actor, int], None],
         bytes_max: int,
     ) -> None:

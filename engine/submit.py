@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from actors.event import Event
+from actors.model.event import Event
 
 RefusalCode = Literal[
     "overloaded",

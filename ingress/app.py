@@ -15,23 +15,23 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from engine.submit import Submit
-from ingress.admission import Admission
-from ingress.answers import http_exceptions, on_failure
-from ingress.customer_pages import CustomerPages, Shop
-from ingress.development import LoopbackOnly
-from ingress.health import Ready, health_routes
-from ingress.http import event_routes
-from ingress.keys import KeyRing
-from ingress.limits import IngressLimits
-from ingress.messages import Normalizer
-from ingress.metrics import Counts
-from ingress.rates import Rates
-from ingress.resume import Sessions
-from ingress.sse import EventStreamEndpoint
-from ingress.streams import Owner, Streams, following
-from ingress.visitor_tokens import VisitorTokens
-from ingress.websocket import Doors, WebSocketEndpoint
-from ingress.world import World
+from ingress.bounds.admission import Admission
+from ingress.bounds.limits import IngressLimits
+from ingress.bounds.metrics import Counts
+from ingress.bounds.rates import Rates
+from ingress.connections.context import ConnectionContext
+from ingress.connections.resume import Sessions
+from ingress.connections.streams import Owner, Streams, following
+from ingress.connections.websocket import Doors, WebSocketEndpoint
+from ingress.http.answers import http_exceptions, on_failure
+from ingress.http.customer_pages import CustomerPages, Shop
+from ingress.http.development import LoopbackOnly
+from ingress.http.events import event_routes
+from ingress.http.health import Ready, health_routes
+from ingress.http.sse import EventStreamEndpoint
+from ingress.messages.messages import Normalizer
+from ingress.principals.keys import KeyRing
+from ingress.principals.visitor_tokens import VisitorTokens
 
 
 async def nothing_to_look_at() -> None:
@@ -87,7 +87,7 @@ def build_app(deps: Deps, lifespan: Callable[[], AbstractAsyncContextManager[Non
     limits = deps.limits
     admission = Admission(limits, deps.now_ms, deps.in_flight)
     registry.register(admission)
-    world = World(
+    world = ConnectionContext(
         submit=following(deps.submit, deps.streams, deps.owner),
         owner=deps.owner,
         streams=deps.streams,

@@ -15,9 +15,9 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
-from ingress.gate import proxies
-from ingress.protocols import http_protocol
-from ingress.websocket import Doors
+from ingress.bounds.gate import proxies
+from ingress.connections.protocols import http_protocol
+from ingress.connections.websocket import Doors
 
 LOOK_SECONDS = 0.02
 """How often a draining server looks whether all is done."""
@@ -82,7 +82,7 @@ def build_server(app: Starlette, *, host: str = "127.0.0.1", port: int = 8700, f
         fd=fd,
         loop="uvloop",
         http=http_protocol(doors),
-        # Our HTTP protocol answers handshakes itself (`ingress.line`).
+        # Our HTTP protocol answers handshakes itself (`ingress.connections.transport`).
         ws="none",
         lifespan="on",
         log_config=None,

@@ -11,7 +11,7 @@ import aiosqlite
 from persistence.faults import Health
 from persistence.interface import Hold
 from persistence.packing import as_json
-from persistence.place import Place, new_place
+from persistence.place import DatabasePlace, new_place
 
 PUT: Final = "INSERT INTO hold (one, at, reason) VALUES (1, ?, ?) ON CONFLICT (one) DO NOTHING"
 
@@ -34,7 +34,7 @@ async def release(connection: aiosqlite.Connection, health: Health, sends: Seque
         await _ask(connection, health, _RELEASE, as_json(sends))
 
 
-async def at_home(connection: aiosqlite.Connection, health: Health, place: Place, at: int, older: str) -> None:
+async def at_home(connection: aiosqlite.Connection, health: Health, place: DatabasePlace, at: int, older: str) -> None:
     """The database belongs here from now on: if it did not before, or is `older` than what was here (why), it is on hold.
     `at`: its journal's last stamp."""
     [(known,)] = await _ask(connection, health, "SELECT place FROM meta")

@@ -15,8 +15,8 @@ from typing import Annotated, Final, Literal, Protocol
 
 import msgspec
 
-from actors.event import Event
-from actors.turn import Decision, Send
+from actors.model.event import Event
+from actors.model.turn import Decision, Send
 
 SendState = Literal["pending", "claimed", "at_dot", "sent", "retry", "failed", "unknown"]
 """pending -> claimed -> at_dot -> sent | retry | failed | unknown (design §4.9); `retry` is due again at `due`."""
@@ -192,7 +192,7 @@ class Outboxed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reply: str
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class JournalHead(msgspec.Struct, frozen=True, kw_only=True):
     """Where the journal stands when the store is opened."""
 
     seq: int
@@ -216,7 +216,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    async def open(self) -> Head: ...
+    async def open(self) -> JournalHead: ...
     async def close(self) -> None: ...
 
     async def commit(self, commit: Commit) -> None:

@@ -12,15 +12,15 @@ from typing import Final, TypeVar, get_args
 
 import msgspec
 
-from actors.turn import Decision
+from actors.model.turn import Decision
 from persistence.interface import (
     UNSETTLED,
     Commit,
     Entry,
-    Head,
     Held,
     Hold,
     Journal,
+    JournalHead,
     Link,
     Mark,
     Outboxed,
@@ -72,11 +72,11 @@ class MemoryStore:
         self._released: set[str] = set()
         self._quarantine: dict[tuple[str, str], Quarantined] = {}
 
-    async def open(self) -> Head:
+    async def open(self) -> JournalHead:
         assert not self._open, "the store is open already"
         self._open = True
         last = self._journal[-1] if self._journal else None
-        return Head(
+        return JournalHead(
             seq=last.seq if last else 0,
             at=last.at if last else 0,
             replay_from=self._replay_from,

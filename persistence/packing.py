@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from actors.turn import Decision, Send
+from actors.model.turn import Decision, Send
 from persistence import blocks, rows
 from persistence.interface import Commit, Mark, Quarantined, Snapshot
 

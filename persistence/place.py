@@ -34,7 +34,7 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
 
 
-class Place:
+class DatabasePlace:
     """Of a database. `machine`: what the machine is called, "" if nobody knows."""
 
     def __init__(self, database: Path, machine: str | None = None) -> None:

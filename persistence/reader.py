@@ -10,11 +10,21 @@ from urllib.parse import quote
 
 import aiosqlite
 
-from actors.turn import Decision
+from actors.model.turn import Decision
 from persistence.faults import Health
-from persistence.interface import Entry, Head, Held, Hold, Outboxed, Quarantined, SendState, Snapshot, StoreRefused
+from persistence.interface import (
+    Entry,
+    Held,
+    Hold,
+    JournalHead,
+    Outboxed,
+    Quarantined,
+    SendState,
+    Snapshot,
+    StoreRefused,
+)
 from persistence.opening import migrations, prepare_file
-from persistence.reading import Reader
+from persistence.reading import SqliteReader
 
 _PRAGMAS = """
     PRAGMA query_only = ON;
@@ -33,11 +43,11 @@ _USERS = (
 class ReadingStore:
     """The reading methods of `interface.Store`, as they stand there. Each sees what was committed when it was called."""
 
-    def __init__(self, reader: Reader, connection: aiosqlite.Connection) -> None:
+    def __init__(self, reader: SqliteReader, connection: aiosqlite.Connection) -> None:
         self._reader = reader
         self._connection = connection
 
-    async def head(self) -> Head:
+    async def head(self) -> JournalHead:
         return await self._reader.head()
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
@@ -109,7 +119,7 @@ async def reading(path: Path) -> AsyncIterator[ReadingStore]:
                 f"{path} is of version {found}, this Cuebird reads {version}: `cuebird serve` brings it up"
             )
         health.is_open = True
-        yield ReadingStore(Reader(connection, health, users_indexed=bool(list(indexed))), connection)
+        yield ReadingStore(SqliteReader(connection, health, users_indexed=bool(list(indexed))), connection)
     finally:
         with suppress(sqlite3.Error):  # nothing was written, so nothing can be lost
             await connection.close()

@@ -12,16 +12,16 @@ from typing import Any, Final, get_args
 import aiosqlite
 import msgspec
 
-from actors.turn import Decision
+from actors.model.turn import Decision
 from persistence import blocks, rows
 from persistence.faults import Health
 from persistence.interface import (
     UNSETTLED,
     Entry,
-    Head,
     Held,
     Hold,
     Journal,
+    JournalHead,
     Link,
     Outboxed,
     Quarantined,
@@ -71,7 +71,7 @@ _COUNTED: Final = (
 )
 
 
-class Reader:
+class SqliteReader:
     """The reading half of the contract, over one connection."""
 
     def __init__(self, connection: aiosqlite.Connection, health: Health, *, users_indexed: bool) -> None:
@@ -84,12 +84,12 @@ class Reader:
         found = await self._health.patiently(what, lambda: self._connection.execute_fetchall(sql, parameters))
         return found if isinstance(found, list) else list(found)
 
-    async def head(self) -> Head:
+    async def head(self) -> JournalHead:
         sql = "SELECT replay_from, (SELECT min(first_seq) FROM journal) FROM meta"
         [(replay_from, begins)] = await self._all("read the head", sql)
         last = await self._all("read the head", _LAST)
         seq, at = last[0] if last else (0, 0)
-        return Head(seq=seq, at=at, replay_from=replay_from, begins=begins or 1)
+        return JournalHead(seq=seq, at=at, replay_from=replay_from, begins=begins or 1)
 
     async def journal_bytes(self, until: int) -> int:
         """Of the blocks that begin at `until` or before. No entry is read."""

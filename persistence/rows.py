@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.event import Event
-from actors.turn import Decision, Send
+from actors.model.event import Event
+from actors.model.turn import Decision, Send
 from persistence import blocks
 from persistence.interface import Entry, Held, Outboxed, Quarantined, Snapshot, StorageDamaged
 

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from actors.turn import Decision
+from actors.model.turn import Decision
 from persistence import holding
 from persistence.faults import Health
 from persistence.files import OpenFiles
@@ -40,10 +40,10 @@ from persistence.head import HeadMark
 from persistence.interface import (
     Commit,
     Entry,
-    Head,
     Held,
     Hold,
     Journal,
+    JournalHead,
     Link,
     Outboxed,
     Quarantined,
@@ -56,8 +56,8 @@ from persistence.interface import (
 )
 from persistence.lock import EngineLock
 from persistence.opening import connect_reader, connect_writer, migrations, prepare_file
-from persistence.place import Place
-from persistence.reading import Reader
+from persistence.place import DatabasePlace
+from persistence.reading import SqliteReader
 from persistence.writing import Writer
 
 
@@ -73,7 +73,7 @@ class SqliteStore:
     `accept_loss`: a journal that ends before its head mark is opened nevertheless.
 
     A database that is not where it was, or is older than what was there, is a copy: opening it puts its outbox on hold.
-    `machine`: see `Place`; None: the system's own id.
+    `machine`: see `DatabasePlace`; None: the system's own id.
 
     The journal says if it is not what was written: StorageDamaged from whatever reads it. After StorageFailed every method raises it again; only `close` still works. `close` has to be called in any case: the
     threads of the connections keep the process alive.
@@ -87,16 +87,16 @@ class SqliteStore:
         self._accept_loss = accept_loss
         self._lock = EngineLock(path)
         self._mark = HeadMark(path)
-        self._place = Place(path, machine)
+        self._place = DatabasePlace(path, machine)
         self._connections: list[aiosqlite.Connection] = []
         self._health = Health(path)
         self._opened_at = 0
         self._bytes_before: int | None = None
         """Of the journal when it was opened; None: not counted yet."""
         self._writer: Writer | None = None
-        self._reader: Reader | None = None
+        self._reader: SqliteReader | None = None
 
-    async def open(self) -> Head:
+    async def open(self) -> JournalHead:
         """Raises StoreRefused (not ours, newer, held by another engine, not accessible), or as `commit` does."""
         assert not self._connections, "the store is open already"
         try:
@@ -109,7 +109,7 @@ class SqliteStore:
                 raise StoreRefused(f"{error}. End what it does there, and start again") from error
             raise
 
-    async def _open(self) -> Head:
+    async def _open(self) -> JournalHead:
         steps = migrations()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.take()
@@ -122,7 +122,7 @@ class SqliteStore:
             reading = await connect_reader(self._path)
             self._connections.append(reading)
         self._health.is_open = True
-        self._reader = Reader(reading, self._health, users_indexed=self._index_users)
+        self._reader = SqliteReader(reading, self._health, users_indexed=self._index_users)
         head = await self._reader.head()
         moves = await self._reader.moves()
         older = self._mark.open(head.seq, moves, accept_loss=self._accept_loss)
@@ -159,7 +159,7 @@ class SqliteStore:
         self._lock.release()
 
     @property
-    def _read(self) -> Reader:
+    def _read(self) -> SqliteReader:
         self._health.check()
         assert self._reader is not None
         return self._reader
@@ -208,7 +208,7 @@ class SqliteStore:
         # A connection of its own: cold actors that wait to be loaded must not wait for all of them to be read.
         connection = await connect_reader(self._path)
         try:
-            return await Reader(connection, self._health, users_indexed=self._index_users).named(words)
+            return await SqliteReader(connection, self._health, users_indexed=self._index_users).named(words)
         finally:
             await connection.close()
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import pytest
 
-from actors.program import Program
-from engine.language.ast import Site
-from engine.language.compile import compile_site
-from engine.language.load import load_site
-from engine.language.run_scenario import run_scenario
-from engine.language.scenarios import Scenario, load_scenarios
+from actors.model.program import Program
+from language.compiler.compile import compile_site
+from language.load import load_site
+from language.site.scenarios import Scenario, load_scenarios
+from language.syntax.ast import Site
+from replay.run_scenario import run_scenario
 
 ROOT: Final = Path(__file__).parents[1]
 

@@ -12,18 +12,19 @@ from typing import Any
 import click
 import msgspec
 
-from cuebird.changes_text import console, day, lines, show
-from cuebird.config import ConfigError, load
+from actors.model.campaign_change import CampaignChange
+from cuebird.changes.changes_text import console, day, lines, show
+from cuebird.changes.database_state import RunningProgram, database, holder, running
+from cuebird.changes.proposal import Proposal, compile_source, operator, propose
+from cuebird.changes.sites import refuse
 from cuebird.control.client import NoAnswer, ask
 from cuebird.control.order import Order, new_id
-from cuebird.proposal import Proposal, compile_source, operator, propose
-from cuebird.recorded import Running, database, holder, running
-from cuebird.sites import refuse
-from engine import versions
+from cuebird.settings.config import ConfigError, load
 from engine.clock import SystemClock
 from engine.engine import Engine
-from engine.language.problems import SiteErrors
-from engine.site_swap import Change
+from engine.site_swap import SiteChange
+from language import versions
+from language.syntax.problems import SiteErrors
 from persistence.interface import StoreError
 from persistence.sqlite import SqliteStore
 
@@ -68,7 +69,7 @@ def command(site: Path, why: str, yes: bool, only_plan: bool, db: Path | None, a
     click.echo(_json(found, now, applied=True) if as_json else told)
 
 
-def _counting(site: Path, db: Path | None, as_json: bool) -> tuple[Path, Running]:
+def _counting(site: Path, db: Path | None, as_json: bool) -> tuple[Path, RunningProgram]:
     """The database, and what counts in it."""
     try:
         path = database(site, db)
@@ -79,7 +80,7 @@ def _counting(site: Path, db: Path | None, as_json: bool) -> tuple[Path, Running
         raise click.ClickException(str(error)) from None
 
 
-def _plan(found: list[versions.Change], now: Running) -> None:
+def _plan(found: list[CampaignChange], now: RunningProgram) -> None:
     out = console()
     if not found:
         since = f" since {day(now.since)}" if now.since else ""
@@ -89,7 +90,7 @@ def _plan(found: list[versions.Change], now: Running) -> None:
         out.print()
 
 
-def _objected(proposal: Proposal, found: list[versions.Change], now: Running, as_json: bool) -> int:
+def _objected(proposal: Proposal, found: list[CampaignChange], now: RunningProgram, as_json: bool) -> int:
     if as_json:
         click.echo(_json(found, now, applied=False, problems=proposal.objections))
     else:
@@ -105,7 +106,7 @@ def _agreed() -> bool:
     return click.confirm("Put this in the place of the version that counts?")
 
 
-def _json(found: list[versions.Change], now: Running, *, applied: bool, problems: list[str] | None = None) -> str:
+def _json(found: list[CampaignChange], now: RunningProgram, *, applied: bool, problems: list[str] | None = None) -> str:
     told: dict[str, Any] = {
         "ok": not problems,
         "applied": applied,
@@ -117,7 +118,7 @@ def _json(found: list[versions.Change], now: Running, *, applied: bool, problems
     return json.dumps(told, indent=2, ensure_ascii=False)
 
 
-def _apply(site: Path, path: Path, proposal: Proposal, found: list[versions.Change], why: str) -> str:
+def _apply(site: Path, path: Path, proposal: Proposal, found: list[CampaignChange], why: str) -> str:
     """Done; says how."""
     pid = holder(path)
     if pid is None:
@@ -136,15 +137,15 @@ def _apply(site: Path, path: Path, proposal: Proposal, found: list[versions.Chan
     return f"done: process {pid} runs it"
 
 
-async def _record(site: Path, path: Path, proposal: Proposal, found: list[versions.Change]) -> None:
+async def _record(site: Path, path: Path, proposal: Proposal, found: list[CampaignChange]) -> None:
     """No engine runs: the journal is opened, what came due meanwhile fires as it would have, and the change is written."""
     try:
         settings = load(site, os.environ).settings
     except ConfigError as error:
         raise click.ClickException("\n".join(error.problems)) from None
 
-    async def describe(before: str) -> Change:
-        return Change(who=operator(), of=tuple(found))
+    async def describe(before: str) -> SiteChange:
+        return SiteChange(who=operator(), of=tuple(found))
 
     store = SqliteStore(path, index_users=settings.store.index_users, machine=settings.store.machine or None)
     engine = Engine(

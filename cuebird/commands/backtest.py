@@ -11,18 +11,18 @@ from typing import Any, Final
 import click
 import msgspec
 
+from cuebird.changes.proposal import compile_source
+from cuebird.changes.sites import open_site, refuse
 from cuebird.progress import Bar
-from cuebird.proposal import compile_source
-from cuebird.sites import open_site, refuse
-from engine.backtest.backtest import Backtest, backtest
-from engine.backtest.compare import Difference, Shifted, Unmatched
-from engine.backtest.reach import TooShort
-from engine.language import ast
-from engine.language.durations import FORMS, duration_ms, instant_ms, written
-from engine.language.problems import SiteErrors, did_you_mean, nearest
-from engine.ledger import iso
+from language.syntax import ast
+from language.syntax.durations import FORMS, duration_ms, instant_ms, written
+from language.syntax.problems import SiteErrors, did_you_mean, nearest
 from persistence.interface import StoreError
 from persistence.reader import reading
+from replay.backtest.backtest import Backtest, backtest
+from replay.backtest.compare import BacktestDifference, Shifted, UnmatchedRows
+from replay.backtest.reach import TooShort
+from replay.ledger import iso
 
 USERS_MAX: Final = 20
 """Users of each kind that are listed; `--json` has them all."""
@@ -95,7 +95,7 @@ def _page(found: Backtest, site: ast.Site, listed: str | None) -> Iterator[str]:
         yield f"no difference in {', '.join(unchanged)}"
 
 
-def _campaign(one: Difference) -> Iterator[str]:
+def _campaign(one: BacktestDifference) -> Iterator[str]:
     yield f"{one.campaign:<28}{'recorded':>12}{'changed':>12}"
     yield f"  {'entered':<26}{one.before.entered:>12,}{one.after.entered:>12,}"
     yield f"  {'sent':<26}{one.before.sent:>12,}{one.after.sent:>12,}"
@@ -112,7 +112,7 @@ def _campaign(one: Difference) -> Iterator[str]:
         yield f"  {len(one.shifted):,} at another time: {later:,} later, {len(one.shifted) - later:,} sooner; median {median} {word}"
 
 
-def _kind(name: str, messages: list[Unmatched]) -> Iterator[str]:
+def _kind(name: str, messages: list[UnmatchedRows]) -> Iterator[str]:
     if not messages:
         return
     people = len({message.user for message in messages})
@@ -128,7 +128,7 @@ def _kind(name: str, messages: list[Unmatched]) -> Iterator[str]:
         yield f"    {count:,} because, {side}, {reason}"
 
 
-def _users(one: Difference) -> Iterator[str]:
+def _users(one: BacktestDifference) -> Iterator[str]:
     kinds: tuple[tuple[str, list[str]], ...] = (
         ("no longer sent", [_message(message) for message in one.gone]),
         ("newly sent", [_message(message) for message in one.new]),
@@ -142,7 +142,7 @@ def _users(one: Difference) -> Iterator[str]:
             yield f"    and {len(told) - USERS_MAX:,} more: --json has them all"
 
 
-def _message(message: Unmatched) -> str:
+def _message(message: UnmatchedRows) -> str:
     goal = "; the goal followed" if message.converted else ""
     return f"{_moment(message.at)}  {message.user}  {message.template}: {message.reason}{goal}"
 

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from cuebird.backups import back_up
-from cuebird.recorded import database
+from cuebird.changes.database_state import database
 from engine.clock import SystemClock
 from persistence.interface import StoreError
 

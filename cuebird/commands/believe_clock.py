@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from cuebird.changes.database_state import database, holder
 from cuebird.control.client import NoAnswer, ask
 from cuebird.control.order import Order, new_id
-from cuebird.recorded import database, holder
 
 
 @click.command()

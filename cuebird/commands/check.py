@@ -8,24 +8,24 @@ from pathlib import Path
 
 import click
 
-from actors.program import Program
-from cuebird.busy_day import as_json as busy_json
-from cuebird.busy_day import replay_hint, sentences, write_witness
-from cuebird.config import ConfigError, Loaded, load
-from cuebird.key_advice import advise_keys
-from cuebird.placeholders import placeholders
-from cuebird.replay import Unreadable
-from cuebird.seen import seen_events
-from cuebird.sites import open_site, refuse, told
-from engine.language.advise import advise_seen
-from engine.language.advise_properties import advise_told
-from engine.language.busiest import Busiest, busiest_day
-from engine.language.load import Checked
-from engine.language.problems import Problem, SiteErrors
-from engine.language.scenarios import load_scenarios
-from engine.language.schema import KINDS, schema
-from engine.language.weigh import actor_bytes_max
+from actors.model.program import Program
+from cuebird.changes.sites import open_site, refuse, told
+from cuebird.playing.busy_day import as_json as busy_json
+from cuebird.playing.busy_day import replay_hint, sentences, write_witness
+from cuebird.playing.event_catalogue import seen_events
+from cuebird.playing.recordings import Unreadable
+from cuebird.settings.config import ConfigError, Loaded, load
+from cuebird.settings.key_advice import advise_keys
+from cuebird.settings.placeholders import placeholders
+from language.check.advise import advise_seen
+from language.check.advise_properties import advise_told
+from language.check.weigh import actor_bytes_max
+from language.load import Checked
+from language.site.scenarios import load_scenarios
+from language.site.schema import KINDS, schema
+from language.syntax.problems import Problem, SiteErrors
 from persistence.interface import StoreError
+from replay.busiest_day import Busiest, busiest_day
 
 
 @click.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cuebird.config import ConfigError, Loaded, load, shown
+from cuebird.settings.config import ConfigError, Loaded, load, shown
 
 
 @click.command()

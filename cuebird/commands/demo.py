@@ -12,10 +12,10 @@ import click
 import msgspec
 
 from cuebird.demo.pages import spoken
-from cuebird.demo.run import HOST, Running, open_demo
+from cuebird.demo.run import HOST, RunningDemo, open_demo
 from cuebird.demo.settings import SHOPPERS, DemoSettings
-from cuebird.log_options import log_options
-from cuebird.logs import LogSettings, set_up
+from cuebird.settings.log_options import log_options
+from cuebird.settings.logs import LogSettings, set_up
 from persistence.interface import StorageFailed, StoreRefused
 
 EXIT_STORAGE = 74
@@ -99,7 +99,7 @@ async def _serve(settings: DemoSettings) -> None:
     click.echo("Stopped.")
 
 
-async def _stopping(demo: Running) -> None:
+async def _stopping(demo: RunningDemo) -> None:
     """Says at once that a signal has been heard; returns when one was, or the server has ended by itself."""
     heard = asyncio.create_task(demo.stopping.wait())
     await asyncio.wait([heard, demo.ended], return_when=asyncio.FIRST_COMPLETED)

@@ -12,19 +12,19 @@ from typing import Final
 import click
 from rich.console import Console
 
-from cuebird.config import ConfigError, load
+from cuebird.changes.sites import refuse
 from cuebird.explaining import printed
-from cuebird.sites import refuse
+from cuebird.settings.config import ConfigError, load
 from engine.clock import SystemClock
-from engine.explain.explain import NoSuchCampaign, explained, recall
-from engine.explain.model import Explanation, as_json
-from engine.explain.recall import Known, Recalled, known_site
-from engine.language.durations import FORMS, duration_ms, instant_ms
-from engine.language.load import load_site
-from engine.language.problems import SiteErrors, did_you_mean, nearest
-from engine.ledger import iso
+from language.load import load_site
+from language.syntax.durations import FORMS, duration_ms, instant_ms
+from language.syntax.problems import SiteErrors, did_you_mean, nearest
 from persistence.interface import StoreError
 from persistence.reader import reading
+from replay.explain.explain import NoSuchCampaign, explained, recall
+from replay.explain.model import Explanation, as_json
+from replay.explain.recall import KnownPrograms, Recalled, known_site
+from replay.ledger import iso
 
 WIDTH_MAX: Final = 120
 """Of what is not a terminal."""
@@ -70,7 +70,7 @@ def _moment(told: str, now: int) -> int:
     return at
 
 
-def _site(path: Path, as_plain: bool) -> Known | None:
+def _site(path: Path, as_plain: bool) -> KnownPrograms | None:
     """The site as its files are now; None if they are broken, for what counts is what the engine took."""
     try:
         return known_site(load_site(path))
@@ -81,7 +81,7 @@ def _site(path: Path, as_plain: bool) -> Known | None:
 
 
 async def _recalled(
-    path: Path, user: str, current: Known | None, told: str | None
+    path: Path, user: str, current: KnownPrograms | None, told: str | None
 ) -> tuple[Recalled | None, int, list[str]]:
     """What is known of the user, and the moment to explain; of one who is not known, those who are called alike."""
     async with reading(path) as store:

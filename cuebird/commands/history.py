@@ -11,14 +11,14 @@ import click
 import msgspec
 from rich.text import Text
 
-from cuebird.changes_text import console, day, figures, lines, show
-from cuebird.recorded import Running, changes_of, database, running
-from cuebird.sites import open_site
-from engine import programs
-from engine.language.problems import SiteErrors, did_you_mean, nearest
-from engine.ledger import iso
-from engine.versions import Change
+from actors.model.campaign_change import CampaignChange
+from cuebird.changes.changes_text import console, day, figures, lines, show
+from cuebird.changes.database_state import RunningProgram, changes_of, database, running
+from cuebird.changes.sites import open_site
+from language.syntax.problems import SiteErrors, did_you_mean, nearest
+from persistence import program_periods
 from persistence.interface import StoreError
+from replay.ledger import iso
 
 
 @click.command()
@@ -56,7 +56,7 @@ def command(campaign: str, site: Path, db: Path | None, as_json: bool) -> None:
         out.print(f"the files in {site} are not what counts: `cuebird apply {site} --plan` shows how they differ")
 
 
-def _differ(site: Path, now: Running) -> bool:
+def _differ(site: Path, now: RunningProgram) -> bool:
     """Whether the site's files are not what counts; those with errors cannot be."""
     if not site.is_dir():
         return False  # the database was named, and no site
@@ -66,7 +66,9 @@ def _differ(site: Path, now: Running) -> bool:
         return True
 
 
-def _as_json(campaign: str, found: list[tuple[programs.Record, Change]], now: Running) -> dict[str, Any]:
+def _as_json(
+    campaign: str, found: list[tuple[program_periods.ProgramPeriod, CampaignChange]], now: RunningProgram
+) -> dict[str, Any]:
     return {
         "campaign": campaign,
         "changes": [

@@ -16,8 +16,8 @@ import click
 import msgspec
 
 from cuebird.importing import Door, Imported, Refused, Stopped, send_all
+from cuebird.playing.recordings import Unreadable, lines_of
 from cuebird.progress import Bar
-from cuebird.replay import Unreadable, lines_of
 
 REFUSED_SHOWN_MAX: Final = 20
 KEY_VARIABLE: Final = "CUEBIRD_SERVER_KEY"

@@ -13,9 +13,9 @@ from typing import Final
 
 import click
 
-from cuebird.config import FILE
-from cuebird.new_keys import NewKey, new_key
-from cuebird.placeholders import ADDRESS, NAME
+from cuebird.settings.config import FILE
+from cuebird.settings.new_keys import NewKey, new_key
+from cuebird.settings.placeholders import ADDRESS, NAME
 
 STARTER: Final = Path(__file__).parents[2] / "templates" / "site"
 

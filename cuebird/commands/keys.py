@@ -10,9 +10,9 @@ from typing import Final
 import click
 import msgspec
 
-from cuebird.config import FILE, ConfigError, load
-from cuebird.key_file import HeldKey, held, revoke
-from cuebird.new_keys import KeyKind, NewKey, new_key, store_key
+from cuebird.settings.config import FILE, ConfigError, load
+from cuebird.settings.key_file import HeldKey, held, revoke
+from cuebird.settings.new_keys import KeyKind, NewKey, new_key, store_key
 
 HOLDERS: Final = {
     "write": "Public: it goes into the page, as `writeKey` of cuebird.js.",

@@ -10,14 +10,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from cuebird.alone import engine_alone
+from cuebird.changes.alone import engine_alone
+from cuebird.changes.database_state import database, holder, running
+from cuebird.changes.migration import Moving, migrate, plan
+from cuebird.changes.proposal import compile_source, operator
 from cuebird.control.client import NoAnswer, ask
 from cuebird.control.order import Order, OrderResult, new_id
-from cuebird.migration import Moving, migrate, plan
-from cuebird.proposal import compile_source, operator
-from cuebird.recorded import database, holder, running
-from engine import programs
-from engine.language.problems import SiteErrors, did_you_mean, nearest
+from language.syntax.problems import SiteErrors, did_you_mean, nearest
+from persistence import program_periods
 from persistence.interface import StoreError
 from persistence.reader import ReadingStore, reading
 
@@ -71,12 +71,12 @@ async def _planned(path: Path, campaign: str) -> list[Moving]:
         return await plan(store, eras.current, campaign)
 
 
-async def _eras(store: ReadingStore) -> programs.Eras:
-    records = await programs.records(store)
-    hashes = programs.kept(records)
+async def _eras(store: ReadingStore) -> program_periods.ProgramPeriods:
+    records = await program_periods.records(store)
+    hashes = program_periods.kept(records)
     sources = await store.programs(hashes)
     known = {name: compile_source(source) for name, source in sources.items()}
-    return programs.Eras(known, records, known[hashes[-1]])
+    return program_periods.ProgramPeriods(known, records, known[hashes[-1]])
 
 
 def _page(campaign: str, found: list[Moving]) -> list[str]:

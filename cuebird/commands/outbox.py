@@ -12,21 +12,21 @@ from typing import Final, TypeVar
 import click
 import msgspec
 
-from actors.turn import Channel
-from cuebird.alone import engine_alone
+from actors.model.turn import Channel
+from cuebird.changes.alone import engine_alone
+from cuebird.changes.database_state import database, holder
 from cuebird.control.client import NoAnswer, ask
 from cuebird.control.order import Order, OrderResult, new_id
-from cuebird.outbox import Choice, OutboxRefused, chosen, decide
-from cuebird.recorded import database, holder
+from cuebird.serving.outbox import Choice, OutboxRefused, chosen, decide
 from delivery.feedback import Feedback
 from delivery.settings import DeliverySettings
 from delivery.settling import Settling
 from engine.clock import SystemClock
-from engine.language.durations import FORMS, duration_ms, instant_ms
-from engine.language.problems import SiteErrors
-from engine.ledger import iso
+from language.syntax.durations import FORMS, duration_ms, instant_ms
+from language.syntax.problems import SiteErrors
 from persistence.interface import Outboxed, StoreError
 from persistence.reader import reading
+from replay.ledger import iso
 
 LISTED_MAX: Final = 20
 """Messages that are listed for people, the first due; `--json` has them all."""
@@ -34,7 +34,7 @@ LISTED_MAX: Final = 20
 F = TypeVar("F", bound=Callable[..., None])
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingSends(msgspec.Struct, frozen=True, kw_only=True):
     """One message that waits."""
 
     id: str
@@ -47,14 +47,14 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     reply: str
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class FoundSends(msgspec.Struct, frozen=True, kw_only=True):
     hold: str
     """Why nothing goes out, "" if it does."""
     hold_at: str
     """The journal's last stamp when it was put on hold."""
     in_doubt: int
     """Messages of which nobody knows whether they arrived."""
-    waiting: list[Waiting]
+    waiting: list[WaitingSends]
 
 
 @click.group()
@@ -138,10 +138,10 @@ def _said(choice: Choice) -> str:
     return " ".join(parts)
 
 
-async def _found(path: Path, choice: Choice) -> Found:
+async def _found(path: Path, choice: Choice) -> FoundSends:
     async with reading(path) as store:
         hold = await store.hold()
-        return Found(
+        return FoundSends(
             hold=hold.reason if hold else "",
             hold_at=iso(hold.at) if hold else "",
             in_doubt=(await store.unsettled())["unknown"],
@@ -149,9 +149,9 @@ async def _found(path: Path, choice: Choice) -> Found:
         )
 
 
-def _waiting(row: Outboxed) -> Waiting:
+def _waiting(row: Outboxed) -> WaitingSends:
     send = row.send
-    return Waiting(
+    return WaitingSends(
         id=send.id,
         decided=iso(send.at),
         due=iso(row.due),
@@ -163,7 +163,7 @@ def _waiting(row: Outboxed) -> Waiting:
     )
 
 
-def _page(found: Found) -> Iterator[str]:
+def _page(found: FoundSends) -> Iterator[str]:
     if found.hold:
         yield f"on hold, nothing goes out: {found.hold}. Its journal ended at {found.hold_at} then."
     for (campaign, channel), count in Counter((one.campaign, one.channel) for one in found.waiting).items():

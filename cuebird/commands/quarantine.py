@@ -10,16 +10,16 @@ from pathlib import Path
 import click
 import msgspec
 
-from cuebird.alone import engine_alone
+from cuebird.changes.alone import engine_alone
+from cuebird.changes.database_state import database, holder
 from cuebird.control.client import NoAnswer, ask
 from cuebird.control.order import Order, OrderResult, new_id
-from cuebird.recorded import database, holder
-from cuebird.releasing import release
-from engine.language.problems import SiteErrors
-from engine.ledger import iso
+from cuebird.serving.releasing import release
 from engine.release import Released
+from language.syntax.problems import SiteErrors
 from persistence.interface import StoreError
 from persistence.reader import reading
+from replay.ledger import iso
 
 _site = click.option(
     "--site", type=click.Path(path_type=Path), default=".", show_default=True, help="The site's directory."

@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 import uvloop
 
-from cuebird.app import open_app
-from cuebird.config import ConfigError, Settings, load, require_servable
-from cuebird.dashboard import dashboard_routes
-from cuebird.log_options import log_options
-from cuebird.logs import set_up
-from delivery.templates import TemplatesInvalid
-from engine.language.problems import SiteErrors
+from cuebird.serving.app import open_app
+from cuebird.serving.dashboard import dashboard_routes
+from cuebird.settings.config import ConfigError, Settings, load, require_servable
+from cuebird.settings.log_options import log_options
+from cuebird.settings.logs import set_up
+from language.syntax.problems import SiteErrors
 from persistence.interface import StorageFailed, StorageLost, StoreError
+from templating.templates import TemplatesInvalid
 
 EXIT_STORAGE = 74
 """EX_IOERR of sysexits.h: the disk failed; start again, recovery reads it."""

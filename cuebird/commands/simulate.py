@@ -11,17 +11,17 @@ from typing import Final
 
 import click
 
-from actors.program import Program
-from actors.recent import IDS_MAX
-from cuebird.census import Census
-from cuebird.playing import census, rows
-from cuebird.replay import BadLine, Replay, Unreadable, read_replay
-from cuebird.sites import open_site, refuse
-from cuebird.spread import PartFailed
-from cuebird.summary import Seen, summary
-from engine.language.durations import FORMS, duration_ms, instant_ms
-from engine.language.problems import SiteErrors
-from engine.ledger import iso
+from actors.model.program import Program
+from actors.model.recent import IDS_MAX
+from cuebird.changes.sites import open_site, refuse
+from cuebird.playing.parallel_play import census, rows
+from cuebird.playing.process_pool import PartFailed
+from cuebird.playing.recordings import BadLine, Replay, Unreadable, read_replay
+from cuebird.playing.report import PlayReport
+from cuebird.playing.summary import Seen, summary
+from language.syntax.durations import FORMS, duration_ms, instant_ms
+from language.syntax.problems import SiteErrors
+from replay.ledger import iso
 
 AFTERWARDS_MS: Final = 30 * 86_400_000
 BAD_LINES_SHOWN_MAX: Final = 5
@@ -100,7 +100,7 @@ def _messages(count: int) -> str:
     return f"{count:,} {'message' if count == 1 else 'messages'}"
 
 
-def _about(replay: Replay, found: Census) -> Iterator[str]:
+def _about(replay: Replay, found: PlayReport) -> Iterator[str]:
     if found.duplicates:
         yield f"{_messages(found.duplicates)} told before"
     if found.too_old:

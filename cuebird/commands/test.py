@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from actors.program import Program
+from actors.model.program import Program
+from cuebird.changes.sites import open_site, refuse
 from cuebird.progress import progressing
-from cuebird.sites import open_site, refuse
-from engine.language.compile import compile_site
-from engine.language.problems import SiteErrors
-from engine.language.run_scenario import Outcome, run_scenario
-from engine.language.scenarios import load_scenarios
+from language.compiler.compile import compile_site
+from language.site.scenarios import load_scenarios
+from language.syntax.problems import SiteErrors
+from replay.run_scenario import Outcome, run_scenario
 
 
 @click.command()

@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
+from cuebird.changes.database_state import holder
 from cuebird.control.order import Order, OrderResult
 from cuebird.control.place import address_of, socket_of
-from cuebird.recorded import holder
 
 WAIT_S_MAX: Final = 30.0
 """How long an engine may say nothing at all; it says something each few seconds while it works on an order."""

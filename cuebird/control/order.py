@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from actors.turn import Channel
+from actors.model.turn import Channel
 from engine.release import Released
 
 

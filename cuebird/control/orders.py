@@ -7,9 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from cuebird.control.order import Order, OrderResult
-from cuebird.outbox import OutboxRefused
-from cuebird.releasing import release
-from cuebird.reload import Reload
+from cuebird.serving.outbox import OutboxRefused
+from cuebird.serving.releasing import release
+from cuebird.serving.reload import Reload
 from engine.engine import Engine
 
 log = logging.getLogger(__name__)

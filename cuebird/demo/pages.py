@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from cuebird.demo.catcher import Catcher
 from cuebird.demo.letters import Bell, heading, letter
-from ingress.dashboard import SSE_HEADERS
-from ingress.dashboard_pages import TEMPLATES, Pages, assets
+from ingress.http.dashboard import SSE_HEADERS
+from ingress.http.dashboard_pages import TEMPLATES, Pages, assets
 
 FOLDER: Final = TEMPLATES / "demo"
 SITE: Final = FOLDER / "site"

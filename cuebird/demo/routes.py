@@ -6,13 +6,13 @@ import asyncio
 from hashlib import sha256
 from typing import Final
 
-from cuebird.app import MoreRoutes, Parts, own_secret
-from cuebird.dashboard import dashboard_of
 from cuebird.demo.catcher import Catcher
 from cuebird.demo.letters import Bell
 from cuebird.demo.pages import FOLDER, NAVIGATION, NOTICE, Demo, spoken
 from cuebird.demo.settings import DemoSettings
-from ingress.dashboard_pages import Frame, Pages
+from cuebird.serving.app import MoreRoutes, Parts, own_secret
+from cuebird.serving.dashboard import dashboard_of
+from ingress.http.dashboard_pages import Frame, Pages
 
 WRITE_KEY: Final = "wk_demo"
 IDLE_MS: Final = 1_800_000

@@ -10,19 +10,19 @@ from typing import Any, Final
 
 import msgspec
 
-from cuebird.app import MoreRoutes, Parts, open_app
-from cuebird.config import Server, Settings, StoreSettings
 from cuebird.demo.catcher import Catcher
 from cuebird.demo.letters import Bell
 from cuebird.demo.pages import SITE, products
 from cuebird.demo.routes import WRITE_KEY, demo_pages
 from cuebird.demo.settings import DemoSettings
 from cuebird.demo.shoppers import live
+from cuebird.serving.app import MoreRoutes, Parts, open_app
+from cuebird.settings.config import ServerSettings, Settings, StoreSettings
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.clock import SystemClock
 from engine.engine import Engine
-from ingress.customer_pages import Shop, Topic
-from ingress.limits import IngressLimits
+from ingress.bounds.limits import IngressLimits
+from ingress.http.customer_pages import Shop, Topic
 from persistence.interface import Store
 
 HOST: Final = "127.0.0.1"
@@ -40,7 +40,7 @@ LOOKS: Final = Shop(
 )
 
 
-class Running(msgspec.Struct, frozen=True):
+class RunningDemo(msgspec.Struct, frozen=True):
     """A demo that serves."""
 
     base: str
@@ -55,7 +55,7 @@ class Running(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_demo(told: DemoSettings, clock: SystemClock | None = None) -> AsyncIterator[Running]:
+async def open_demo(told: DemoSettings, clock: SystemClock | None = None) -> AsyncIterator[RunningDemo]:
     """Serves until it is left; everything taken is on disk then. OSError if the port is taken, StoreRefused if the
     database is not ours to open. `clock`: another than the machine's at that speed."""
     async with AsyncExitStack() as stack:
@@ -79,12 +79,12 @@ async def open_demo(told: DemoSettings, clock: SystemClock | None = None) -> Asy
         )
         crowd = live(told.shoppers, seed=SEED, base=app.url, products=products(), speed=told.speed, key=WRITE_KEY)
         async with _until(stopping, crowd):
-            yield Running(app.url, app.engine, app.store, catcher, stopping, app.ended)
+            yield RunningDemo(app.url, app.engine, app.store, catcher, stopping, app.ended)
 
 
 def _settings(told: DemoSettings, port: int, smtp: int) -> Settings:
     return Settings(
-        server=Server(host=HOST, port=port, dev=True),
+        server=ServerSettings(host=HOST, port=port, dev=True),
         store=StoreSettings(path=str((told.data / "cuebird.db").absolute()), index_users=True),
         ingress=demo_limits(told.speed),
         smtp=SmtpSettings(host=HOST, port=smtp, security="none", from_address=SENDER, from_name=SHOP),

@@ -14,11 +14,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from ingress.app import Deps, build_app, new_streams
-from ingress.keys import KeyRing
-from ingress.limits import IngressLimits
-from ingress.messages import Normalizer
+from ingress.bounds.limits import IngressLimits
+from ingress.connections.websocket import Doors
+from ingress.messages.messages import Normalizer
+from ingress.principals.keys import KeyRing
 from ingress.server import Server, build_server
-from ingress.websocket import Doors
 from tests.unit.ingress.engine import MemoryEngine
 from tests.unit.ingress.site import KEYS, SERVER, SHOP, VISITORS
 

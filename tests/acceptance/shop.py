@@ -13,7 +13,7 @@ import httpx2
 import msgspec
 
 from cuebird.demo.catcher import Caught
-from cuebird.demo.run import Running, open_demo
+from cuebird.demo.run import RunningDemo, open_demo
 from cuebird.demo.settings import DemoSettings
 from engine.clock import SystemClock
 from tests.acceptance.kill.process import until
@@ -43,7 +43,7 @@ class Hand:
 class Visitor:
     """Somebody who shops over HTTP."""
 
-    def __init__(self, demo: Running, http: httpx2.AsyncClient, name: str) -> None:
+    def __init__(self, demo: RunningDemo, http: httpx2.AsyncClient, name: str) -> None:
         self.demo = demo
         self.http = http
         self.email = f"{name}@example.test"
@@ -95,14 +95,14 @@ class Visitor:
 @asynccontextmanager
 async def running_demo(
     data: Path, *, speed: float = FAST, shoppers: int = 0, hand: Hand | None = None
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[RunningDemo]:
     told = DemoSettings(data=data, port=0, speed=speed, shoppers=shoppers)
     async with open_demo(told, hand.clock if hand is not None else None) as demo:
         yield demo
 
 
 @asynccontextmanager
-async def browsing(demo: Running) -> AsyncIterator[httpx2.AsyncClient]:
+async def browsing(demo: RunningDemo) -> AsyncIterator[httpx2.AsyncClient]:
     """A client as a person has it: no redirect is followed unseen."""
     agent = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36"}
     # Nothing is encrypted here: the certificates of the world need not be read.

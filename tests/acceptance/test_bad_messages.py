@@ -14,8 +14,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from cuebird.app import App, open_app
-from cuebird.config import Server, Settings, StoreSettings
+from cuebird.serving.app import App, open_app
+from cuebird.settings.config import ServerSettings, Settings, StoreSettings
 from tests.acceptance.kill.evidence import gather
 from tests.acceptance.kill.process import SITE, launched
 from tests.unit.ingress.odd import odd
@@ -28,7 +28,7 @@ DEEP = b'{"type":"track","event":"Deep","userId":"%b","properties":{"n":' + b"["
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[App]:
-    settings = Settings(server=Server(dev=True, port=0), store=StoreSettings(path=str(tmp_path / "cuebird.db")))
+    settings = Settings(server=ServerSettings(dev=True, port=0), store=StoreSettings(path=str(tmp_path / "cuebird.db")))
     async with open_app(settings, SITE) as opened:
         yield opened
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from actors.event import Event
-from cuebird.app import open_app
-from cuebird.config import load
-from cuebird.proposal import compile_source, source_of
+from actors.model.event import Event
+from cuebird.changes.proposal import compile_source, source_of
+from cuebird.serving.app import open_app
+from cuebird.settings.config import load
 from engine.clock import ManualClock, SystemClock
 from engine.engine import Engine
-from engine.language.load import load_site
+from language.load import load_site
 from persistence.sqlite import SqliteStore
 from tests.acceptance.kill.process import launched, until
 from tests.acceptance.test_apply import cuebird, make_site, signed_up, write

@@ -15,20 +15,20 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from actors.event import Event, Kind
-from actors.token import Tokens
-from actors.turn import Send
+from actors.model.event import Event, Kind
+from actors.model.turn import Send
+from actors.values.token import Tokens
 from cuebird.demo.catcher import Catcher
 from delivery.dispatcher import Dispatcher
-from delivery.push import Push
+from delivery.push import PushMessage
 from delivery.render import Templates
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.clock import SystemClock
 from engine.engine import Engine
-from engine.language.compile import compile_site
-from engine.language.load import load_site
 from engine.submit import Receipt
-from ingress.tracking import Tracking
+from ingress.http.tracking import Tracking
+from language.compiler.compile import compile_site
+from language.load import load_site
 from persistence.sqlite import SqliteStore
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,7 @@ class Shop:
         program = compile_site(load_site(path))
         tokens = Tokens([bytes(32)])
         settings = DeliverySettings(public_url="http://shop.test", utm=utm)
-        self.pushed: list[tuple[float, Push]] = []
+        self.pushed: list[tuple[float, PushMessage]] = []
         self.catcher = catcher
         self.store = store
         self.engine = Engine(store, program, clock=clock, on_sends=lambda sends: self.dispatcher.wake(sends))
@@ -108,7 +108,7 @@ class Shop:
         transport = httpx2.ASGITransport(Starlette(routes=tracking.routes()))
         self.http = httpx2.AsyncClient(transport=transport, base_url="http://shop.test", headers=PERSON)
 
-    def publish(self, user: str, push: Push) -> int:
+    def publish(self, user: str, push: PushMessage) -> int:
         self.pushed.append((asyncio.get_running_loop().time(), push))
         return 1
 

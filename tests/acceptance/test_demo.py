@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from cuebird.cli import main
 from cuebird.demo.pages import FOLLOWERS_MAX
 from cuebird.demo.routes import IDLE_MS, OVER
-from engine.language.durations import duration_ms
-from ingress.dashboard_pages import TEMPLATES
+from ingress.http.dashboard_pages import TEMPLATES
+from language.syntax.durations import duration_ms
 from tests.acceptance.shop import WAIT_S, Hand, Visitor, browsing, links, overview_when, running_demo
 
 

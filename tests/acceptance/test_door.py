@@ -20,9 +20,9 @@ import uvloop
 from websockets.frames import Frame, Opcode
 
 from bench.door import run, served
-from ingress.keys import KeyRing
-from ingress.limits import IngressLimits
-from ingress.line import WebSocketLine
+from ingress.bounds.limits import IngressLimits
+from ingress.connections.transport import WebSocketTransport
+from ingress.principals.keys import KeyRing
 from tests.acceptance.ingress_site import RealSite, bearer, running, until
 from tests.acceptance.kill.process import SITE, launched
 from tests.unit.ingress.site import SERVER, SHOP, WRITE
@@ -619,7 +619,7 @@ async def test_a_hello_that_comes_in_many_small_pieces_is_taken() -> None:
         writer.write(HANDSHAKE + b"\r\n")
         assert b" 101 " in await head_of(reader)
         (line,) = site.doors.gate.waiting
-        assert isinstance(line, WebSocketLine)
+        assert isinstance(line, WebSocketTransport)
         for place in range(len(HELLO)):
             line.data_received(HELLO[place : place + 1])
         assert b'"welcome"' in await reader.readuntil(b"session")

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from click.testing import CliRunner
 
-from cuebird.app import open_app
 from cuebird.cli import main
-from cuebird.config import load
+from cuebird.serving.app import open_app
+from cuebird.settings.config import load
 from tests.unit.ingress.site import SERVER, WRITE
 
 CAMPAIGN = """

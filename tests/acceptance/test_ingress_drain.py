@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from ingress.limits import IngressLimits
+from ingress.bounds.limits import IngressLimits
 from tests.acceptance.ingress_site import bearer, running, until
 from tests.unit.ingress.site import ev, track
 
@@ -76,8 +76,8 @@ import sys, time
 from tests.unit.ingress.engine import MemoryEngine
 from tests.unit.ingress.site import KEYS, VISITORS
 from ingress.app import Deps, build_app, new_streams
-from ingress.limits import IngressLimits
-from ingress.messages import Normalizer
+from ingress.bounds.limits import IngressLimits
+from ingress.messages.messages import Normalizer
 from ingress.server import build_server
 
 def now_ms(): return time.time_ns() // 1_000_000

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ingress.limits import IngressLimits
+from ingress.bounds.limits import IngressLimits
 from tests.acceptance.ingress_site import RealSite, bearer, now_ms, running, until
 from tests.unit.ingress.site import SERVER, SHOP, WRITE, proof, push, track
 

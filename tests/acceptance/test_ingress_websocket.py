@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from ingress.limits import IngressLimits
+from ingress.bounds.limits import IngressLimits
 from tests.acceptance.ingress_site import RealSite, running, until
 from tests.unit.ingress.site import KEYS, SERVER, SHOP, WRITE, ev, proof, push, track
 

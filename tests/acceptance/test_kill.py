@@ -18,8 +18,8 @@ from typing import Final
 import httpx2
 import pytest
 
-from cuebird.app import open_app
-from cuebird.config import load
+from cuebird.serving.app import open_app
+from cuebird.settings.config import load
 from engine.clock import SystemClock
 from tests.acceptance.kill.checks import (
     DOUBTED,

@@ -13,9 +13,9 @@ import httpx2
 import pytest
 from click.testing import Result
 
-from cuebird.app import App, open_app
-from cuebird.config import load
-from engine.language.problems import SiteErrors
+from cuebird.serving.app import App, open_app
+from cuebird.settings.config import load
+from language.syntax.problems import SiteErrors
 from tests.acceptance.kill.process import until
 from tests.acceptance.test_apply import answered, cuebird, make_site, signed_up, typed, write
 from tests.unit.delivery.making import a_send

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from actors.actor import new_actor, pack
-from actors.event import Event
+from actors.model.event import Event
 from persistence.interface import Commit, Entry, Snapshot
 from persistence.sqlite import SqliteStore
 from tests.acceptance.kill.process import SITE, launched, until

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors.token import Tokens
+from actors.values.token import Tokens
 from tests.acceptance.two_keys import BACK_END, LINKS, ORIGIN, WRITE, Page, Shop, open_shop, proof_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

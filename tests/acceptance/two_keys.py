@@ -14,12 +14,12 @@ import jwt
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
-from actors.turn import Decision
-from cuebird.app import App, open_app
-from cuebird.config import Keys, Server, Settings, StoreSettings
+from actors.model.turn import Decision
 from cuebird.demo.catcher import Catcher, Caught
+from cuebird.serving.app import App, open_app
+from cuebird.settings.config import Keys, ServerSettings, Settings, StoreSettings
 from delivery.settings import DeliverySettings, SmtpSettings
-from ingress.keys import ProofKey, ServerKey, WriteKey
+from ingress.principals.keys import ProofKey, ServerKey, WriteKey
 from tests.acceptance.ingress_site import Socket, until
 
 ORIGIN = "https://shop.example"
@@ -176,7 +176,7 @@ class Page:
 
 def settings(data: Path, mail_port: int) -> Settings:
     return Settings(
-        server=Server(port=0, secret=LINKS),
+        server=ServerSettings(port=0, secret=LINKS),
         store=StoreSettings(path=str(data / "cuebird.db")),
         smtp=SmtpSettings(host="127.0.0.1", port=mail_port, security="none", from_address="letters@shop.example"),
         delivery=DeliverySettings(utm=False),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.interface import Head, Store
+from persistence.interface import JournalHead, Store
 from persistence.memory import MemoryStore
 from persistence.sqlite import SqliteStore
 
@@ -25,7 +25,7 @@ class Keeper:
             return MemoryStore()
         return SqliteStore(self._path, index_users=self._kind == "sqlite, users indexed")
 
-    async def reopen(self) -> Head:
+    async def reopen(self) -> JournalHead:
         await self.store.close()
         if self._kind != "memory":
             self.store = self._make()

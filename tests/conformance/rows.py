@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
-from actors.event import Event
-from actors.turn import Decision, Send
+from actors.model.event import Event
+from actors.model.turn import Decision, Send
 from persistence.interface import Commit, Entry, Store
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.event import Event
+from actors.model.event import Event
 from persistence import cutting
-from persistence.interface import Commit, Entry, Head, StorageDamaged
+from persistence.interface import Commit, Entry, JournalHead, StorageDamaged
 from persistence.sqlite import SqliteStore
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import entry, every, store_blocks
@@ -40,7 +40,7 @@ async def test_what_is_left_of_a_journal_is_whole_wherever_it_is_read_from(keepe
                 assert await every(keeper.store.tail(after, until)) == journal[max(after, 5) : until], (after, until)
         for user in ("ann", "bob", "cyd"):
             assert await every(keeper.store.history(user)) == [each for each in journal[5:] if each.event.user == user]
-        assert await keeper.reopen() == Head(seq=12, at=1_012, replay_from=0, begins=6)
+        assert await keeper.reopen() == JournalHead(seq=12, at=1_012, replay_from=0, begins=6)
     await keeper.store.commit(Commit(entries=[entry(13)]))
     assert [each.seq for each in await every(keeper.store.tail(0))] == list(range(6, 14))
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors.event import Event
-from persistence.interface import Commit, Entry, Head
+from actors.model.event import Event
+from persistence.interface import Commit, Entry, JournalHead
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import entry, every, store_blocks
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_an_empty_store_begins_before_the_first_entry(keeper: Keeper) -> None:
-    assert await keeper.reopen() == Head(seq=0, at=0, replay_from=0)
+    assert await keeper.reopen() == JournalHead(seq=0, at=0, replay_from=0)
 
 
 async def test_an_event_comes_back_with_every_field(keeper: Keeper) -> None:
@@ -57,7 +57,7 @@ async def test_a_body_comes_back_byte_for_byte_whatever_is_in_it(keeper: Keeper,
 
 async def test_what_was_committed_is_there_after_reopening(keeper: Keeper) -> None:
     await keeper.store.commit(Commit(entries=[entry(1), entry(2, at=5_000)]))
-    assert await keeper.reopen() == Head(seq=2, at=5_000, replay_from=0)
+    assert await keeper.reopen() == JournalHead(seq=2, at=5_000, replay_from=0)
     await keeper.store.commit(Commit(entries=[entry(3)]))
     assert [each.seq for each in await every(keeper.store.tail(0))] == [1, 2, 3]
 

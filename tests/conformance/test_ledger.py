@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.turn import Decision
+from actors.model.turn import Decision
 from persistence.interface import Commit
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import decision

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.event import Event
+from actors.model.event import Event
 from persistence import interface
 from persistence.interface import Commit, Held, Quarantined, RowsRefused, Snapshot
 from tests.conformance.conftest import Keeper

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.event import Event
+from actors.model.event import Event
 from persistence import reading, writing
 from persistence.interface import (
     Commit,

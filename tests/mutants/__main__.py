@@ -1,4 +1,4 @@
-"""make mutants [N=40] [PATHS="actors engine/language"] [SEED=7]
+"""make mutants [N=40] [PATHS="actors language"] [SEED=7]
 
 Takes N mutants at random of the code under PATHS and runs each against the quick tests that enter the changed function, the
 fastest first. Prints each that no test noticed, with its diff, and the share that died. The same seed on the same code makes
@@ -19,7 +19,7 @@ from tests.mutants.equivalent import reasons
 from tests.mutants.mutate import Mutant, mutants_of
 from tests.mutants.trial import ROOT, copied, mapped, noticed
 
-PATHS = ("actors", "engine", "persistence", "delivery")
+PATHS = ("actors", "language", "replay", "engine", "persistence", "templating", "delivery")
 
 
 def main() -> None:

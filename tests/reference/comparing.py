@@ -8,11 +8,11 @@ from itertools import zip_longest
 
 import msgspec
 
-from actors.event import Event
-from actors.turn import Decision
-from engine.language import ast
-from engine.language.compile import compile_site
-from engine.simulate import Simulator
+from actors.model.event import Event
+from actors.model.turn import Decision
+from language.compiler.compile import compile_site
+from language.syntax import ast
+from replay.simulate import Simulator
 from tests.reference.interpreter import play
 from tests.reference.telling import history_text, site_text
 from tests.reference.turns import Row

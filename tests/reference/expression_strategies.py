@@ -6,7 +6,7 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from engine.language import ast
+from language.syntax import ast
 
 EVENTS = ("a", "b", "c")
 SPANS = (60.0, 600.0, 3600.0, 86_400.0)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from engine.language import ast
+from language.syntax import ast
 from tests.reference.history import Happening, History
 from tests.reference.remembered import collection, left_of, tally
 from tests.reference.values import Value, compared, number, operate

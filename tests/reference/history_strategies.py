@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from actors.event import Event, Source
+from actors.model.event import Event, Source
 from tests.reference.expression_strategies import EVENTS, SPANS, TOPICS, Features
 
 STARTS = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.language import ast
+from language.syntax import ast
 from tests.reference.clocks import day_ends
 from tests.reference.expressions import Moment, is_member, is_true
 from tests.reference.history import SESSION_MS

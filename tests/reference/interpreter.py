@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from actors.event import Event
-from engine.language import ast
+from actors.model.event import Event
+from language.syntax import ast
 from tests.reference.expressions import Moment, is_true
 from tests.reference.history import OF_THE_ACCOUNT, WITHOUT_PROOF, Became, Happening, History
 from tests.reference.instants import next_change

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
-from engine.language import ast
-from engine.language.vocabulary import COLLECTIONS
+from language.syntax import ast
+from language.syntax.vocabulary import COLLECTIONS
 from tests.reference.history import Happening
 
 Fits = Callable[[ast.EventPattern, Happening], bool]

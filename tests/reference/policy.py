@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.language import ast
+from language.syntax import ast
 from tests.reference.clocks import DAY_MS, day_ends, is_quiet, quiet_ends, shown
 from tests.reference.expressions import Moment, is_true
 from tests.reference.patterns import milliseconds

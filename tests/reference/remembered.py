@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.language import ast
+from language.syntax import ast
 from tests.reference.history import Happening, History
 from tests.reference.kept import as_much_as_fits, short_name, within_bytes
 from tests.reference.values import Value, number

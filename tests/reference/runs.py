@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from engine.language import ast
+from language.syntax import ast
 from tests.reference.history import Happening, History, Place
 
 TEN_YEARS_MS = 10 * 366 * 86_400_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from hypothesis import strategies as st
 
-from engine.language import ast
+from language.syntax import ast
 from tests.reference.expression_strategies import (
     TOPICS,
     Features,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engine.language import ast
+from language.syntax import ast
 from tests.reference.clocks import next_time
 from tests.reference.expressions import Moment, evaluate, is_true
 from tests.reference.history import Assigned, Happening, Sent, TraitsWritten

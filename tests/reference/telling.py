@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from actors.event import Event
-from engine.language import ast
+from actors.model.event import Event
+from language.syntax import ast
 
 
 def expression_text(node: ast.Expression) -> str:

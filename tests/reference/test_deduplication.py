@@ -7,12 +7,12 @@ import random
 import msgspec
 import pytest
 
-from actors import recent
-from actors.event import Event
-from engine.language import ast
-from engine.language.compile import compile_site
-from engine.language.load import read_site
-from engine.simulate import Simulator
+from actors.model import recent
+from actors.model.event import Event
+from language.compiler.compile import compile_site
+from language.load import read_site
+from language.syntax import ast
+from replay.simulate import Simulator
 from tests.reference.comparing import agree
 
 pytestmark = pytest.mark.slow

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.event import Event
-from actors.turn import Decision
-from engine.language import ast
-from engine.language.compile import compile_site
-from engine.simulate import Simulator
+from actors.model.event import Event
+from actors.model.turn import Decision
+from language.compiler.compile import compile_site
+from language.syntax import ast
 from persistence.sqlite import SqliteStore
+from replay.simulate import Simulator
 from tests.reference.comparing import AFTERWARDS_MS
 from tests.reference.history_strategies import histories
 from tests.reference.kinds import EVERYTHING

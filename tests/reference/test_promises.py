@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 
 from actors.actor import pack, unpack
-from actors.event import Event
-from actors.state import ENDED
-from actors.turn import Decision, Send
-from engine.language import ast
-from engine.language.compile import compile_site
-from engine.recording import Arrival, Player, Rank, people, rank
-from engine.simulate import Simulator
+from actors.model.event import Event
+from actors.model.state import ENDED
+from actors.model.turn import Decision, Send
+from language.compiler.compile import compile_site
+from language.syntax import ast
+from replay.recording import Arrival, Player, Rank, people, rank
+from replay.simulate import Simulator
 from tests.reference.comparing import simulated, until
 from tests.reference.history_strategies import EMAIL, histories
 from tests.reference.kinds import EVERYTHING

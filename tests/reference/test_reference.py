@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from actors.event import Event
-from engine.language import ast
+from actors.model.event import Event
+from language.syntax import ast
 from tests.reference.comparing import agree
 from tests.reference.history_strategies import histories
 from tests.reference.kinds import KINDS

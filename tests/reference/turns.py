@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from engine.language import ast
+from language.syntax import ast
 from tests.reference.expressions import Moment, is_member, is_true
 from tests.reference.history import Happening
 from tests.reference.kept import short_name

@@ -17,8 +17,8 @@ from bench.table import Figure, verdict
 from bench.workload import USERS, events, templates
 from cuebird.demo.pages import SITE
 from engine.clock import SystemClock
-from ingress.frames import Ev, decode_frame
-from ingress.messages import Normalizer
+from ingress.connections.frames import Ev, decode_frame
+from ingress.messages.messages import Normalizer
 
 NOW = 1_767_600_000_000
 TIME = b"2026-01-05T08:00:00.000Z"

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cuebird.cli import main
-from cuebird.config import OFF_AT_ZERO, ConfigError, flat, load, require_servable, shown
+from cuebird.settings.config import OFF_AT_ZERO, ConfigError, flat, load, require_servable, shown
 
 SECRET = "0123456789abcdef0123456789abcdef"
 

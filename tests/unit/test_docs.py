@@ -19,19 +19,19 @@ from click.testing import CliRunner
 
 from cuebird.cli import main
 from cuebird.commands.init import STARTER
-from cuebird.config import Settings
-from cuebird.layers import build, file_layer
-from delivery.templates import compiled
-from engine.language.compile import compile_site
-from engine.language.load import load_site
-from engine.language.run_scenario import run_scenario
-from engine.language.scenarios import ScenarioFile, load_scenarios
-from engine.language.shapes import CampaignFile, PolicyFile, ProfileFile
-from engine.language.yaml import Mapping, Sequence, load_yaml
-from ingress.frames import Ev, Frame, Hello
-from ingress.keys import KeyRing, ProofKey, WriteKey
-from ingress.messages import Normalizer
-from ingress.speaker import Speaker
+from cuebird.settings.config import Settings
+from cuebird.settings.layers import build, file_layer
+from ingress.connections.frames import Ev, Frame, Hello
+from ingress.messages.messages import Normalizer
+from ingress.principals.keys import KeyRing, ProofKey, WriteKey
+from ingress.principals.principal import Principal
+from language.compiler.compile import compile_site
+from language.load import load_site
+from language.site.scenarios import ScenarioFile, load_scenarios
+from language.site.shapes import CampaignFile, PolicyFile, ProfileFile
+from language.site.yaml import Mapping, Sequence, load_yaml
+from replay.run_scenario import run_scenario
+from templating.templates import compiled
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -183,7 +183,7 @@ def test_messages_and_frames_are_taken(snippet: Snippet) -> None:
         frames = msgspec.json.decode(snippet.text, type=list[Frame])
         assert {type(frame) for frame in frames} >= {Hello, Ev}
         return
-    batch = Normalizer().batch(snippet.text, received_at=NOW, speaker=Speaker())
+    batch = Normalizer().batch(snippet.text, received_at=NOW, speaker=Principal())
     assert batch.rejected == []
     assert batch.events
 

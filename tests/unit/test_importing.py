@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from cuebird.cli import main
 from cuebird.importing import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Line, Refused, batches, message_of
-from cuebird.playing import rows
-from cuebird.replay import read_replay
-from engine.language.compile import compile_site
-from engine.language.load import read_site
-from ingress.messages import Normalizer
+from cuebird.playing.parallel_play import rows
+from cuebird.playing.recordings import read_replay
+from ingress.messages.messages import Normalizer
+from language.compiler.compile import compile_site
+from language.load import read_site
 
 DAY = 86_400_000
 THANKS = "why: a test\nentry: {event: order_completed}\nsteps: [{send: {push: hello}}]"

@@ -14,18 +14,18 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.token import Tokens
-from actors.turn import Send
+from actors.model.turn import Send
+from actors.values.token import Tokens
+from cuebird.changes.sites import open_site
 from cuebird.cli import main
 from cuebird.commands.init import STARTER
-from cuebird.config import load, require_servable
-from cuebird.placeholders import placeholders
-from cuebird.sites import open_site
+from cuebird.settings.config import load, require_servable
+from cuebird.settings.placeholders import placeholders
 from delivery.render import Templates
 from delivery.settings import DeliverySettings
-from engine.language.problems import Problem, SiteErrors
-from engine.language.scenarios import load_scenarios
-from ingress.keys import Unauthorized
+from ingress.principals.keys import Unauthorized
+from language.site.scenarios import load_scenarios
+from language.syntax.problems import Problem, SiteErrors
 
 
 def cuebird(*arguments: object) -> Result:

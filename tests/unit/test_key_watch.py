@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cuebird.config import load
-from cuebird.key_watch import KeyWatch
-from ingress.keys import Denied, KeyRing
+from cuebird.serving.key_watch import KeyWatch
+from cuebird.settings.config import load
+from ingress.principals.keys import Denied, KeyRing
 
 ONE = '[[keys.server]]\nname = "one"\nvalue = "sk_one"\n'
 TWO = '[[keys.server]]\nname = "two"\nvalue = "sk_two"\n'

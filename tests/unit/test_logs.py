@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cuebird.config import Settings
-from cuebird.logs import LogSettings, discreet, set_up
-from cuebird.starting import off
+from cuebird.serving.starting import off
+from cuebird.settings.config import Settings
+from cuebird.settings.logs import LogSettings, discreet, set_up
 from delivery.settings import DeliverySettings, SmtpSettings
 
 log = logging.getLogger("cuebird.tested")

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from bench import month
-from cuebird.playing import census, rows
-from cuebird.replay import read_replay
-from cuebird.spread import PartFailed, spread
-from cuebird.summary import Seen, summary
-from cuebird.tally import Figures
-from engine.language.compile import compile_site
-from engine.language.load import load_site
-from engine.recording import Arrival
+from cuebird.playing.campaign_counts import PlayedFigures
+from cuebird.playing.parallel_play import census, rows
+from cuebird.playing.process_pool import PartFailed, spread
+from cuebird.playing.recordings import read_replay
+from cuebird.playing.summary import Seen, summary
+from language.compiler.compile import compile_site
+from language.load import load_site
+from replay.recording import Arrival
 
 SITE = load_site(Path("templates/site"))
 USERS = 25
@@ -56,10 +56,10 @@ def test_three_cores_count_what_one_counts(recorded: list[Arrival]) -> None:
 
 
 def test_every_figure_of_one_part_is_added_to_those_of_another() -> None:
-    def different(number: int) -> Figures:
+    def different(number: int) -> PlayedFigures:
         """Every field with something of its own in it."""
-        found = Figures()
-        for field in msgspec.structs.fields(Figures):
+        found = PlayedFigures()
+        for field in msgspec.structs.fields(PlayedFigures):
             value = getattr(found, field.name)
             filled = {int: number, set: {str(number)}, list: [number], dict: {str(number): number}}
             setattr(found, field.name, Counter({str(number): 1}) if isinstance(value, Counter) else filled[type(value)])
@@ -67,7 +67,7 @@ def test_every_figure_of_one_part_is_added_to_those_of_another() -> None:
 
     one, other = different(1), different(2)
     one.add(other)
-    for field in msgspec.structs.fields(Figures):
+    for field in msgspec.structs.fields(PlayedFigures):
         value = getattr(one, field.name)
         assert value == 3 or len(value) == 2, field.name
 

@@ -18,22 +18,22 @@ import pytest
 from prometheus_client.core import Metric
 from starlette.routing import Route
 
-from actors.event import FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK
-from actors.feedback import about
-from actors.names import ALIASES
-from actors.turn import DecisionKind, Send
+from actors.model.event import FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK
+from actors.model.feedback import about
+from actors.model.turn import DecisionKind, Send
+from actors.values.names import ALIASES
 from analytics.reasons import NOT_ENTERED, SKIPPED
-from cuebird.app import App, open_app
-from cuebird.config import Server, Settings, StoreSettings
-from cuebird.dashboard import dashboard_routes
-from cuebird.metrics import Metrics
+from cuebird.serving.app import App, open_app
+from cuebird.serving.dashboard import dashboard_routes
+from cuebird.serving.metrics import Metrics
+from cuebird.settings.config import ServerSettings, Settings, StoreSettings
 from engine.latencies import COMMIT_BOUNDS_MS
-from engine.ledger import Row
 from engine.submit import RefusalCode
-from ingress.answers import REFUSALS
-from ingress.frames import CLOSES
-from ingress.metrics import Counts
-from ingress.rejection import Code
+from ingress.bounds.metrics import Counts
+from ingress.connections.frames import CLOSES
+from ingress.http.answers import REFUSALS
+from ingress.messages.rejection import Code
+from replay.ledger import LedgerRow
 from tests.unit.ingress.site import Site
 
 ROOT: Final = Path(__file__).parents[2]
@@ -104,7 +104,7 @@ async def served(folder: Path, *, dev: bool) -> AsyncIterator[App]:
     site = folder / f"site-{dev}"
     shutil.copytree(ROOT / "templates" / "demo" / "site", site)
     settings = Settings(
-        server=Server(port=0, dev=dev, secret="s" * 32), store=StoreSettings(path=str(folder / f"{dev}.db"))
+        server=ServerSettings(port=0, dev=dev, secret="s" * 32), store=StoreSettings(path=str(folder / f"{dev}.db"))
     )
     async with open_app(settings, site, more_routes=dashboard_routes(dev=dev)) as app:
         yield app
@@ -173,7 +173,7 @@ def test_every_close_code_is_in_the_reference() -> None:
 def said_over_http() -> set[str]:
     """Codes of answers that are not the answer to a batch, by the calls that make them."""
     found = {code for call in calls("ingress", "error_answer", "BadBody", "Refusal") for code in texts(call, 1)}
-    source = {file.name: file.read_text() for file in (ROOT / "ingress").glob("*.py")}
+    source = {file.name: file.read_text() for file in (ROOT / "ingress").rglob("*.py")}
     found |= set(re.findall(r'^    code = "(\w+)"', source["keys.py"], re.MULTILINE))
     found |= set(re.findall(r'"(\w+)"', re.findall(r"_CODES: Final = (.*)", source["answers.py"])[0]))
     found |= set(re.findall(r'_CODES\.get\(.*?, "(\w+)"\)', source["answers.py"]))
@@ -195,7 +195,8 @@ def test_every_code_of_an_err_frame_is_in_the_reference() -> None:
 
 
 def _source(name: str) -> str:
-    return (ROOT / "ingress" / name).read_text()
+    (file,) = (ROOT / "ingress").rglob(name)
+    return file.read_text()
 
 
 # --- events -------------------------------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ def test_what_all_of_them_tell_is_in_the_reference() -> None:
 def test_what_a_back_end_may_say_is_what_an_actor_listens_to() -> None:
     (control,) = [
         node
-        for node in ast.walk(ast.parse((ROOT / "actors" / "history.py").read_text()))
+        for node in ast.walk(ast.parse((ROOT / "actors" / "profile.py").read_text()))
         if isinstance(node, ast.FunctionDef) and node.name == "control"
     ]
     heard = {node.value for node in ast.walk(control) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -249,7 +250,7 @@ def test_every_other_name_of_an_event_is_in_the_reference() -> None:
 
 
 def test_every_field_and_decision_of_a_row_is_in_the_reference() -> None:
-    assert first("rows.md", "Fields") == list(Row.__struct_fields__)
+    assert first("rows.md", "Fields") == list(LedgerRow.__struct_fields__)
     assert first("rows.md", "Decisions") == list(get_args(DecisionKind))
 
 
@@ -266,7 +267,7 @@ def test_every_reason_is_in_the_reference_and_in_the_words_of_the_dashboard() ->
 def test_what_an_entry_is_refused_for_is_what_the_code_says() -> None:
     (refusal,) = [
         node
-        for node in ast.walk(ast.parse((ROOT / "actors" / "entry.py").read_text()))
+        for node in ast.walk(ast.parse((ROOT / "actors" / "runs" / "entry.py").read_text()))
         if isinstance(node, ast.FunctionDef) and node.name == "_refusal"
     ]
     returned = [node.value for node in ast.walk(refusal) if isinstance(node, ast.Return)]

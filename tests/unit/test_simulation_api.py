@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cuebird import Simulation
-from engine.language.problems import SiteErrors
+from language.syntax.problems import SiteErrors
 
 pytest_plugins = ["pytester"]
 

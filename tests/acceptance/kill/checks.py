@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import msgspec
 
-from actors.event import ANONYMOUS
-from actors.turn import Decision
+from actors.model.event import ANONYMOUS
+from actors.model.turn import Decision
 from delivery.email import message_id
 from persistence.interface import Outboxed
 from tests.acceptance.kill.evidence import Evidence

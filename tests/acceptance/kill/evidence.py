@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from actors.turn import Decision
+from actors.model.turn import Decision
 from persistence.interface import Entry, Outboxed, SendState
 from persistence.sqlite import SqliteStore
 from tests.acceptance.kill.post_office import Letter

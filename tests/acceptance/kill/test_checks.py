@@ -7,8 +7,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from actors.event import Event
-from actors.turn import Decision, DecisionKind, Send
+from actors.model.event import Event
+from actors.model.turn import Decision, DecisionKind, Send
 from delivery.email import message_id
 from persistence.interface import Entry, Outboxed
 from tests.acceptance.kill.checks import DOMAIN, DOUBTED, all_faults

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from actors.event import Event
-from actors.turn import Decision, Send
+from actors.model.event import Event
+from actors.model.turn import Decision, Send
 from persistence import writing
 from persistence.interface import Commit, Entry, Mark, SendState, Snapshot
 from persistence.sqlite import SqliteStore

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from actors.event import Event, Kind, Source
-from actors.turn import Decision
-from engine.language import ast
-from engine.language.compile import compile_site
-from engine.language.expressions import parse_duration, parse_expression, parse_pattern
-from engine.simulate import Simulator
+from actors.model.event import Event, Kind, Source
+from actors.model.turn import Decision
+from language.compiler.compile import compile_site
+from language.syntax import ast
+from language.syntax.expressions import parse_duration, parse_expression, parse_pattern
+from replay.simulate import Simulator
 
 START = 1_767_607_200_000
 """2026-01-05T10:00Z, a Monday."""

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from actors.actor import new_actor
-from actors.local import time_zone
-from actors.program import Cap
-from actors.state import WATCHED_MAX
-from engine.language.compile import compile_site
-from engine.simulate import Simulator
+from actors.model.local_time import time_zone
+from actors.model.program import Cap
+from actors.model.state import WATCHED_MAX
+from language.compiler.compile import compile_site
+from replay.simulate import Simulator
 from tests.unit.actors.making import START, Story, campaign, push, site, wait
 
 DAY = 86_400_000

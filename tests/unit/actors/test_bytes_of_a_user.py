@@ -12,22 +12,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors import collections as kinds
-from actors import zone
 from actors.actor import new_actor, pack, take, unpack
-from actors.address import valid_address
-from actors.event import CONTROL, Event
 from actors.joining import join
-from actors.kept import kept, kept_name, kept_value, weight
-from actors.memory import First, Log, Slot, Totals
-from actors.program import Program
-from actors.scope import Scope
-from actors.state import RUNS_MAX, USER_BYTES_MAX, WATCHED_MAX, Actor
-from engine.language.compile import compile_site
-from engine.language.load import load_site, read_site
-from engine.language.weigh import actor_bytes_max
-from ingress.identifiers import ID_CHARACTERS_MAX
-from ingress.taking import UNPROVEN
+from actors.model import slots as kinds
+from actors.model.event import CONTROL, Event
+from actors.model.memory import First, Log, Slot, Totals
+from actors.model.program import Program
+from actors.model.scope import Scope
+from actors.model.state import RUNS_MAX, USER_BYTES_MAX, WATCHED_MAX, Actor
+from actors.values import zone
+from actors.values.address import valid_address
+from actors.values.kept import kept, kept_name, kept_value, weight
+from ingress.messages.identifiers import ID_CHARACTERS_MAX
+from ingress.messages.taking import UNPROVEN
+from language.check.weigh import actor_bytes_max
+from language.compiler.compile import compile_site
+from language.load import load_site, read_site
 from tests.unit.actors import hostile
 from tests.unit.actors.making import START, Story, campaign, push, wait
 
@@ -302,11 +302,11 @@ def test_zones_and_addresses_that_nobody_has_are_not_held() -> None:
 
 
 def test_what_visitors_put_into_their_carts_fills_the_shared_table_to_a_bound() -> None:
-    from actors import shared
+    from actors.values import intern
 
     def share() -> None:
         for number in range(20_000):
-            shared.shared(f"{number}" + "x" * 1_500)
+            intern.shared(f"{number}" + "x" * 1_500)
 
-    assert _grown(share) < shared.SHARED_BYTES_MAX + 8_000_000
-    assert shared.shared("y" * 100_000) == "y" * 100_000
+    assert _grown(share) < intern.SHARED_BYTES_MAX + 8_000_000
+    assert intern.shared("y" * 100_000) == "y" * 100_000

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from actors.actor import new_actor, pack, take
-from actors.event import Event, Source
-from actors.state import Actor
-from engine.language.compile import compile_site
-from engine.language.load import read_site
-from engine.language.weigh import actor_bytes_max
+from actors.model.event import Event, Source
+from actors.model.state import Actor
+from language.check.weigh import actor_bytes_max
+from language.compiler.compile import compile_site
+from language.load import read_site
 
 AT = 1_767_607_200_000
 

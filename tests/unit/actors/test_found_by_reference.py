@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.language import ast
+from language.syntax import ast
 from tests.unit.actors.making import Story, at, campaign, email, push, wait
 
 

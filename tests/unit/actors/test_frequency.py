@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.language import ast
+from language.syntax import ast
 from tests.unit.actors.making import Story, at, campaign, email, ms, push
 
 

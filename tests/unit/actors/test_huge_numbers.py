@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from actors.actor import pack, unpack
-from actors.event import Event
-from actors.values import INTEGER_MAX, added, multiply, number, rounded
-from engine.language.compile import compile_site
-from engine.language.load import read_site
-from engine.simulate import Simulator
+from actors.model.event import Event
+from actors.values.values import INTEGER_MAX, added, multiply, number, rounded
+from language.compiler.compile import compile_site
+from language.load import read_site
+from replay.simulate import Simulator
 
 CAMPAIGN = b"""campaign: cart
 why: A test.

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from actors.actor import new_actor, pack, take, unpack
-from actors.event import Event
-from actors.newest import CONFLICTS_MAX, TRAIT_TIMES_MAX, WORD_TIMES_MAX
-from actors.state import Actor
-from engine.language.compile import compile_site
+from actors.model.event import Event
+from actors.model.newest import CONFLICTS_MAX, TRAIT_TIMES_MAX, WORD_TIMES_MAX
+from actors.model.state import Actor
+from language.compiler.compile import compile_site
 from tests.unit.actors.making import START, Story, campaign, ms, push, site
 
 SEED = int(os.environ.get("CUEBIRD_SEED", random.SystemRandom().randrange(10**6)))

@@ -8,10 +8,10 @@ from hashlib import blake2b
 import msgspec
 import pytest
 
-from actors import recent
 from actors.actor import Actor, pack, unpack
-from actors.digests import SIZE, both, digest, knows, split, with_digest
-from actors.recent import IDS_BYTES_MAX, IDS_MAX, NEWEST_KEPT, NEWEST_MAX, OlderIds
+from actors.model import recent
+from actors.model.recent import IDS_BYTES_MAX, IDS_MAX, NEWEST_KEPT, NEWEST_MAX, OlderIds
+from actors.values.digests import SIZE, both, digest, knows, split, with_digest
 
 WEEK = 7 * 86_400_000
 START = 1_767_600_000_000

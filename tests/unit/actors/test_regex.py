@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from actors.automaton import MOVES_KEPT_MAX, Automaton, finder
-from actors.regex import RegexRefused, program
-from actors.values import TEXT_MATCHED_MAX
+from actors.values.automaton import MOVES_KEPT_MAX, Automaton, finder
+from actors.values.regex import RegexRefused, program
+from actors.values.values import TEXT_MATCHED_MAX
 from tests.unit.steps import steps
 
 TRIES: Final = 2_000

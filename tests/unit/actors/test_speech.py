@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.event import Event, Source
-from actors.speech import UNPROVEN_RUNS_MAX, forwarded, own_name, without_words
-from engine.language import ast
+from actors.model.event import Event, Source
+from actors.model.speech import UNPROVEN_RUNS_MAX, forwarded, own_name, without_words
+from language.syntax import ast
 from tests.unit.actors.making import Story, campaign, push, wait
 
 SOURCES: tuple[Source, ...] = ("visitor", "bare")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from actors import values
-from actors.chance import assign, choose, share
-from actors.program import Variant
-from actors.state import Actor
+from actors.model.assignment import assign, choose, share
+from actors.model.program import Variant
+from actors.model.state import Actor
+from actors.values import values
 
 ORDERINGS = (values.less, values.less_or_equal, values.greater, values.greater_or_equal)
 

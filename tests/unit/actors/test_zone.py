@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors import zone
+from actors.values import zone
 from tests.unit.actors.making import at
 
 BERLIN = "Europe/Berlin"

@@ -11,12 +11,12 @@ from starlette.responses import PlainTextResponse, Response
 from analytics.figures import Figures
 from analytics.statistics import Board
 from analytics.user_view import UserView
-from cuebird.standing import Line, Standing, pieces
+from cuebird.serving.standing import Standing, StandingLine, pieces
 from engine.latencies import Histogram
 from engine.statistics import Statistics
-from ingress.dashboard import Dashboard, Guard
-from ingress.dashboard_pages import Frame, Pages
-from ingress.users import Unanswerable
+from ingress.http.dashboard import Dashboard, Guard
+from ingress.http.dashboard_pages import Frame, Pages
+from ingress.http.users import Unanswerable
 
 
 def statistics() -> Statistics:
@@ -42,7 +42,11 @@ async def somebody(user: str) -> UserView | None:
 async def standings(user: str, campaign: str | None) -> list[Standing]:
     if campaign == "renamed":
         raise Unanswerable("there is no such campaign")
-    return [Standing(campaign="cart", why="<b>why</b>", says=Line(pieces=pieces("Was in it at 09:30.", "2026-01-05")))]
+    return [
+        Standing(
+            campaign="cart", why="<b>why</b>", says=StandingLine(pieces=pieces("Was in it at 09:30.", "2026-01-05"))
+        )
+    ]
 
 
 def dashboard(guard: Guard | None = None, *, speed: float = 1.0) -> httpx2.AsyncClient:

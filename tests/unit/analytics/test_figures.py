@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from actors.event import Event
-from actors.turn import Decision, DecisionKind
+from actors.model.event import Event
+from actors.model.turn import Decision, DecisionKind
 from analytics.figures import PAGE_ROWS, Figures, read_figures
 from analytics.naming import label
 from analytics.user_view import read_user

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from actors.turn import Decision, DecisionKind
+from actors.model.turn import Decision, DecisionKind
 from analytics.reasons import SKIPPED, sentence, tone, value_of
 
 

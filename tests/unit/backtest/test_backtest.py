@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from cuebird.proposal import compile_source, source_of
-from engine.backtest.backtest import Backtest, backtest
-from engine.backtest.fold import Fold
-from engine.backtest.reach import TooShort, furthest
-from engine.language import ast
-from engine.ledger import iso
+from cuebird.changes.proposal import compile_source, source_of
 from engine.limits import Limits
-from persistence.interface import Entry, Head, StoreError
+from language.syntax import ast
+from persistence.interface import Entry, JournalHead, StoreError
 from persistence.reader import ReadingStore, reading
 from persistence.sqlite import SqliteStore
+from replay.backtest.backtest import Backtest, backtest
+from replay.backtest.fold import Fold
+from replay.backtest.reach import TooShort, furthest
+from replay.ledger import iso
 from tests.unit.engine.town import MINUTE, START, Town, event
 from tests.unit.versions.sites import read, swap
 
@@ -185,7 +185,7 @@ class Cut:
         self._store = store
         self._first = first
 
-    async def head(self) -> Head:
+    async def head(self) -> JournalHead:
         return await self._store.head()
 
     def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:

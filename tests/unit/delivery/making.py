@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from actors.token import Tokens
-from actors.turn import Send
+from actors.model.turn import Send
+from actors.values.token import Tokens
 from delivery.render import Templates
 from delivery.settings import DeliverySettings
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.address import domain_of, valid_address
+from actors.values.address import domain_of, valid_address
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.turn import Send
+from actors.model.turn import Send
 from persistence.interface import Commit, Mark, StorageFailed
 from persistence.memory import MemoryStore
 from tests.unit.delivery.making import NOW, a_send

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from delivery.budget import budget
 from delivery.settings import DeliverySettings
-from delivery.templates import TEXT
+from templating.budget import budget
+from templating.templates import TEXT
 
 NEW_YEAR_MS = 1767607200000  # 5 January 2026, 10:00 UTC
 

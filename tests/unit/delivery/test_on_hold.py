@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from actors.turn import Send
-from cuebird.outbox import Choice, OutboxRefused, drop, release
+from actors.model.turn import Send
+from cuebird.serving.outbox import Choice, OutboxRefused, drop, release
 from persistence.interface import Commit, Hold
 from persistence.memory import MemoryStore
 from tests.unit.delivery.making import HOUR, NOW, a_send

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from delivery.links import Target
 from delivery.render import EmailMessage, RenderError
 from delivery.settings import DeliverySettings
-from delivery.templates import TemplatesInvalid
+from templating.links import Target
+from templating.templates import TemplatesInvalid
 from tests.unit.delivery.making import SETTINGS, TOKENS, a_send, templates
 
 CART = """---

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from delivery import budget
 from delivery.render import RenderError
+from templating import budget
 from tests.unit.delivery.making import a_send, templates
 from tests.unit.steps import steps
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.token import Purpose, Tokens
+from actors.values.token import Purpose, Tokens
 
 SECRET = bytes(range(32))
 TOKENS = Tokens([SECRET])

@@ -13,14 +13,14 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from actors.actor import new_actor, take
-from actors.event import Event
-from actors.feedback import feedback
-from actors.policy import consents
-from actors.turn import Send
-from engine.language.compile import compile_site
+from actors.model.event import Event
+from actors.model.feedback import feedback
+from actors.model.turn import Send
+from actors.sending.policy import consents
 from engine.submit import Receipt, RefusalCode
-from ingress.customer_pages import INK, CustomerPages, Shop, Topic, lighter, on
-from ingress.tracking import UNDO_MS_MAX, Tracking, Wishes, form_fields
+from ingress.http.customer_pages import INK, CustomerPages, Shop, Topic, lighter, on
+from ingress.http.tracking import UNDO_MS_MAX, Tracking, TrackingCalls, form_fields
+from language.compiler.compile import compile_site
 from persistence.interface import Link
 from tests.unit.actors.making import site as site_of
 from tests.unit.delivery.making import NOW, TOKENS, a_send
@@ -68,9 +68,9 @@ class Site:
     async def send(self, identity: str) -> Send | None:
         return next((send for send in (SEND, LATER) if send.id == identity), None)
 
-    async def wishes(self, user: str, topic: str) -> Wishes | None:
+    async def wishes(self, user: str, topic: str) -> TrackingCalls | None:
         assert (user, topic) == (SEND.user, SEND.topic)
-        return Wishes(any=self.any, topic=self.topic)
+        return TrackingCalls(any=self.any, topic=self.topic)
 
     def submit(self, events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
         if self.refusals:

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from actors.event import Event
-from actors.turn import Send
+from actors.model.event import Event
+from actors.model.turn import Send
 from delivery.dispatcher import Dispatcher
-from delivery.push import Push
+from delivery.push import PushMessage
 from delivery.settings import SmtpSettings
 from engine.clock import ManualClock
 from engine.submit import Receipt
@@ -37,7 +37,7 @@ class World:
         self.store = store
         self.clock = ManualClock(NOW)
         self.events: list[dict[str, Any]] = []
-        self.pushed: list[tuple[str, Push]] = []
+        self.pushed: list[tuple[str, PushMessage]] = []
         self.reasons: dict[str, str] = {}
         """Why the engine would not let a send go out, by id."""
         self.full = 0
@@ -94,7 +94,7 @@ class World:
     async def recheck(self, send: Send) -> str | None:
         return self.reasons.get(send.id)
 
-    def publish(self, user: str, push: Push) -> int:
+    def publish(self, user: str, push: PushMessage) -> int:
         self.pushed.append((user, push))
         return self.pages_open
 

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from actors import recent
+from actors.model import recent
 from engine.limits import Limits
 from engine.submit import Receipt
 from persistence.interface import Link, Mark, Suppression

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from engine.alarms import SLACK, Alarms
+from actors.alarms import SLACK, Alarms
 
 
 def test_users_ring_in_the_order_in_which_they_are_due() -> None:

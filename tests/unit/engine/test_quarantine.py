@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from actors.actor import Actor, fire, take, unpack
-from actors.event import Event
-from actors.program import Program
-from actors.turn import TOO_OLD, Turn
+from actors.model.event import Event
+from actors.model.program import Program
+from actors.model.turn import TOO_OLD, Turn
 from engine import committer
 from engine.limits import Limits
 from engine.quarantine import FAULTS_MAX
@@ -73,7 +73,7 @@ async def test_an_event_that_an_actor_fails_on_is_kept_once_and_taken_when_it_is
     town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with monkeypatch.context() as patched:
-        for place in ("engine.shard.take", "engine.unusual.take"):
+        for place in ("engine.intake.take", "engine.slow_path.take"):
             patched.setattr(place, failing(lambda event: event.message_id == "bad"))
         bad = event("ann", "signed_up", "bad")
         assert await town.take(event("ann", message_id="m1"), bad, event("bob")) == Receipt(accepted=2, quarantined=1)
@@ -95,10 +95,10 @@ async def test_what_is_too_old_to_be_taken_stays_until_an_operator_drops_it(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("engine.unusual.take", failing(lambda event: True))
+        patched.setattr("engine.slow_path.take", failing(lambda event: True))
         await town.take(event("ann", message_id="m1"))
     with monkeypatch.context() as patched:
-        for place in ("engine.shard.take", "engine.unusual.take"):
+        for place in ("engine.intake.take", "engine.slow_path.take"):
             patched.setattr(place, lambda *_: TOO_OLD)
         told = await town.engine.release.retry("ann")
     assert (told.taken, told.left) == (0, 1)
@@ -110,7 +110,7 @@ async def test_who_fails_time_after_time_is_held(town: Town, monkeypatch: pytest
     town.limits = msgspec.structs.replace(town.limits, quarantine_user_events_max=100)
     await town.restart()
     with monkeypatch.context() as patched:
-        for place in ("engine.shard.take", "engine.unusual.take"):
+        for place in ("engine.intake.take", "engine.slow_path.take"):
             patched.setattr(place, failing(lambda event: event.user == "ann"))
         for number in range(FAULTS_MAX):
             assert kept(town) == (0, number)
@@ -128,7 +128,7 @@ async def test_who_fails_on_its_timers_time_after_time_is_held(town: Town, monke
             assert actor.user != "ann"
             return fire(actor, now, program)
 
-        patched.setattr("engine.shard.fire", fire_but_of_ann)
+        patched.setattr("engine.intake.fire", fire_but_of_ann)
         await town.pass_time(30 * MINUTE)
         async with asyncio.timeout(5):
             while kept(town) == (0, 0):

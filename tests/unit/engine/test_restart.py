@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors.event import Event
-from actors.program import Program
-from actors.turn import Decision
+from actors.model.event import Event
+from actors.model.program import Program
+from actors.model.turn import Decision
 from engine.limits import Limits
-from persistence.interface import Head, Store, StoreError
+from persistence.interface import JournalHead, Store, StoreError
 from persistence.memory import MemoryStore
 from persistence.sqlite import SqliteStore
 from tests.unit.engine.town import MINUTE, START, Disk, Town, event, site
@@ -186,8 +186,8 @@ async def test_the_second_user_of_a_shared_computer_does_not_take_over_the_first
 
 async def test_a_database_whose_snapshots_are_newer_than_its_journal_is_refused() -> None:
     class Mixed(Disk):
-        async def open(self) -> Head:
-            return Head(seq=3, at=START, replay_from=9)
+        async def open(self) -> JournalHead:
+            return JournalHead(seq=3, at=START, replay_from=9)
 
     town = Town()
     town.disk = Mixed(MemoryStore())

@@ -7,17 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cuebird.proposal import compile_source, source_of
-from engine.backtest.backtest import backtest
-from engine.backtest.reach import TooShort
-from engine.explain.explain import explained
-from engine.explain.recall import recall
+from cuebird.changes.proposal import compile_source, source_of
 from engine.limits import Keep, Limits
-from engine.programs import records
 from engine.submit import Receipt
 from persistence.interface import StoreError
+from persistence.program_periods import records
 from persistence.reader import reading
 from persistence.sqlite import SqliteStore
+from replay.backtest.backtest import backtest
+from replay.backtest.reach import TooShort
+from replay.explain.explain import explained
+from replay.explain.recall import recall
 from tests.unit.engine.town import START, Town, event
 from tests.unit.versions import sites
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from actors.event import Event
-from engine.absence import Absence
-from engine.generations import Generations
+from actors.lru import Lru
+from actors.model.event import Event
+from engine.known_users import KnownUsers
 from engine.latencies import Histogram, Latencies
 from engine.rate import UserRate
 from tests.unit.engine.town import event
@@ -16,7 +16,7 @@ from tests.unit.engine.town import event
 
 
 def test_what_was_used_lately_is_not_expelled_first() -> None:
-    kept: Generations[int] = Generations()
+    kept: Lru[int] = Lru()
     for number in range(10):
         kept.put(f"k{number}", number)
     first = kept.expel()
@@ -31,7 +31,7 @@ def test_what_was_used_lately_is_not_expelled_first() -> None:
 
 
 def test_what_is_expelled_is_gone_and_an_empty_map_expels_nothing() -> None:
-    kept: Generations[int] = Generations()
+    kept: Lru[int] = Lru()
     kept.put("ann", 1)
     assert kept.expel() == ("ann", 1)
     assert kept.expel() is None
@@ -39,7 +39,7 @@ def test_what_is_expelled_is_gone_and_an_empty_map_expels_nothing() -> None:
 
 
 def test_looking_does_not_count_as_use() -> None:
-    kept: Generations[int] = Generations()
+    kept: Lru[int] = Lru()
     kept.put("ann", 1)
     kept.put("bob", 2)
     kept.expel()
@@ -54,7 +54,7 @@ def test_looking_does_not_count_as_use() -> None:
 
 
 def test_whoever_was_told_is_never_said_to_be_absent() -> None:
-    absence = Absence()
+    absence = KnownUsers()
     absence.complete = True
     names = [f"user-{number}" for number in range(20_000)]
     for name in names:
@@ -63,7 +63,7 @@ def test_whoever_was_told_is_never_said_to_be_absent() -> None:
 
 
 def test_strangers_are_nearly_always_known_to_be_absent() -> None:
-    absence = Absence()
+    absence = KnownUsers()
     absence.complete = True
     for number in range(100_000):
         absence.tell(f"user-{number}")
@@ -72,7 +72,7 @@ def test_strangers_are_nearly_always_known_to_be_absent() -> None:
 
 
 def test_nobody_is_surely_absent_while_not_all_is_known() -> None:
-    assert not Absence().sure("ann")
+    assert not KnownUsers().sure("ann")
 
 
 # --- rate ---

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from actors.actor import Actor
-from actors.event import Event
-from actors.program import Program
-from actors.turn import Turn
+from actors.model.event import Event
+from actors.model.program import Program
+from actors.model.turn import Turn
 from engine import committer
 from engine.submit import Receipt
 from persistence.interface import Mark, StorageFailed, StorageFull
@@ -196,7 +196,7 @@ async def test_a_join_that_fails_midway_leaves_the_visitor_and_the_user_as_they_
     async with Town() as town:
         await town.take(event("ann", message_id="m1"), event("~visitor", "product_added", "m2"))
         before = await town.state("ann"), await town.state("~visitor")
-        monkeypatch.setattr("engine.unusual.join", fails_midway)
+        monkeypatch.setattr("engine.slow_path.join", fails_midway)
         receipt = await town.take(event("ann", "", "bad", kind="alias", **{"from": "~visitor"}))
         assert receipt == Receipt(quarantined=1)
         await town.quiet()

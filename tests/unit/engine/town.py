@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 
 from actors.actor import pack
-from actors.compiled_patterns import Match
-from actors.event import Event, Kind
-from actors.names import ALIASES
-from actors.program import (
+from actors.model.compiled_patterns import Match
+from actors.model.event import Event, Kind
+from actors.model.program import (
     Campaign,
     Finish,
     Instruction,
@@ -23,12 +22,13 @@ from actors.program import (
     WaitIdle,
     index,
 )
-from actors.turn import Channel, Decision, Send
+from actors.model.turn import Channel, Decision, Send
+from actors.values.names import ALIASES
 from engine.clock import ManualClock
 from engine.engine import Engine
 from engine.limits import Limits
 from engine.submit import Receipt
-from persistence.interface import Commit, Entry, Head, Snapshot, StorageFailed, StorageFull, Store
+from persistence.interface import Commit, Entry, JournalHead, Snapshot, StorageFailed, StorageFull, Store
 from persistence.memory import MemoryStore
 
 START = 1_767_600_000_000
@@ -162,7 +162,7 @@ class Disk:
         self.loads.append(list(users))
         return await self.store.load(users)
 
-    async def open(self) -> Head:
+    async def open(self) -> JournalHead:
         return await self.store.open()
 
     def __getattr__(self, name: str) -> Any:

@@ -7,22 +7,22 @@ from typing import Any
 
 import msgspec
 
-from actors.event import Event, Kind
-from actors.turn import Decision
-from engine.explain.explain import explained
-from engine.explain.model import CampaignView, Explanation, Move, Part, Witness
-from engine.explain.recall import Epoch, Known, Recalled, known_site
-from engine.explain.witness import event_of
-from engine.language.durations import duration_ms
-from engine.language.load import read_site
-from engine.simulate import Simulator
+from actors.model.event import Event, Kind
+from actors.model.turn import Decision
+from language.load import read_site
+from language.syntax.durations import duration_ms
 from persistence.interface import Entry
+from replay.explain.explain import explained
+from replay.explain.model import CampaignView, ExplainedMove, Explanation, Part, Witness
+from replay.explain.recall import Epoch, KnownPrograms, Recalled, known_site
+from replay.explain.witness import event_of
+from replay.simulate import Simulator
 
 START = 1_767_607_200_000
 """Monday, 2026-01-05 10:00 UTC."""
 
 
-def site_of(campaign: str, *, profile: str = "", policy: str = "") -> Known:
+def site_of(campaign: str, *, profile: str = "", policy: str = "") -> KnownPrograms:
     """A site with one campaign `it`, and what else is given."""
     files = {"campaigns/it.yaml": f"why: a test\n{campaign}", "profile.yaml": profile, "policy.yaml": policy}
     return known_site(read_site({name: text.encode() for name, text in files.items() if text}).site)
@@ -44,7 +44,7 @@ def event(offset: str, name: str, user: str = "ann", **properties: Any) -> Entry
 
 
 class Story:
-    def __init__(self, known: Known, *entries: Entry) -> None:
+    def __init__(self, known: KnownPrograms, *entries: Entry) -> None:
         self.known = known
         self.entries = [
             Entry(seq, entry.at, msgspec.structs.replace(entry.event, message_id=f"m{seq}"))
@@ -61,7 +61,7 @@ class Story:
         (view,) = self.explained(offset).campaigns
         return view
 
-    def simulated(self, moves: tuple[Move, ...], start: str, until: int) -> list[Decision]:
+    def simulated(self, moves: tuple[ExplainedMove, ...], start: str, until: int) -> list[Decision]:
         """What the simulator decides after `start`, if these moves come: the whole story played from its beginning."""
         simulator = Simulator(self.known.program, start=START)
         for entry in self.entries:

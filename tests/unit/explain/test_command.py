@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.event import Event
+from actors.model.event import Event
 from cuebird.cli import main
-from engine.explain.recall import known_site
-from engine.language.load import load_site
-from engine.programs import Recorded, entry
+from language.load import load_site
 from persistence.interface import Commit, Entry
+from persistence.program_periods import ProgramBeginning, entry
 from persistence.sqlite import SqliteStore
+from replay.explain.recall import known_site
 from tests.unit.explain.story import START
 
 CAMPAIGN = """
@@ -44,7 +44,7 @@ async def _fill(folder: Path) -> None:
     store = SqliteStore(folder / "data" / "cuebird.db")
     await store.open()
     site = load_site(folder)
-    began = entry(Recorded(hash=_hash(folder)), 1, START)
+    began = entry(ProgramBeginning(hash=_hash(folder)), 1, START)
     source = msgspec.json.encode(site.sources)
     await store.commit(
         Commit(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.explain.explain import explained
-from engine.explain.fold import fold
 from persistence.interface import Entry
+from replay.explain.explain import explained
+from replay.explain.fold import fold
 from tests.unit.explain.story import Story, after, condition, event, part_of, site_of
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.explain.model import Part
 from persistence.interface import Entry
+from replay.explain.model import Part
 from tests.unit.explain.story import Story, after, event, part_of, site_of
 
 

@@ -8,24 +8,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors.event import Event
-from actors.turn import Decision
-from cuebird.app import compile_source
-from engine.explain.explain import NoSuchCampaign, explain, explained
-from engine.explain.fate import fate
-from engine.explain.fold import fold
-from engine.explain.recall import Known, known_site, recall
-from engine.language.load import read_site
+from actors.model.event import Event
+from actors.model.turn import Decision
+from cuebird.serving.app import compile_source
+from language.load import read_site
 from persistence.interface import Commit, Mark, Outboxed, SendState, StoreRefused
 from persistence.reader import ReadingStore, reading
 from persistence.sqlite import SqliteStore
+from replay.explain.explain import NoSuchCampaign, explain, explained
+from replay.explain.fate import fate
+from replay.explain.fold import fold
+from replay.explain.recall import KnownPrograms, known_site, recall
 from tests.conformance.rows import send
 from tests.unit.engine.town import MINUTE, START, Town, event
 
 HOUR = 60 * MINUTE
 
 
-def site(value: int) -> Known:
+def site(value: int) -> KnownPrograms:
     campaign = f"""
 why: carts over {value}
 entry: {{event: product_added, if: cart.value > {value}}}
@@ -37,7 +37,7 @@ steps:
     return known_site(read_site({"campaigns/cart.yaml": campaign.encode()}).site)
 
 
-def town(path: Path, known: Known) -> Town:
+def town(path: Path, known: KnownPrograms) -> Town:
     source = msgspec.json.encode(known.site.sources)
     return Town(SqliteStore(path), program=known.program, source=source, compile_program=compile_source)
 
@@ -256,7 +256,7 @@ async def test_what_became_of_a_message_is_told_with_what_the_relay_said(tmp_pat
         assert await _sent_line(path, known, START + HOUR, past=True) == "sent the email cart_1"
 
 
-async def _sent_line(path: Path, known: Known, now: int, past: bool = False) -> str:
+async def _sent_line(path: Path, known: KnownPrograms, now: int, past: bool = False) -> str:
     async with reading(path) as store:
         found = await explain(store, known, "ann", now, past=past)
     assert found is not None

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from engine.explain.model import CampaignView
 from persistence.interface import Entry
+from replay.explain.model import CampaignView
 from tests.unit.explain.story import Story, after, event, part_of, site_of
 
 SEND = "steps: [{wait: {for: 3h}}, {send: {email: hello}}]"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.explain.model import Part, RunView
 from persistence.interface import Entry
+from replay.explain.model import Part, RunView
 from tests.unit.explain.story import Story, after, event, part_of, site_of
 
 CART = """

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from actors.event import ANONYMOUS
-from actors.state import ENDED
-from actors.turn import Decision
-from engine.explain.explain import explained
-from engine.explain.fold import fold
-from engine.explain.model import CampaignView, Explanation, Witness
-from engine.explain.recall import Epoch, Known, Recalled, known_site
-from engine.explain.witness import event_of
-from engine.language.compile import compile_site
-from engine.language.load import load_site
-from engine.language.scenarios import Scenario, load_scenarios
-from engine.simulate import Simulator
+from actors.model.event import ANONYMOUS
+from actors.model.state import ENDED
+from actors.model.turn import Decision
+from language.compiler.compile import compile_site
+from language.load import load_site
+from language.site.scenarios import Scenario, load_scenarios
 from persistence.interface import Entry
+from replay.explain.explain import explained
+from replay.explain.fold import fold
+from replay.explain.model import CampaignView, Explanation, Witness
+from replay.explain.recall import Epoch, KnownPrograms, Recalled, known_site
+from replay.explain.witness import event_of
+from replay.simulate import Simulator
 
 SITE = Path(__file__).parents[3] / "templates" / "site"
 
@@ -29,13 +29,13 @@ KNOWN = known_site(load_site(SITE))
 SCENARIOS = load_scenarios(SITE, KNOWN.site)
 
 
-def known_of(scenario: Scenario) -> Known:
+def known_of(scenario: Scenario) -> KnownPrograms:
     return known_with(scenario.campaigns) if scenario.campaigns else KNOWN
 
 
 @lru_cache
-def known_with(campaigns: tuple[str, ...]) -> Known:
-    return Known(KNOWN.site, compile_site(KNOWN.site, only=campaigns))
+def known_with(campaigns: tuple[str, ...]) -> KnownPrograms:
+    return KnownPrograms(KNOWN.site, compile_site(KNOWN.site, only=campaigns))
 
 
 def entries_of(scenario: Scenario) -> list[Entry]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.explain.unparse import expression_text, pattern_text
-from engine.language.compile_memory import plain
-from engine.language.expressions import parse_expression, parse_pattern
+from language.compiler.memory import plain
+from language.syntax.expressions import parse_expression, parse_pattern
+from language.syntax.unparse import expression_text, pattern_text
 
 EXPRESSIONS = [
     "cart.value > 50 and count(product_clicked, last 10m) >= 3",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.explain.model import Witness
 from persistence.interface import Entry
+from replay.explain.model import Witness
 from tests.unit.explain.story import Story, after, event, site_of
 
 ANN = event("0s", "identify", email="ann@example.test", consent={"marketing": True})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from actors.event import Event
+from actors.model.event import Event
 from engine.submit import Receipt, RefusalCode
 
 

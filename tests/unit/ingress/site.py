@@ -7,18 +7,18 @@ from typing import Any
 import jwt
 import msgspec
 
-from actors.token import Tokens
-from ingress.admission import Admission
-from ingress.keys import KeyRing, ProofKey, ServerKey, WriteKey, digest
-from ingress.limits import IngressLimits
-from ingress.messages import Normalizer
-from ingress.metrics import Counts
-from ingress.rates import Rates
-from ingress.resume import Sessions
-from ingress.session import Session
-from ingress.streams import Push, Streams, following
-from ingress.visitor_tokens import VisitorTokens
-from ingress.world import World
+from actors.values.token import Tokens
+from ingress.bounds.admission import Admission
+from ingress.bounds.limits import IngressLimits
+from ingress.bounds.metrics import Counts
+from ingress.bounds.rates import Rates
+from ingress.connections.context import ConnectionContext
+from ingress.connections.resume import Sessions
+from ingress.connections.session import Session
+from ingress.connections.streams import Push, Streams, following
+from ingress.messages.messages import Normalizer
+from ingress.principals.keys import KeyRing, ProofKey, ServerKey, WriteKey, digest
+from ingress.principals.visitor_tokens import VisitorTokens
 from tests.unit.ingress.engine import MemoryEngine
 
 NOW = 1_795_320_000_000  # 2026-11-22T04:00:00Z
@@ -62,7 +62,7 @@ class Site:
         self.streams = Streams("e7", self.clock.now_ms, pushes_max=5)
         names = (f"s_{i}" for i in range(1, 1_000))
         limits = limits or IngressLimits()
-        self.world = World(
+        self.world = ConnectionContext(
             submit=following(self.engine.submit, self.streams, self.engine.owner),
             owner=self.engine.owner,
             streams=self.streams,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from actors.event import Event
-from ingress.limits import IngressLimits
+from actors.model.event import Event
+from ingress.bounds.limits import IngressLimits
 from tests.acceptance.ingress_site import RealSite, bearer, now_ms, running, until
 from tests.unit.ingress.site import ev, track
 

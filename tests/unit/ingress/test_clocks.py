@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from actors.event import Event
-from ingress.clocks import CLIENTS_MAX, DOUBT_MS, WAY_MS_MAX, ClientClock, Clocks
-from ingress.messages import Normalizer
-from ingress.speaker import SERVER, Speaker
+from actors.model.event import Event
+from ingress.messages.clocks import CLIENTS_MAX, DOUBT_MS, WAY_MS_MAX, ClientClock, Clocks
+from ingress.messages.messages import Normalizer
+from ingress.principals.principal import SERVER, Principal
 from tests.unit.ingress.site import WRITE, Page, Site, ev
 
 NOW = 1_795_320_000_000  # 2026-11-22T04:00:00Z
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
-BROWSER = Speaker(source="client", trusted=False, key="web")
+BROWSER = Principal(source="client", trusted=False, key="web")
 
 
 class Client:
@@ -40,7 +40,7 @@ class Client:
 
 
 def times(
-    normalizer: Normalizer, body: dict[str, Any], came: int, speaker: Speaker = BROWSER, **more: Any
+    normalizer: Normalizer, body: dict[str, Any], came: int, speaker: Principal = BROWSER, **more: Any
 ) -> list[int]:
     batch = normalizer.batch(msgspec.json.encode(body), received_at=NOW + came, speaker=speaker, **more)
     assert not batch.rejected
@@ -242,16 +242,16 @@ def test_one_id_under_two_keys_is_two_clients() -> None:
     normalizer = Normalizer()
     message = {"type": "track", "event": "x", "anonymousId": "a", "timestamp": NOW - HOUR}
     times(normalizer, {"batch": [message], "sentAt": NOW - HOUR}, 0)
-    other = Speaker(source="client", trusted=False, key="other")
+    other = Principal(source="client", trusted=False, key="other")
     assert times(normalizer, {"batch": [message]}, 0, other) == [NOW - HOUR]
     assert times(normalizer, {"batch": [message]}, 0) == [NOW]
 
 
 def test_an_alias_without_an_id_of_its_sender_is_known_by_its_address() -> None:
     normalizer = Normalizer()
-    proven = Speaker(source="client", trusted=False, key="web", proven="ann")
+    proven = Principal(source="client", trusted=False, key="web", proven="ann")
     alias = {"type": "alias", "previousId": "a", "userId": "", "timestamp": NOW - HOUR}
-    known = Speaker(source="client", trusted=False, key="web", proven="ann", user="ann")
+    known = Principal(source="client", trusted=False, key="web", proven="ann", user="ann")
     assert times(normalizer, {"batch": [alias], "sentAt": NOW - HOUR}, 0, known, address="192.0.2.1") == [NOW]
     page = {"type": "track", "event": "x", "timestamp": NOW - HOUR}
     assert times(normalizer, {"batch": [page], "sentAt": NOW - HOUR}, 0, proven, address="192.0.2.7") == [NOW]

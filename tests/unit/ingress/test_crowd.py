@@ -8,12 +8,12 @@ import resource
 
 import pytest
 
-from ingress.buffered import SMALL, Buffered
-from ingress.descriptors import RESERVE, Lookout, fitted, needed
-from ingress.development import is_loopback
-from ingress.gate import Gate, proxies
-from ingress.limits import IngressLimits
-from ingress.metrics import Counts
+from ingress.bounds.buffered import SMALL, Buffered
+from ingress.bounds.descriptors import RESERVE, Lookout, fitted, needed
+from ingress.bounds.gate import Gate, proxies
+from ingress.bounds.limits import IngressLimits
+from ingress.bounds.metrics import Counts
+from ingress.http.development import is_loopback
 
 
 class Client:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ingress.keys import Forbidden, KeyRing, ProofKey, ServerKey, Unauthorized, WriteKey, digest
+from ingress.principals.keys import Forbidden, KeyRing, ProofKey, ServerKey, Unauthorized, WriteKey, digest
 from tests.unit.ingress.site import KEYS, NOW, SECRET, SERVER, SHOP, WRITE, Site, proof
 
 

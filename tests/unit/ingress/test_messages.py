@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.event import Event
-from ingress.limits import IngressLimits
-from ingress.messages import Normalizer
-from ingress.rejection import Rejected
-from ingress.speaker import Speaker
-from ingress.taking import RESERVED
+from actors.model.event import Event
+from ingress.bounds.limits import IngressLimits
+from ingress.messages.messages import Normalizer
+from ingress.messages.rejection import Rejected
+from ingress.messages.taking import RESERVED
+from ingress.principals.principal import Principal
 from tests.unit.ingress.odd import odd
 
 NOW = 1_795_320_000_000  # 2026-11-22T04:00:00Z
 DAY = 86_400_000
-BROWSER = Speaker(source="client", trusted=False)
-ANN = Speaker(source="client", trusted=False, proven="ann", email="ann@example.test")
+BROWSER = Principal(source="client", trusted=False)
+ANN = Principal(source="client", trusted=False, proven="ann", email="ann@example.test")
 
 
 def taken(message: Any, **more: Any) -> list[Event]:
@@ -81,7 +81,7 @@ def test_a_message_with_a_type_may_spell_its_ids_as_hand_written_ones_do(ids: di
 
 @pytest.mark.parametrize("neighbour", [{}, {"event": "loose"}, {"type": "track"}])
 def test_whose_a_pages_message_is_does_not_depend_on_what_comes_with_it(neighbour: dict[str, Any]) -> None:
-    page = Speaker(source="client", trusted=False, anonymous="me")
+    page = Principal(source="client", trusted=False, anonymous="me")
     message = {"type": "track", "event": "a", "client_id": "other"}
     batch = Normalizer().batch(
         msgspec.json.encode([message, *filter(None, [neighbour])]), received_at=NOW, speaker=page
@@ -187,7 +187,7 @@ def test_an_event_says_what_it_rests_on() -> None:
         ("~bare.v.2", "bare"),
         ("~bare.bare.x", "bare"),
     ]
-    assert one(track(userId=None, anonymousId="v.2"), speaker=Speaker()).user == "~v.2", "a back end is believed"
+    assert one(track(userId=None, anonymousId="v.2"), speaker=Principal()).user == "~v.2", "a back end is believed"
 
 
 @pytest.mark.parametrize("previous", ["v.2", "~v.2"])
@@ -214,11 +214,11 @@ def test_a_browser_without_proof_joins_nobody() -> None:
         (BROWSER, "victim@example.test", {"unverified_email": "victim@example.test"}),
         (ANN, "victim@example.test", {"unverified_email": "victim@example.test"}),
         (ANN, "Ann@example.test", {"email": "Ann@example.test"}),
-        (Speaker(), "ann@example.test", {"email": "ann@example.test"}),
-        (Speaker(source="client"), "dev@example.test", {"email": "dev@example.test"}),
+        (Principal(), "ann@example.test", {"email": "ann@example.test"}),
+        (Principal(source="client"), "dev@example.test", {"email": "dev@example.test"}),
     ],
 )
-def test_only_a_server_or_a_proof_sets_an_address(speaker: Speaker, address: str, expected: dict[str, str]) -> None:
+def test_only_a_server_or_a_proof_sets_an_address(speaker: Principal, address: str, expected: dict[str, str]) -> None:
     event = one({"type": "identify", "userId": "ann", "traits": {"email": address}}, speaker=speaker)
     assert json.loads(event.body) == expected
 
@@ -584,7 +584,7 @@ def test_a_page_may_not_tell_of_the_past() -> None:
         track(timestamp=NOW - DAY - 1, historical=True, userId=None, anonymousId="a1"),
         track(userId=None, anonymousId="a1"),
     ]
-    batch = Normalizer().batch(json.dumps(told), received_at=NOW, speaker=Speaker(source="client", trusted=False))
+    batch = Normalizer().batch(json.dumps(told), received_at=NOW, speaker=Principal(source="client", trusted=False))
     assert [(bad.index, bad.code, bad.field) for bad in batch.rejected] == [(0, "forbidden_historical", "historical")]
     assert batch.messages == 1
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingress.parts import BRACKETS_MAX, members, split
+from ingress.messages.parts import BRACKETS_MAX, members, split
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text('"\\[]{},:\ud83d'),

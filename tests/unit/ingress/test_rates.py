@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from ingress.backoff import Backoff
-from ingress.keys import KeyRing, WriteKey
-from ingress.limits import IngressLimits
-from ingress.rates import Buckets, Rates, network_of
-from ingress.speaker import SERVER, Speaker
+from ingress.bounds.backoff import Backoff
+from ingress.bounds.limits import IngressLimits
+from ingress.bounds.rates import Buckets, Rates, network_of
+from ingress.principals.keys import KeyRing, WriteKey
+from ingress.principals.principal import SERVER, Principal
 from tests.unit.ingress.site import NOW, Page, Site, ev, track
 
-VISITOR = Speaker(source="client", key="shop", trusted=False)
-DEVELOPER = Speaker(source="client", key="dev", trusted=True)
+VISITOR = Principal(source="client", key="shop", trusted=False)
+DEVELOPER = Principal(source="client", key="dev", trusted=True)
 
 
-def code(rates: Rates, speaker: Speaker, address: str, now: int = NOW) -> str | None:
+def code(rates: Rates, speaker: Principal, address: str, now: int = NOW) -> str | None:
     refusal = rates.refusal(speaker, address, now)
     return refusal.refused if refusal is not None else None
 
@@ -51,7 +51,7 @@ def test_a_key_is_limited_over_all_addresses() -> None:
     for number in range(10):
         rates.count(VISITOR, f"1.1.1.{number}", 100, 1_000, NOW)
     assert code(rates, VISITOR, "2.2.2.2") == "too_many_for_key"
-    assert code(rates, Speaker(source="client", key="other shop", trusted=False), "2.2.2.2") is None
+    assert code(rates, Principal(source="client", key="other shop", trusted=False), "2.2.2.2") is None
 
 
 def test_neither_a_back_end_nor_a_developer_is_limited_and_a_back_end_is_if_one_asks_for_it() -> None:

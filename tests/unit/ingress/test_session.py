@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingress.limits import IngressLimits
+from ingress.bounds.limits import IngressLimits
 from tests.unit.ingress.odd import odd
 from tests.unit.ingress.site import BINARY, NOW, SERVER, SHOP, WRITE, Page, Site, ev, proof, push, track
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from actors.event import Event
-from ingress.streams import Item, Since, Streams, following, push_frame
+from actors.model.event import Event
+from ingress.connections.streams import Item, Since, Streams, following, push_frame
 from tests.unit.ingress.engine import MemoryEngine
 from tests.unit.ingress.site import NOW, Clock, push
 

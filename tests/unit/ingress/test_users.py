@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from ingress.keys import KeyRing
-from ingress.users import Unanswerable, UserQuestions, user_routes
+from ingress.http.users import Unanswerable, UserQuestions, user_routes
+from ingress.principals.keys import KeyRing
 from tests.unit.ingress.site import KEYS, NOW, SERVER, SHOP, WRITE
 
 Asked = list[tuple[str, str | None, int | None]]

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from ingress.protocols import HttpProtocol
+from ingress.connections.protocols import HttpProtocol
 from tests.acceptance.ingress_site import running
 
 OVERRIDDEN = {

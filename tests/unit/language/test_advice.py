@@ -7,8 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from engine.language.advise import advise_seen
-from engine.language.load import Checked, read_site
+from language.check.advise import advise_seen
+from language.load import Checked, read_site
 
 
 def site(files: Mapping[str, str]) -> Checked:

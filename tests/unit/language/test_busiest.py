@@ -5,15 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from actors.event import Event
-from actors.frequency import DAY_MS
-from cuebird.busy_day import sentences
-from engine.language.ast import Site
-from engine.language.bounds import bound
-from engine.language.busiest import START, busiest_day
-from engine.language.compile import compile_site
-from engine.language.load import read_site
-from engine.simulate import Simulator
+from actors.model.event import Event
+from actors.sending.frequency import DAY_MS
+from cuebird.playing.busy_day import sentences
+from language.check.bounds import bound
+from language.compiler.compile import compile_site
+from language.load import read_site
+from language.syntax.ast import Site
+from replay.busiest_day import START, busiest_day
+from replay.simulate import Simulator
 
 
 def site(campaign: str, policy: str = "", **more: str) -> Site:

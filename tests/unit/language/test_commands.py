@@ -12,10 +12,10 @@ import anyio.to_thread
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.event import Event
+from actors.model.event import Event
 from cuebird.cli import main
-from cuebird.key_advice import TRUSTED_IDS
-from cuebird.new_keys import new_key, store_key
+from cuebird.settings.key_advice import TRUSTED_IDS
+from cuebird.settings.new_keys import new_key, store_key
 from persistence.interface import Commit, Entry
 from persistence.sqlite import SqliteStore
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.language.expressions import parse_expression, parse_pattern
-from engine.language.problems import LanguageError
+from language.syntax.expressions import parse_expression, parse_pattern
+from language.syntax.problems import LanguageError
 
 DURATIONS = "500ms, 30s, 10m, 2h, 30d, 2w, or joined as in 1h30m"
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.language import ast
-from engine.language.expressions import CHARACTERS_MAX, parse_duration, parse_expression, parse_pattern
-from engine.language.problems import LanguageError
+from language.syntax import ast
+from language.syntax.expressions import CHARACTERS_MAX, parse_duration, parse_expression, parse_pattern
+from language.syntax.problems import LanguageError
 
 
 def bare(node: Any) -> Any:

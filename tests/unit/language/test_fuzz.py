@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.language.expressions import parse_expression, parse_pattern
-from engine.language.load import read_site
-from engine.language.problems import LanguageError, Problem, SiteErrors
-from engine.language.yaml import YamlError, load_yaml, plain
+from language.load import read_site
+from language.site.yaml import YamlError, load_yaml, plain
+from language.syntax.expressions import parse_expression, parse_pattern
+from language.syntax.problems import LanguageError, Problem, SiteErrors
 from tests.unit.steps import steps
 
 STEPS_MAX: Final = 4_000_000

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cuebird.config import ConfigError, load
-from cuebird.sites import open_site
-from engine.language.load import read_site
-from engine.language.problems import SiteErrors
+from cuebird.changes.sites import open_site
+from cuebird.settings.config import ConfigError, load
+from language.load import read_site
+from language.syntax.problems import SiteErrors
 
 WHY = "why: x\n"
 STEPS = "steps: [{exit: x}]\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.language.load import read_site
-from engine.language.problems import SiteErrors
-from engine.language.weights import VARIANTS_MAX
+from language.load import read_site
+from language.site.weights import VARIANTS_MAX
+from language.syntax.problems import SiteErrors
 
 
 def problems(files: dict[str, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.language.load import read_site
+from language.load import read_site
 
 CAMPAIGN = b"""campaign: cart
 why: A test.

@@ -6,12 +6,12 @@ from textwrap import dedent
 
 import pytest
 
-from engine.language.advise_properties import advise_told
-from engine.language.decode import Report
-from engine.language.links import FILLED, NUMBERED, link_names
-from engine.language.load import Checked, read_site
-from engine.language.scenarios import read_scenarios
-from engine.language.yaml import load_yaml
+from language.check.advise_properties import advise_told
+from language.load import Checked, read_site
+from language.site.decode import Report
+from language.site.links import FILLED, NUMBERED, link_names
+from language.site.scenarios import read_scenarios
+from language.site.yaml import load_yaml
 
 LETTER = """\
 ---

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors import values
-from engine.language import ast
-from engine.language.expressions import parse_expression
-from engine.language.possible import never_parts, why_never
+from actors.values import values
+from language.check.possible import never_parts, why_never
+from language.syntax import ast
+from language.syntax.expressions import parse_expression
 
 
 @pytest.mark.parametrize(

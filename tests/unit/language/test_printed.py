@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.event import Event
-from engine.explain.recall import known_site
-from engine.language.compile import compile_site
-from engine.language.load import read_site
-from engine.simulate import Simulator
+from actors.model.event import Event
+from language.compiler.compile import compile_site
+from language.load import read_site
+from replay.explain.recall import known_site
+from replay.simulate import Simulator
 from tests.unit.explain.story import START, Story, event
 
 CAMPAIGN = """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.language import ast
+from language.syntax import ast
 from tests.unit.language.test_site_errors import DURATIONS, GOOD, of_campaign, problems, site
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.language.ast import Site
-from engine.language.compile import compile_site
-from engine.language.decode import Report
-from engine.language.load import read_site
-from engine.language.problems import SiteErrors
-from engine.language.run_scenario import Outcome, run_scenario
-from engine.language.scenarios import Scenario, load_scenarios, read_scenarios
-from engine.language.yaml import load_yaml
+from language.compiler.compile import compile_site
+from language.load import read_site
+from language.site.decode import Report
+from language.site.scenarios import Scenario, load_scenarios, read_scenarios
+from language.site.yaml import load_yaml
+from language.syntax.ast import Site
+from language.syntax.problems import SiteErrors
+from replay.run_scenario import Outcome, run_scenario
 
 CAMPAIGNS = {
     "campaigns/reminder.yaml": b"""

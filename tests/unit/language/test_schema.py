@@ -6,10 +6,12 @@ import json
 
 import pytest
 
-from engine.language import compile_expressions, compile_names, shapes, vocabulary
-from engine.language.later import LATER_KEYS
-from engine.language.read_profile import DEFAULT_COLLECTIONS
-from engine.language.schema import KINDS, schema
+from language.compiler import expressions, names
+from language.site import shapes
+from language.site.later import LATER_KEYS
+from language.site.read_profile import DEFAULT_COLLECTIONS
+from language.site.schema import KINDS, schema
+from language.syntax import vocabulary
 
 
 def references(node: object) -> set[str]:
@@ -42,9 +44,9 @@ def test_what_comes_later_is_no_key_of_today() -> None:
 
 
 def test_parser_and_compiler_know_the_same_words() -> None:
-    assert compile_names.WORDS.keys() == vocabulary.WORDS
-    assert compile_names.NAMESPACES == vocabulary.NAMESPACES
-    assert set(vocabulary.SESSION_PARTS) == compile_names.SESSION.keys()
-    assert set(vocabulary.RUN_PARTS) == compile_names.RUN.keys()
-    assert vocabulary.FUNCTIONS.keys() == compile_expressions.FUNCTIONS.keys() | {"hour", "weekday"}
+    assert names.WORDS.keys() == vocabulary.WORDS
+    assert names.NAMESPACES == vocabulary.NAMESPACES
+    assert set(vocabulary.SESSION_PARTS) == names.SESSION.keys()
+    assert set(vocabulary.RUN_PARTS) == names.RUN.keys()
+    assert vocabulary.FUNCTIONS.keys() == expressions.FUNCTIONS.keys() | {"hour", "weekday"}
     assert set(vocabulary.COLLECTIONS) == DEFAULT_COLLECTIONS.keys()

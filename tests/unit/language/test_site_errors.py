@@ -8,8 +8,8 @@ from textwrap import dedent
 
 import pytest
 
-from engine.language.load import Checked, load_site, read_site
-from engine.language.problems import SiteErrors
+from language.load import Checked, load_site, read_site
+from language.syntax.problems import SiteErrors
 
 GOOD = "why: x\nentry: {event: product_added}\nsteps: [{exit: done}]\n"
 DURATIONS = "500ms, 30s, 10m, 2h, 30d, 2w, or joined as in 1h30m"

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from engine.language.yaml import Mapping, Scalar, YamlError, load_yaml, plain
+from language.site.yaml import Mapping, Scalar, YamlError, load_yaml, plain
 from tests.unit.steps import steps
 
 

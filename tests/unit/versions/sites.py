@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cuebird.proposal import compile_source, source_of
-from engine.language import ast
-from engine.language.load import read_site
-from engine.site_swap import Change
+from cuebird.changes.proposal import compile_source, source_of
+from engine.site_swap import SiteChange
+from language.load import read_site
+from language.syntax import ast
 from tests.unit.engine.town import Town
 
 FIRST = """\
@@ -41,4 +41,4 @@ async def swap(shop: Town, to: ast.Site) -> None:
     """The change, and the site as a restart finds it from now on."""
     source = source_of(to)
     shop.program, shop.options["source"] = compile_source(source), source
-    await shop.engine.swap(shop.program, source, Change(who="ann"))
+    await shop.engine.swap(shop.program, source, SiteChange(who="ann"))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import programs
 from engine.limits import Limits
-from engine.programs import VERSIONS_MAX
+from persistence import program_periods
 from persistence.interface import Store
 from persistence.memory import MemoryStore
+from persistence.program_periods import VERSIONS_MAX
 from persistence.sqlite import SqliteStore
 from tests.unit.engine.town import MINUTE, Town, event
 from tests.unit.versions.sites import site, swap, town
@@ -50,7 +50,7 @@ def versions(shop: Town) -> int:
 
 
 async def runs_in(shop: Town) -> int:
-    return len((await programs.records(shop.disk))[-1].body.runs_in)
+    return len((await program_periods.records(shop.disk))[-1].body.runs_in)
 
 
 async def greetings(shop: Town) -> list[tuple[str, str]]:

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from actors.migration import MIGRATED
-from actors.turn import Decision
-from cuebird.migration import Moving, migrate, plan
-from engine.language import ast
+from actors.model.turn import Decision
+from cuebird.changes.migration import Moving, migrate, plan
+from language.syntax import ast
 from tests.unit.engine.town import MINUTE, Town, event
 from tests.unit.versions.sites import FIRST, SECOND, site, swap, town
 

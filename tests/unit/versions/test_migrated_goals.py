@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cuebird.migration import migrate
+from cuebird.changes.migration import migrate
 from tests.unit.engine.town import MINUTE, event
 from tests.unit.versions.sites import FIRST, site, swap, town
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.event import ROUSED
+from actors.model.event import ROUSED
 from engine.limits import Limits
 from tests.unit.engine.town import MINUTE, Town, event
 from tests.unit.versions.sites import FIRST, SECOND, site, swap, town

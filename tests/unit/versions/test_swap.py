@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from actors.event import Event
-from actors.program import Program
-from actors.turn import Decision
+from actors.model.event import Event
+from actors.model.program import Program
+from actors.model.turn import Decision
 from engine.limits import Limits
-from engine.simulate import Simulator
-from engine.site_swap import Change
+from engine.site_swap import SiteChange
 from persistence.interface import StorageFull, Store
 from persistence.memory import MemoryStore
 from persistence.sqlite import SqliteStore
+from replay.simulate import Simulator
 from tests.unit.engine.town import MINUTE, START, Town, event, site
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ def town(store: Store | None = None, limits: Limits | None = None) -> Town:
 async def swap(shop: Town, number: int) -> None:
     """The change, and the site as a restart finds it from now on."""
     source = SOURCES[number]
-    await asyncio.wait_for(shop.engine.swap(SITES[source], source, Change(who="ann")), 5)
+    await asyncio.wait_for(shop.engine.swap(SITES[source], source, SiteChange(who="ann")), 5)
     shop.program, shop.options["source"] = SITES[source], source
 
 

@@ -1,0 +1,1 @@
+"""How runs begin, move and end."""

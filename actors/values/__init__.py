@@ -1,0 +1,1 @@
+"""Values, names and times, and how they are cut and compared."""

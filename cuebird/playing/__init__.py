@@ -1,0 +1,1 @@
+"""Histories that are played, and what is told of them."""

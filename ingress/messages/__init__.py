@@ -1,0 +1,1 @@
+"""JSON to events, or a rejection with its reason."""

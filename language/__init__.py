@@ -1,0 +1,1 @@
+"""What a site means: its files, its words, its program."""

@@ -1,0 +1,1 @@
+"""What is advised on before anything is live."""

@@ -1,0 +1,1 @@
+"""The same actors in other times."""

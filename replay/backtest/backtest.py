@@ -1,0 +1,129 @@
+"""The recorded journal through a changed site, beside the recorded version: two folds of the same inputs.
+
+Both begin with the journal: the changed site as if it had always been there, the recorded one with all its changes in
+their places. What they decided from `since` on is compared; what came before only made the state. Nothing is sent, and
+the database is only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from actors.model.event import Event
+from actors.model.program import Program
+from language.compiler.compile import compile_site
+from language.syntax import ast
+from persistence import program_periods
+from persistence.interface import Entry, JournalHead, StoreError
+from replay.backtest.compare import BacktestDifference, compare
+from replay.backtest.fold import Fold
+from replay.backtest.reach import require
+from replay.backtest.side import Side, note_refusals
+
+
+class RecordedSide(Protocol):
+    """A database that is read, whether an engine runs on it or not."""
+
+    async def head(self) -> JournalHead: ...
+
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]: ...
+
+    def history(self, user: str) -> AsyncIterator[list[Entry]]: ...
+
+    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
+
+
+class Backtest(msgspec.Struct, frozen=True, kw_only=True):
+    """Times in ms. `since` is never before the journal's first entry."""
+
+    since: int
+    until: int
+    inputs: int
+    """Taken from `since` on."""
+    people: int
+    campaigns: list[BacktestDifference]
+
+
+async def backtest(
+    store: RecordedSide,
+    site: ast.Site,
+    since: int,
+    *,
+    compile_source: Callable[[bytes], Program],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Backtest:
+    """Raises StoreError if there is nothing to play, TooShort if the journal does not reach back far enough.
+
+    `progress` is told how many of the journal's entries have been played, now and then.
+    """
+    head = await store.head()
+    first = await _first(store)
+    require(site, first.seq, first.at, since)
+    since = max(since, first.at)
+    changed = compile_site(site)
+    recorded = await _recorded(store, compile_source)
+    before, after = Side(since), Side(since)
+    old, new = Fold(recorded.under(first.seq + 1)[0]), Fold(changed)
+    inputs = 0
+    async for entries in store.tail(first.seq - 1, head.seq):
+        for entry in entries:
+            if program_periods.is_beginning(entry):
+                old.begin(recorded.under(entry.seq + 1)[0], entry.at)
+                continue
+            inputs += entry.at >= since
+            old.take(entry.event, entry.at)
+            new.take(_renamed(entry.event, changed), entry.at)
+            _see(before, after, old, new)
+        progress(entries[-1].seq - first.seq + 1, head.seq - first.seq + 1)
+    for fold in (old, new):
+        fold.until(head.at)
+    _see(before, after, old, new)
+    return Backtest(
+        since=since,
+        until=head.at,
+        inputs=inputs,
+        people=new.people,
+        campaigns=compare(
+            before,
+            after,
+            {one.id for one in recorded.current.campaigns},
+            {one.id for one in changed.campaigns},
+        ),
+    )
+
+
+async def _first(store: RecordedSide) -> Entry:
+    async for entries in store.tail(0):
+        return entries[0]
+    raise StoreError("the journal is empty: there is nothing to play")
+
+
+async def _recorded(store: RecordedSide, compile_source: Callable[[bytes], Program]) -> program_periods.ProgramPeriods:
+    records = await program_periods.records(store)
+    if not records:
+        raise StoreError("the journal does not say which site it was written under")
+    hashes = sorted({record.body.hash for record in records})
+    sources = await store.programs(hashes)
+    missing = [known for known in hashes if known not in sources]
+    if missing:
+        raise StoreError(f"program {missing[0]} of the journal is not stored: restore a backup")
+    known = {name: compile_source(source) for name, source in sources.items()}
+    return program_periods.ProgramPeriods(known, records, known[records[0].body.hash])
+
+
+def _see(before: Side, after: Side, old: Fold, new: Fold) -> None:
+    """What came of one input, and of the time before it, on both sides."""
+    was, is_now = old.drain(), new.drain()
+    if was or is_now:
+        note_refusals(before, after, was, is_now)
+        before.see(was)
+        after.see(is_now)
+
+
+def _renamed(event: Event, program: Program) -> Event:
+    """The changed site may call an event of the past by another name."""
+    name = program.aliases.get(event.name)
+    return event if name is None or name == event.name else msgspec.structs.replace(event, name=name)

@@ -1,0 +1,1 @@
+"""Letters: front matter, sandbox, filters, links."""
