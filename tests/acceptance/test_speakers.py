@@ -429,12 +429,18 @@ async def test_a_mere_claim_of_a_visitor_does_not_become_the_users_yes(tmp_path:
         assert await shop.traits("bob") == {"consent": {"marketing": True}, "first_name": "Claimed"}
 
 
-async def test_a_no_that_a_visitor_gave_is_kept_whoever_he_turns_out_to_be(tmp_path: Path) -> None:
+async def test_a_no_that_a_visitor_gave_is_kept_whoever_he_turns_out_to_be_until_that_user_says_yes(
+    tmp_path: Path,
+) -> None:
     async with open_shop(tmp_path) as shop:
+        yes = {"type": "identify", "userId": "bob", "traits": {"consent": {"marketing": True}}}
         no = {"type": "identify", "anonymousId": ID, "traits": {"consent": {"marketing": False, "tracking": True}}}
+        await shop.server_says(yes)
         await shop.say(no)
-        await bob_is_known(shop)
+        await shop.server_says({"type": "alias", "userId": "bob", "previousId": ID})
         assert (await shop.traits("bob"))["consent"] == {"marketing": False}
+        await shop.server_says(yes)
+        assert (await shop.traits("bob"))["consent"] == {"marketing": True}
 
 
 async def test_what_a_server_said_of_a_visitor_becomes_the_users_though_a_page_had_claimed_it_before(

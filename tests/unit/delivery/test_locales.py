@@ -123,5 +123,5 @@ def test_a_shop_of_no_locale_is_told_so() -> None:
 
 @pytest.mark.slow
 def test_commands_that_render_nothing_do_not_wait_for_babel() -> None:
-    asked = "import sys, cuebird.cli, delivery.filters, delivery.settings as s; s.DeliverySettings(); print('babel' in sys.modules)"
+    asked = "import sys, cuebird.cli, templating.filters, delivery.settings as s; s.DeliverySettings(); print('babel' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "False\n"
