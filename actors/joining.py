@@ -16,6 +16,7 @@ from actors.runs.entry import kept_entry, note_entry
 from actors.runs.patterns import merge_partials, recall
 from actors.runs.steps import earliest, end
 from actors.sending.frequency import SENT_MAX
+from actors.sending.send_caps import merge_decisions
 from actors.values import digests
 
 
@@ -51,6 +52,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
     source.ids, source.older_ids = b"", None
     source.told_at, source.told_times, source.conflicts = 0, None, ()
+    source.decided = None
     source.partials, source.segments, source.watch = None, (), 0
     source.due = 0
     return before if event.historical else one_turn(before, work.done())
@@ -74,6 +76,7 @@ def _merge(work: Work, source: Actor) -> None:
     if source.assigned:
         into.assigned = last_assigned({**source.assigned, **(into.assigned or {})})
     into.sent = tuple(sorted([*into.sent, *source.sent]))[-SENT_MAX:]
+    merge_decisions(into, source, work.program)
     into.last_entered = max(into.last_entered, source.last_entered)
     into.past_told = max(into.past_told, source.past_told)
     merge_partials(into, source)

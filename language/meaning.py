@@ -59,6 +59,8 @@ def _lines(campaign: ast.Campaign) -> Iterator[str]:
             yield f"goal: {_text(pattern)}{within}{value}{', continue' if campaign.goal.go_on else ''}"
     if campaign.holdout:
         yield f"holdout: {campaign.holdout:g}%"
+    if campaign.cap is not None:
+        yield f"cap: {_text(campaign.cap)}"
     if campaign.experiment is None:
         yield from _steps(campaign.steps, "")
         return
@@ -114,6 +116,8 @@ def _text(value: Any, *, duration: bool = False) -> str:
         return pattern_text(value)
     if isinstance(value, ast.Node):
         return expression_text(value, duration=duration)  # type: ignore[arg-type]  # what is no pattern is an expression
+    if isinstance(value, ast.Cap):
+        return f"{value.limit} per {'day' if value.seconds is None else _span(value.seconds)}"
     if isinstance(value, tuple):
         return "[" + ", ".join(_text(part) for part in value) + "]"
     return str(value)

@@ -76,6 +76,8 @@ class SendMessage(Instruction, frozen=True, kw_only=True):
     """Parts of the entry event's context that it looks at."""
     printed: tuple[tuple[str, str], ...] = ()
     """(`user`, `entry` or `data`; name) that the template prints with no default: without a value there is no message."""
+    cap: Cap | None = None
+    """Of the messages with this template that the campaign decides to send to one user."""
 
 
 class WaitAt(Instruction, frozen=True, kw_only=True):
@@ -175,6 +177,8 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """Decides everything, sends nothing."""
     canary: float = 1.0
     """Part of the users, 0 to 1, who may enter."""
+    cap: Cap | None = None
+    """Of all messages that it decides to send to one user."""
     side: Literal["", "canary", "others"] = ""
     """While a canary runs beside the last live version: whose entries this version takes; "": everybody's."""
     listens: frozenset[str]
@@ -209,6 +213,8 @@ class Cap(msgspec.Struct, frozen=True, kw_only=True):
     """Calendar days in the user's zone; `span` is then a day."""
     topic: str | None = None
     channel: Channel | None = None
+    text: str = ""
+    """`1 per 1d`."""
 
 
 class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,6 +307,19 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return frozenset(name for name, one in self.versions.items() if not (one.conditional or one.timed))
 
     @cached_property
+    def capped(self) -> Mapping[str, int]:
+        """What caps of campaigns and sends count (`cap_name`) -> the most that one of them, of any version, admits."""
+        limits: dict[str, int] = {}
+        for campaign in self.versions.values():
+            sends = [one for code in (campaign.code, *campaign.codes.values()) for one in code]
+            named = [(campaign.id, campaign.cap)]
+            named += [(cap_name(campaign.id, one), one.cap) for one in sends if isinstance(one, SendMessage)]
+            for name, cap in named:
+                if cap is not None:
+                    limits[name] = max(limits.get(name, 0), cap.limit)
+        return limits
+
+    @cached_property
     def silence(self) -> int:
         """The least span of the entry patterns that wait for nothing to happen, in ms; 0: there are none."""
         return min((pattern.span for _, pattern in self.timed if not isinstance(pattern, Absence)), default=0)
@@ -342,6 +361,11 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 UNMATCHED: Final = Unmatched(key=slot_key("unmatched for 30d"), span=30 * 86_400_000, text="nothing matched for 30d")
 """How users come into the policy's `default_campaign`."""
+
+
+def cap_name(campaign: str, send: SendMessage) -> str:
+    """What the cap of a send counts; that of a campaign counts by the campaign's id."""
+    return f"{campaign}\x1f{send.channel}\x1f{send.template}"
 
 
 def _beside(campaign: Campaign, last_live: Mapping[str, Campaign]) -> tuple[Campaign, ...]:

@@ -122,3 +122,5 @@ class Actor(msgspec.Struct, array_like=True):
     told_times: dict[str, int] | None = None
     conflicts: tuple[Conflict, ...] = ()
     """The newest words on the profile that lost to others, oldest first."""
+    decided: dict[str, tuple[int, ...]] | None = None
+    """When messages were decided, oldest first, by what a cap of a campaign or a send counts (`send_caps.py`)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from actors.model.program import Cap, Policy, QuietHours
@@ -34,16 +35,22 @@ def _free(actor: Actor, cap: Cap, now: int, channel: Channel, topic: str, policy
     if (cap.channel and cap.channel != channel) or (cap.topic and cap.topic != topic):
         return 0
     limit, span = _tired(cap, actor, policy)
-    since = zone.midnight(now, time_zone) - 1 - (span - DAY_MS) if cap.by_day else now - span
-    counted = [
+    times = [
         row[0]
         for row in actor.sent
-        if row[0] > since and (not cap.channel or row[1] == cap.channel) and (not cap.topic or row[2] == cap.topic)
+        if (not cap.channel or row[1] == cap.channel) and (not cap.topic or row[2] == cap.topic)
     ]
+    return next_slot(times, limit, span, cap.by_day, now, time_zone)
+
+
+def next_slot(times: Sequence[int], limit: int, span: int, by_day: bool, now: int, time_zone: str) -> int:
+    """When `times` (oldest first) leave room for one more of `limit` in a span, in ms; 0 if they do now."""
+    since = zone.midnight(now, time_zone) - 1 - (span - DAY_MS) if by_day else now - span
+    counted = [time for time in times if time > since]
     if len(counted) < limit:
         return 0
     leaving = counted[len(counted) - limit]
-    return zone.next_midnight(leaving + span - DAY_MS, time_zone) if cap.by_day else int(leaving + span)
+    return zone.next_midnight(leaving + span - DAY_MS, time_zone) if by_day else leaving + span
 
 
 def _tired(cap: Cap, actor: Actor, policy: Policy) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from actors.model.speech import needs_proof
 from actors.model.state import Actor, Run
 from actors.model.turn import Purpose, Send
 from actors.sending.frequency import capped_until, cooling_until, quiet_until
+from actors.sending.send_caps import full_cap
 from actors.values.address import valid_address
 
 
@@ -21,6 +22,8 @@ class Objection(msgspec.Struct, frozen=True):
 
     reason: str
     until: int = 0
+    cap: str = ""
+    """Which cap of the campaign or the send is full."""
 
 
 def consents(actor: Actor, purpose: Purpose, topic: str, program: Program) -> bool:
@@ -72,8 +75,13 @@ def objections(scope: Scope, run: Run, campaign: Campaign, send: SendMessage) ->
         yield Objection("holdout")
     if missing(scope, send):
         yield Objection("render_error")
+    full = ""
+    if campaign.cap is not None or send.cap is not None:
+        full = full_cap(actor, campaign, send, scope.now, time_zone(actor, program))
+    if full:
+        yield Objection("capped", cap=full)
     if send.purpose == "marketing":
-        yield from _timely(scope, send)
+        yield from (one for one in _timely(scope, send) if not (full and one.reason == "capped"))
 
 
 def missing(scope: Scope, send: SendMessage) -> list[str]:

@@ -14,6 +14,7 @@ from actors.model.work import Work
 from actors.runs.steps import go_on, instructions, milliseconds
 from actors.sending.frequency import note_send
 from actors.sending.policy import address, missing, objections
+from actors.sending.send_caps import note_decision
 from actors.values.ids import identity
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -44,15 +45,25 @@ def decide(work: Work, run: Run, campaign: Campaign) -> None:
         _write(work, run, campaign, instruction, message, "held", [one.reason for one in reasons])
         return
     else:
-        _write(work, run, campaign, instruction, message, "skipped", [one.reason for one in reasons])
+        cap = next((one.cap for one in reasons if one.cap), "")
+        _write(work, run, campaign, instruction, message, "skipped", [one.reason for one in reasons], cap)
     run.asked = 0
     go_on(work, run, campaign)
 
 
 def _write(
-    work: Work, run: Run, campaign: Campaign, instruction: SendMessage, message: str, decision: Any, reasons: list[str]
+    work: Work,
+    run: Run,
+    campaign: Campaign,
+    instruction: SendMessage,
+    message: str,
+    decision: Any,
+    reasons: list[str],
+    cap: str = "",
 ) -> None:
     detail: dict[str, Any] = {"also": reasons[1:]} if len(reasons) > 1 else {}
+    if cap:
+        detail["cap"] = cap
     if decision == "held":
         detail["until"] = run.wake
     if "render_error" in reasons:
@@ -77,6 +88,7 @@ def _hand_over(
     to = actor.user if instruction.channel == "push" else address(actor, work.program)
     assert to is not None, "no_address is an objection"
     run.sent += 1
+    note_decision(actor, campaign.id, instruction, work.now, work.program)
     if instruction.purpose == "marketing":
         note_send(actor, work.now, instruction.channel, instruction.topic, campaign.id, work.program.policy)
     work.sends = (

@@ -133,4 +133,5 @@ def _rest(program: Program) -> int:
         + CONFLICTS_MAX * (8 * NUMBER + 4 * (HEAD + 4 * SHOWN_CHARACTERS_MAX))
         + sum(_text(one.name) for one in program.segments)
         + sum(sorted(assigned)[-ASSIGNED_MAX:])
+        + sum(_text(name) + HEAD + limit * NUMBER for name, limit in program.capped.items())
     )

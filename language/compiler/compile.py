@@ -19,7 +19,7 @@ from language.compiler.horizon import changes_with_any_event, compile_horizon
 from language.compiler.memory import Plan, plain
 from language.compiler.names import bag_object, collection_value
 from language.compiler.patterns import PatternCompiler
-from language.compiler.policy import compile_policy
+from language.compiler.policy import compile_cap, compile_policy
 from language.syntax import ast
 
 __all__ = ["CompileError", "compile_site", "version_of"]
@@ -121,6 +121,7 @@ class Compiler:
             id=campaign.id,
             version=version_of(campaign, self._site.profile),
             status="paused" if campaign.status == "paused" else "live",
+            cap=None if campaign.cap is None else compile_cap(campaign.cap),
             purpose=campaign.purpose,
             topic=campaign.topic or campaign.id,
             priority=campaign.priority,
@@ -231,6 +232,7 @@ class Compiler:
             expires=self.optional(step.expires, in_run=True),
             topic=step.topic or campaign.topic or campaign.id,
             purpose=step.purpose or campaign.purpose,
+            cap=None if step.cap is None else compile_cap(step.cap),
             collections=tuple((name, self._seen_by_template(name)) for name in self._collections if name in names),
             user_context=tuple((path, self._plan.context(path)) for path in paths_in(template, "user")),
             entry_context=paths_in(template, "entry"),

@@ -23,7 +23,9 @@ def plain(node: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items() if name not in _POSITIONS}
+        # No cap is as if there were none to write: campaigns keep the version that they had before there were any.
+        gone = _POSITIONS | {"cap"} if value.get("cap", "") is None else _POSITIONS
+        return {name: _plain(part) for name, part in value.items() if name not in gone}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from actors.model import program as compiled
 from actors.sending.frequency import DAY_MS
 from language.syntax import ast
+from language.syntax.durations import written
 
 
 def compile_policy(policy: ast.Policy) -> compiled.Policy:
@@ -17,16 +18,7 @@ def compile_policy(policy: ast.Policy) -> compiled.Policy:
         expires=round(policy.expires * 1000),
         time_zone=policy.time_zone,
         lateness=round(policy.lateness * 1000),
-        caps=tuple(
-            compiled.Cap(
-                limit=cap.limit,
-                span=DAY_MS if cap.seconds is None else round(cap.seconds * 1000),
-                by_day=cap.seconds is None,
-                topic=cap.topic,
-                channel=cap.channel,
-            )
-            for cap in policy.caps
-        ),
+        caps=tuple(compile_cap(cap) for cap in policy.caps),
         cooldown=round(policy.cooldown * 1000),
         fatigue_after=policy.fatigue_after,
         fatigue_factor=policy.fatigue_factor,
@@ -38,4 +30,16 @@ def compile_policy(policy: ast.Policy) -> compiled.Policy:
         holds_capped=policy.on_cap == "hold",
         default_campaign=policy.default_campaign,
         deduplicate=round(policy.deduplicate * 1000),
+    )
+
+
+def compile_cap(cap: ast.Cap) -> compiled.Cap:
+    span = DAY_MS if cap.seconds is None else round(cap.seconds * 1000)
+    return compiled.Cap(
+        limit=cap.limit,
+        span=span,
+        by_day=cap.seconds is None,
+        topic=cap.topic,
+        channel=cap.channel,
+        text=f"{cap.limit} per {'day' if cap.seconds is None else written(span)}",
     )

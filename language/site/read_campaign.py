@@ -10,7 +10,8 @@ import msgspec
 from language.site.context import Context
 from language.site.decode import decode
 from language.site.fields import Placed
-from language.site.read_experiment import experiment, read_variants, ways
+from language.site.read_caps import own_cap
+from language.site.read_experiment import experiment, misplaced, read_variants, ways
 from language.site.read_steps import Sending, StepReader
 from language.site.rule_fields import StatusText
 from language.site.shapes import CampaignFile, EntryFile, GoalFile
@@ -26,6 +27,8 @@ RE_ENTRY = ("once", "always", "after")
 def read_campaign(value: Value, stem: str, file: str, context: Context) -> tuple[ast.Campaign | None, Several[Sending]]:
     """The campaign, if enough of it could be read, and its sends; all problems are in the report."""
     report = context.report
+    if misplaced(value, report):
+        return None, ()
     found = decode(value, CampaignFile, report, "a campaign")
     if found is None:
         return None, ()
@@ -57,6 +60,7 @@ def read_campaign(value: Value, stem: str, file: str, context: Context) -> tuple
         holdout=found.holdout.percent if found.holdout else 0.0,
         experiment=experiment(found.experiment, variants, steps),
         steps=steps[0],
+        cap=own_cap(found.cap, value, context),
     )
     context.settle()
     context.known.made = frozenset()

@@ -8,7 +8,7 @@ at the `$`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -25,6 +25,14 @@ from language.syntax import ast
 from language.syntax.problems import did_you_mean, nearest, one_of
 
 NAMED: Final = re.compile(r"\$([^\W\d]\w*)")
+
+_PLACES: Final = frozenset({"why", "campaign", "experiment", "steps"})
+"""Keys of a campaign in which `$name` is a value that is put in, or plain text."""
+
+_AT_ENTRY: Final = (
+    ": which variant a user has is decided at the entry. Let in whom any variant wants, and make the first step a branch on "
+    "it: {branch: [{when: …, do: […]}]}"
+)
 
 Values = Mapping[str, Value]
 """`$name`, without the `$` -> its value."""
@@ -124,6 +132,43 @@ def _names(value: Value) -> set[str]:
         case Scalar(value=str() as text):
             return set(NAMED.findall(text))
     return set()
+
+
+def misplaced(campaign: Value, report: Report) -> bool:
+    """Whether a value of the campaign's experiment is named where none is put in; each place is told."""
+    if not isinstance(campaign, YamlMapping):
+        return False
+    names = _value_names(campaign.values.get("experiment"))
+    found = [
+        (key, scalar, match)
+        for key, value in campaign.values.items()
+        if key not in _PLACES
+        for scalar, text in _texts(value)
+        for match in NAMED.finditer(text)
+        if match[1] in names
+    ]
+    for key, scalar, match in found:
+        why = _AT_ENTRY if key == "entry" else ""
+        message = f"`{match[0]}` is a value of the experiment and stands only in `steps`{why}"
+        report.add(scalar.source.problem(scalar.place_within(match.start()), message))
+    return bool(found)
+
+
+def _value_names(experiment: Value | None) -> set[str]:
+    """Of an `experiment` that was not looked at yet."""
+    variants = experiment.values.get("variants") if isinstance(experiment, YamlMapping) else None
+    ways = variants.values.values() if isinstance(variants, YamlMapping) else ()
+    return {name for way in ways if isinstance(way, YamlMapping) for name in way.values} - {"weight"}
+
+
+def _texts(value: Value) -> Iterator[tuple[Scalar, str]]:
+    match value:
+        case YamlSequence(items=parts):
+            yield from (one for part in parts for one in _texts(part))
+        case YamlMapping(values=named):
+            yield from (one for part in named.values() for one in _texts(part))
+        case Scalar(value=str() as text):
+            yield value, text
 
 
 def ways(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
 
 import msgspec
 
@@ -11,13 +10,11 @@ from actors.values.zone import zone
 from language.site.context import Context
 from language.site.decode import decode
 from language.site.fields import Placed
-from language.site.shapes import CapFile, FatigueFile, PolicyFile, QuietHoursFile
+from language.site.read_caps import read_caps
+from language.site.shapes import FatigueFile, PolicyFile, QuietHoursFile
 from language.site.yaml import Mapping, Scalar, Value
 from language.syntax import ast
 from language.syntax.problems import did_you_mean, nearest
-
-CAP_SECONDS_MAX: Final = 366 * 86_400
-CAPS_MAX: Final = 50
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -56,7 +53,7 @@ def read_policy(value: Value | None, context: Context) -> Policy:
         time_zone=found.time_zone.text if found.time_zone else defaults.time_zone,
         lateness=lateness,
         deduplicate=_deduplicate(found, lateness, value, context),
-        caps=_caps(found.caps, value.values.get("caps"), context),
+        caps=read_caps(found.caps, value.values.get("caps"), context),
         cooldown=found.cooldown.topic.seconds if found.cooldown else 0.0,
         fatigue_after=fatigue.after_ignored if fatigue else 0,
         fatigue_factor=fatigue.factor.number if fatigue else 1.0,
@@ -77,17 +74,6 @@ def _deduplicate(found: PolicyFile, lateness: float, policy: Mapping, context: C
             "`deduplicate` is at least `lateness`, or what comes late could be taken twice",
         )
     return found.deduplicate.seconds
-
-
-def _caps(caps: list[CapFile], value: Value | None, context: Context) -> tuple[ast.Cap, ...]:
-    if value is not None and len(caps) > CAPS_MAX:
-        context.report.at(value, f"at most {CAPS_MAX} caps")
-    for cap in caps:
-        if value is not None and cap.per.seconds is not None and cap.per.seconds > CAP_SECONDS_MAX:
-            context.report.at(value, "a cap counts over a year at the most")
-    return tuple(
-        ast.Cap(limit=cap.limit, seconds=cap.per.seconds, topic=cap.topic, channel=cap.channel) for cap in caps
-    )
 
 
 def _fatigue(fatigue: FatigueFile | None, context: Context) -> FatigueFile | None:

@@ -12,6 +12,7 @@ from language.site import shapes
 from language.site.context import Context
 from language.site.decode import decode
 from language.site.fields import Placed, StepField
+from language.site.read_caps import own_cap
 from language.site.weights import check_weights
 from language.site.yaml import Mapping, Scalar, Value
 from language.syntax import ast
@@ -128,6 +129,8 @@ class StepReader:
     def _send(self, step: shapes.StepFile, value: Value, depth: int) -> ast.AnyStep | None:
         send = step.send
         assert send is not None
+        assert isinstance(value, Mapping)
+        told = value.values["send"]
         named = send.email or send.push
         if named is None or (send.email and send.push):
             if not self._report.about(value):
@@ -142,6 +145,7 @@ class StepReader:
             expires=self._context.expression(send.expires, STEP),
             topic=send.topic,
             purpose=send.purpose,
+            cap=own_cap(send.cap, told, self._context),
         )
         self.sends.append(Sending(made, named.value))
         return made

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from actors.sending.send_caps import LIMIT_MAX
 from language.site.fields import (
     Collection,
     Duration,
@@ -52,6 +53,13 @@ class WaitFile(msgspec.Struct, rename={"for_": "for", "as_": "as"}):
     tz: Annotated[ZoneText | None, Meta(description="With `at`: where it is that time (user).")] = None
 
 
+class OwnCapFile(msgspec.Struct):
+    """At most so many sends to one user in a span of time, counted when they are decided; one more is skipped."""
+
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX)]
+    per: Per
+
+
 class SendFile(msgspec.Struct):
     """Exactly one of `email` and `push`."""
 
@@ -62,6 +70,9 @@ class SendFile(msgspec.Struct):
     expires: Annotated[DurationText | None, Meta(description="Not worth sending after so long.")] = None
     topic: str | None = None
     purpose: Literal["marketing", "transactional"] | None = None
+    cap: Annotated[
+        OwnCapFile | None, Meta(description="Of the campaign's sends with this template, transactional ones too.")
+    ] = None
 
 
 class EmitFile(msgspec.Struct):
@@ -147,6 +158,7 @@ class CampaignFile(msgspec.Struct):
     goal: GoalFile | None = None
     holdout: Annotated[Percent | None, Meta(description="Part of the users who are measured and sent nothing.")] = None
     experiment: ExperimentFile | None = None
+    cap: Annotated[OwnCapFile | None, Meta(description="Of all its sends, transactional ones too.")] = None
 
 
 class ConsentFile(msgspec.Struct):

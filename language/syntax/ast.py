@@ -210,6 +210,16 @@ class WaitAt(Step, frozen=True, kw_only=True, tag=True):
     """`user`, or an IANA name."""
 
 
+class Cap(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `limit` sends in `seconds`, or in a calendar day of the user's zone; of one topic or channel if named."""
+
+    limit: int
+    seconds: float | None
+    """None: a calendar day."""
+    topic: str | None = None
+    channel: Literal["email", "push"] | None = None
+
+
 class SendStep(Step, frozen=True, kw_only=True, tag=True):
     channel: Literal["email", "push"]
     template: str
@@ -218,6 +228,8 @@ class SendStep(Step, frozen=True, kw_only=True, tag=True):
     expires: Expression | None = None
     topic: str | None = None
     purpose: Literal["marketing", "transactional"] | None = None
+    cap: Cap | None = None
+    """Of the campaign's sends with this template."""
 
 
 class Branch(Step, frozen=True, kw_only=True, tag=True):
@@ -303,6 +315,8 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     experiment: Experiment | None = None
     steps: tuple[AnyStep, ...] = ()
     """Of the first variant, if there is an experiment."""
+    cap: Cap | None = None
+    """Of all its sends."""
 
 
 class Bag(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -347,16 +361,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """(canonical form of what is sent, canonical name it stands for)"""
     critical: tuple[str, ...] = ()
     """Canonical names of the events that are taken even under overload; empty: those that the engine knows of."""
-
-
-class Cap(msgspec.Struct, frozen=True, kw_only=True):
-    """At most `limit` sends in `seconds`, or in a calendar day of the user's zone; of one topic or channel if named."""
-
-    limit: int
-    seconds: float | None
-    """None: a calendar day."""
-    topic: str | None = None
-    channel: Literal["email", "push"] | None = None
 
 
 class QuietHours(msgspec.Struct, frozen=True, kw_only=True):

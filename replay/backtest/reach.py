@@ -11,6 +11,9 @@ from language.syntax import ast
 from language.syntax.durations import written
 from replay.ledger import iso
 
+DAY_SECONDS_MAX: Final = 25 * 3600
+"""Of a calendar day: that on which clocks are put back."""
+
 
 class TooShort(Exception):
     """The journal does not hold what the campaigns look back at. `earliest` is the first moment that could be asked for."""
@@ -70,6 +73,8 @@ def _spans(node: Any) -> Iterator[int]:
             yield SESSION_LASTS_MS
         case ast.Goal(within=within) if within is not None:
             yield round(within * 1000)
+        case ast.Cap(seconds=seconds):
+            yield round((DAY_SECONDS_MAX if seconds is None else seconds) * 1000)
         case ast.Entry(re_entry_after=after):
             yield round(after * 1000)
         case _:

@@ -49,6 +49,11 @@ def in_words(row: Decision) -> ExplainedStep:
     return ExplainedStep(at=row.at, decision=row.decision, text=_text(row, _detail(row.detail)))
 
 
+def _objection(reason: str | None, detail: Mapping[str, Any]) -> str:
+    """With the cap that was full, if it was one of the campaign or of the send."""
+    return reason_text(reason) + (f" ({detail['cap']})" if reason == "capped" and "cap" in detail else "")
+
+
 def _text(row: Decision, detail: Mapping[str, Any]) -> str:
     until = detail.get("until")
     until_text = f" until {words.moment(until, row.at)}" if isinstance(until, int) else ""
@@ -70,9 +75,9 @@ def _text(row: Decision, detail: Mapping[str, Any]) -> str:
         case "sent":
             return f"sent the {row.channel} {row.template}"
         case "held" | "skipped":
-            also = [reason_text(one) for one in detail.get("also", ()) if one != row.reason]
+            also = [_objection(one, detail) for one in detail.get("also", ()) if one != row.reason]
             more = f"; also {words.joined(also)}" if also else ""
-            return f"{row.step} {row.decision}{until_text}: {reason_text(row.reason)}{more}"
+            return f"{row.step} {row.decision}{until_text}: {_objection(row.reason, detail)}{more}"
         case "set":
             return f"set {words.joined([f'{name} to {words.value(value)}' for name, value in detail.items()])}"
         case "emitted":

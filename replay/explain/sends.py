@@ -9,6 +9,7 @@ from actors.model.local_time import time_zone
 from actors.model.state import Run
 from actors.sending.frequency import capped_until, cooling_until
 from actors.sending.policy import Objection, address, missing, objections
+from actors.sending.send_caps import caps_of, free_at
 from actors.values import zone
 from actors.values.address import valid_address
 from language.syntax import ast
@@ -70,6 +71,7 @@ class Checks:
             checks.append(self._check("holdout", saw))
         if self._send.printed:
             checks.append(self._values())
+        checks += self._own_caps()
         if self._send.purpose == "marketing":
             checks += [*self._caps(), *self._cooldown(), *self._quiet_hours()]
         if self._program.shadow:
@@ -126,6 +128,23 @@ class Checks:
 
     def _zone(self) -> str:
         return time_zone(self._moment.actor, self._moment.known.program)
+
+    def _own_caps(self) -> list[Part]:
+        """One part for the cap of the campaign, one for that of the send: who is over it is not held back, but skipped."""
+        actor, now, parts = self._moment.actor, self._moment.now, []
+        for name, cap in caps_of(self._program, self._send):
+            times = (actor.decided or {}).get(name, ())
+            until = free_at(actor, name, cap, now, self._zone())
+            saw = f"the last was decided {words.ago(times[-1], now)}" if times else "nothing decided of late"
+            parts.append(
+                Part(
+                    text=f"{_cap_text(cap)} of the {'campaign' if name == self._program.id else 'send'}",
+                    state="false" if until else "true",
+                    until=until,
+                    saw=f"{saw}; free again at {words.moment(until, now)}" if until else saw,
+                )
+            )
+        return parts
 
     def _caps(self) -> list[Part]:
         """One part for each cap that concerns the send."""
@@ -186,4 +205,4 @@ def _minute(minute: int) -> str:
 def _cap_text(cap: compiled.Cap) -> str:
     of = f" of {cap.topic}" if cap.topic else ""
     by = f" by {cap.channel}" if cap.channel else ""
-    return f"cap {cap.limit} per {'day' if cap.by_day else written(cap.span)}{of}{by}"
+    return f"cap {cap.text}{of}{by}"

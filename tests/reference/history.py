@@ -94,6 +94,16 @@ class Sent:
 
 
 @dataclass(eq=False)
+class Decided:
+    """A campaign decided to send a message, of whatever purpose."""
+
+    at: int
+    campaign: str
+    channel: str
+    template: str
+
+
+@dataclass(eq=False)
 class Assigned:
     experiment: str
     variant: str
@@ -106,7 +116,7 @@ class Became:
     other: History
 
 
-Fact = Happening | TraitsWritten | Sent | Assigned | Became
+Fact = Happening | TraitsWritten | Sent | Decided | Assigned | Became
 
 
 class History:
@@ -137,6 +147,10 @@ class History:
         mine = [fact for fact in self.facts if isinstance(fact, Sent)]
         theirs = [sent for fact in self.facts if isinstance(fact, Became) for sent in fact.other.sends()]
         return sorted(mine + theirs, key=lambda sent: sent.at)
+
+    def decided(self) -> list[Decided]:
+        mine = [fact for fact in self.facts if isinstance(fact, Decided)]
+        return mine + [one for fact in self.facts if isinstance(fact, Became) for one in fact.other.decided()]
 
     # --- when the user was seen -----------------------------------------------------------------------------------
 

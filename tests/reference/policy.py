@@ -16,6 +16,7 @@ class Objection:
     reason: str
     until: int = 0
     """When it may be gone, if the message waits for that; 0: it is skipped."""
+    cap: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Wanted:
     held_out: bool
     unproven: bool
     """Whether it is for what is proven alone, and nobody proved what it answers."""
+    own: tuple[tuple[str, ast.Cap, list[int]], ...]
+    """Caps of the campaign and of the send: what the ledger calls each, and when those that it counts were decided."""
 
 
 def objections(wanted: Wanted, moment: Moment) -> Iterator[Objection]:
@@ -49,11 +52,14 @@ def objections(wanted: Wanted, moment: Moment) -> Iterator[Objection]:
             yield Objection("suppressed")
     if wanted.held_out:
         yield Objection("holdout")
+    own = [name for name, cap, times in wanted.own if _in_window(times, cap, 1.0, moment.now, moment) >= cap.limit]
+    if own:
+        yield Objection("capped", cap=own[0])
     if not marketing:
         return
     waits = policy.on_cap == "hold"
     full = max((_cap_ends(cap, wanted, moment) for cap in policy.caps), default=0)
-    if full:
+    if full and not own:
         yield Objection("capped", full if waits else 0)
     cooling = max((sent.at for sent in history.sends() if sent.topic == wanted.topic), default=None)
     if cooling is not None and moment.now < cooling + milliseconds(policy.cooldown):

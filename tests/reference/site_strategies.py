@@ -152,7 +152,16 @@ def sends(draw: st.DrawFn, features: Features) -> ast.SendStep:
         expires=constant(draw(spans)) if policy and draw(st.booleans()) else None,
         topic=draw(st.sampled_from((None, *TOPICS))) if policy else None,
         purpose=draw(st.sampled_from((None, None, "transactional"))) if policy else None,
+        cap=draw(own_caps()) if policy else None,
     )
+
+
+@st.composite
+def own_caps(draw: st.DrawFn) -> ast.Cap | None:
+    """Mostly none."""
+    if draw(st.integers(0, 3)):
+        return None
+    return ast.Cap(limit=draw(st.sampled_from((1, 2))), seconds=draw(st.sampled_from((None, 600.0, 3600.0, 86_400.0))))
 
 
 @st.composite
@@ -207,6 +216,7 @@ def campaigns(draw: st.DrawFn, number: int, features: Features) -> ast.Campaign:
         holdout=draw(st.sampled_from((0.0, 0.0, 40.0))) if policy else 0.0,
         experiment=experiment,
         steps=plain,
+        cap=draw(own_caps()) if policy else None,
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from language.syntax import ast
+from language.syntax.durations import written
 from tests.reference.clocks import next_time
 from tests.reference.expressions import Moment, evaluate, is_true
-from tests.reference.history import Assigned, Happening, Sent, TraitsWritten
+from tests.reference.history import Assigned, Decided, Happening, Sent, TraitsWritten
 from tests.reference.policy import Wanted, objections
 from tests.reference.runs import TEN_YEARS_MS, Person, Run, drawn
 from tests.reference.values import Value, number
@@ -243,6 +245,7 @@ class Walk:
             campaign.entry.audience,
             run.variant == "holdout",
             run.unproven and self.asks_for_proof(step.purpose or campaign.purpose),
+            tuple(self.own_caps(run, step)),
         )
         asked = self.now if run.asked is None else run.asked
         policy_expires = round(self.site.policy.expires * 1000)
@@ -258,16 +261,30 @@ class Walk:
             self.written(run, step, "held", reasons, until=run.until)
             return
         elif found:
-            self.written(run, step, "skipped", reasons)
+            caps = [one.cap for one in found if one.cap]
+            self.written(run, step, "skipped", reasons, **({"cap": caps[0]} if caps else {}))
         elif campaign.status == "shadow":
             self.written(run, step, "skipped", ["shadow"])
         else:
             self.written(run, step, "sent", [])
             run.sent += 1
+            self.person.history.facts.append(Decided(self.now, campaign.id, step.channel, step.template))
             if wanted.purpose == "marketing":
                 self.person.history.facts.append(Sent(self.now, wanted.channel, wanted.topic))
         run.asked = None
         self.next(run)
+
+    def own_caps(self, run: Run, step: ast.SendStep) -> Iterator[tuple[str, ast.Cap, list[int]]]:
+        """Of the campaign and of the send."""
+        mine = [one for one in self.person.history.decided() if one.campaign == run.campaign.id]
+        same = [one.at for one in mine if (one.channel, one.template) == (step.channel, step.template)]
+        for name, cap, times in (
+            ("campaign", run.campaign.cap, [one.at for one in mine]),
+            (run.step, step.cap, same),
+        ):
+            if cap is not None:
+                told = "day" if cap.seconds is None else written(round(cap.seconds * 1000))
+                yield f"{name}: {cap.limit} per {told}", cap, times
 
     def written(self, run: Run, step: ast.SendStep, decision: str, reasons: list[str], **detail: Any) -> None:
         also = {"also": reasons[1:]} if len(reasons) > 1 else {}

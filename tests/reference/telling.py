@@ -117,6 +117,8 @@ def _campaign(campaign: ast.Campaign) -> Iterator[str]:
     if campaign.goal:
         goal = campaign.goal
         yield f"  goal: {pattern_text(goal.patterns[0])}, within: {goal.within}, value: {goal.value}, continue: {goal.go_on}"
+    if campaign.cap:
+        yield f"  cap: {_fields(campaign.cap)}"
     if campaign.holdout:
         yield f"  holdout: {campaign.holdout:g}%"
     for way in campaign.experiment.ways if campaign.experiment else ():
@@ -141,8 +143,11 @@ def _steps(steps: Iterable[ast.AnyStep], indent: int) -> Iterator[str]:
                 yield f"{start}wait: {{when: {expression_text(condition)}{_up_to(up_to)}, as: {name}}}"
             case ast.WaitAt(minute=minute, days=days, time_zone=zone):
                 yield f"{start}wait: {{at: {minute // 60:02}:{minute % 60:02}, days: {list(days)}, tz: {zone}}}"
-            case ast.SendStep(channel=channel, template=template, topic=topic, purpose=purpose, expires=expires):
+            case ast.SendStep(
+                channel=channel, template=template, topic=topic, purpose=purpose, expires=expires, cap=cap
+            ):
                 until = "" if expires is None else f", expires: {expression_text(expires)}"
+                until += "" if cap is None else f", cap: {_fields(cap)}"
                 yield f"{start}send: {{{channel}: {template}, topic: {topic}, purpose: {purpose}{until}}}"
             case ast.SetTraits(traits=traits):
                 yield f"{start}set: {{{', '.join(f'{name}: {expression_text(node)}' for name, node in traits)}}}"

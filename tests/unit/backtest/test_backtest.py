@@ -122,6 +122,23 @@ async def test_a_shorter_wait_reaches_who_left_in_time(shop: Shop) -> None:
     assert cart.later_ms == -25 * MINUTE
 
 
+async def test_a_cap_tells_who_would_have_had_one_message_less(tmp_path: Path) -> None:
+    made = Shop(tmp_path, site())
+    async with made as town:
+        await town.take(event("ann", "product_added", price=60), event("bob", "product_added", price=60))
+        await town.pass_time(24 * HOUR - 1)
+        await town.take(event("ann", "product_added", price=60))
+        await town.pass_time(1)
+        await town.take(event("bob", "product_added", price=60))
+        await town.pass_time(HOUR)
+        await town.take(event("eve", "page_viewed"))
+    [cart] = (await made.play(site(CART.replace("reminder}", "reminder, cap: {limit: 1, per: 24h}}")))).campaigns
+    assert [(one.user, one.at, one.reason) for one in cart.gone] == [
+        ("ann", START + 24 * HOUR - 1 + 30 * MINUTE, "skipped: capped")
+    ]
+    assert (cart.same, cart.new, cart.shifted) == (3, [], [])
+
+
 async def test_a_campaign_that_is_paused_or_gone_says_so(shop: Shop) -> None:
     [paused] = (await shop.play(site("status: paused\n" + CART))).campaigns
     assert {one.reason for one in paused.gone} == {"not entered: paused"}
@@ -226,6 +243,8 @@ async def test_a_journal_that_reaches_back_as_far_as_the_campaigns_look_is_playe
         ("entry: {event: no activity for 30d}", 30 * 24 * HOUR),
         ("entry: {event: product_added, if: 'sum(order_completed.total, last 2w) > 3'}", 14 * 24 * HOUR),
         ("entry: {event: product_added, re_entry: after 3d}", 3 * 24 * HOUR),
+        ("entry: {event: product_added}\ncap: {limit: 1, per: 5d}", 5 * 24 * HOUR),
+        ("entry: {event: product_added}\ncap: {limit: 1, per: day}", 25 * HOUR),
         ("entry: {event: product_added, if: 'did order_completed ever'}", 0),
     ],
 )

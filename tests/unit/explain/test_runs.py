@@ -125,6 +125,32 @@ def test_a_full_cap_is_pending_until_it_is_free() -> None:
     assert (cooldown.state, cooldown.until) == ("pending", after("12h1m"))
 
 
+def test_a_full_cap_of_the_send_itself_is_told_with_when_it_is_free_and_holds_nothing_back() -> None:
+    text = "topic: cart\nentry: {event: product_added}\nsteps: [{send: {email: x, cap: {limit: 1, per: 24h}}}]"
+    (send,) = Story(site_of(text), ANN, ADDED).at("1h").sends
+    cap = next(part for part in send.checks if part.text == "cap 1 per 1d of the send")
+    assert (cap.state, cap.until) == ("false", after("1m") + 86_400_000)
+    assert cap.saw == "the last was decided 59m ago, at 10:01; free again at 2026-01-06 10:01"
+    assert send.state == "false"
+
+
+def test_a_row_that_was_capped_says_by_which_cap() -> None:
+    text = "cap: {limit: 1, per: day}\nentry: {event: product_added}\nsteps: [{send: {email: x}}, {send: {email: y}}]"
+    assert texts(run_of(ANN, ADDED, at="1h", campaign=text)) == [
+        "entered",
+        "sent the email x",
+        "send y skipped: a cap was full (campaign: 1 per day)",
+        "finished",
+    ]
+    left = event("30s", "identify", consent={"marketing": False})
+    without = text.replace("cap:", "purpose: transactional\ncap:").replace(
+        "{email: y}", "{email: y, purpose: marketing}"
+    )
+    assert texts(run_of(ANN, left, ADDED, at="1h", campaign=without))[2] == (
+        "send y skipped: no consent; also a cap was full (campaign: 1 per day)"
+    )
+
+
 def test_a_message_that_only_time_stands_against_is_pending_until_the_last_of_its_checks() -> None:
     (send,) = (
         Story(

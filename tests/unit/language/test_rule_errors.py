@@ -37,6 +37,26 @@ def test_what_is_wrong_with_a_policy(text: str, told: list[str]) -> None:
     assert problems({"campaigns/c.yaml": GOOD, "policy.yaml": text}) == [f"policy.yaml:{line}" for line in told]
 
 
+def of_cap(cap: str) -> list[str]:
+    """Problems of a campaign whose cap begins in column 6 of line 1, and then of one whose send has it."""
+    rest = "why: x\nentry: {event: a}\n"
+    of_send = of_campaign(f"steps: [{{send: {{push: p, cap: {cap}}}}}]\n{rest}")
+    return [*of_campaign(f"cap: {cap}\nsteps: [{{exit: done}}]\n{rest}"), *of_send]
+
+
+@pytest.mark.parametrize(
+    ("cap", "told"),
+    [
+        ("{limit: 0, per: 24h}", ["1:14: `limit` is a number from 1 to 100, not 0", "1:39: `limit` is a number from 1 to 100, not 0"]),
+        ("{limit: 1, per: week}", [f"1:22: `per` is `day` or a duration, not the text `week`: write {DURATIONS}", f"1:47: `per` is `day` or a duration, not the text `week`: write {DURATIONS}"]),
+        ("{limit: 1, per: 99w}", ["1:6: a cap counts over a year at the most", "1:31: a cap counts over a year at the most"]),
+        ("{limit: 1}", ["1:6: `cap` needs `per`", "1:31: `cap` needs `per`"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_cap_of_a_campaign_or_a_send(cap: str, told: list[str]) -> None:
+    assert of_cap(cap) == told
+
+
 @pytest.mark.parametrize(
     ("text", "days"),
     [("", 7), ("lateness: 48h", 7), ("lateness: 10d", 10), ("deduplicate: 30d", 30), ("deduplicate: 24h", 1)],
@@ -84,6 +104,33 @@ TWO = "{a: {weight: 1, idle: 1h}, b: {weight: 1, idle: 2h}}"
 )  # fmt: skip
 def test_what_is_wrong_behind_a_value_of_an_experiment_keeps_its_place(steps: str, told: list[str]) -> None:
     assert of_experiment(TWO, steps) == told
+
+
+ONLY_IN_STEPS = "is a value of the experiment and stands only in `steps`"
+AT_ENTRY = (
+    f"{ONLY_IN_STEPS}: which variant a user has is decided at the entry. Let in whom any variant wants, and make the first step "
+    "a branch on it: {branch: [{when: …, do: […]}]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("rest", "told"),
+    [
+        ("entry: {event: a, if: 'event.price > $least'}", [f"4:38: `$least` {AT_ENTRY}"]),
+        ("entry: {event: 'a where price > $least and price < $least'}", [f"4:33: `$least` {AT_ENTRY}", f"4:52: `$least` {AT_ENTRY}"]),
+        ("entry: {event: a, re_entry: after $idle}", [f"4:35: `$idle` {AT_ENTRY}"]),
+        ("entry: {event: a}\ngoal: {event: b, within: $idle}", [f"5:26: `$idle` {ONLY_IN_STEPS}"]),
+        ("entry: {event: a}\nexit_when: [b, 'c where price > $least']", [f"5:33: `$least` {ONLY_IN_STEPS}"]),
+        ("entry: {event: a}\ncap: {limit: $least, per: $idle}", [f"5:14: `$least` {ONLY_IN_STEPS}", f"5:27: `$idle` {ONLY_IN_STEPS}"]),
+    ],
+)  # fmt: skip
+def test_a_value_of_an_experiment_outside_the_steps_is_told_where_it_may_stand(rest: str, told: list[str]) -> None:
+    variants = "{a: {weight: 1, least: 5, idle: 1h}, b: {weight: 1, least: 9, idle: 2h}}"
+    steps = "[{wait: {for: $idle}}, {branch: [{when: 'entry.price > $least', do: [{exit: much}]}]}]"
+    assert (
+        of_campaign(f"experiment: {{id: e, variants: {variants}}}\nsteps: {steps}\nwhy: It costs $least\n{rest}\n")
+        == told
+    )
 
 
 def test_each_variant_has_the_steps_with_its_own_values() -> None:
