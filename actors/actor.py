@@ -23,16 +23,16 @@ from actors.model.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
 from actors.model.work import Work
 from actors.past import take_past
 from actors.runs.entry import enter, is_for
-from actors.runs.patterns import Found, at_hand, passed, told, told_against
-from actors.runs.run import consider, hear, look_again, meet, ring
+from actors.runs.patterns import Found, at_hand, feed, feed_against, passed
+from actors.runs.run import look_again, on_condition, on_event, on_match, on_timer
 from actors.runs.steps import earliest, end
 from actors.runs.timers import Timer, has_restless_run, is_awaited, may_move_timers, next_timer, set_due
-from actors.sending.policy import may_track, standing
+from actors.sending.policy import may_track, veto_at_dispatch
 from actors.sending.sending import decide
 from actors.values.digests import digest, knows, with_digest
 from actors.values.intern import shared, shared_parts
 
-__all__ = ["Actor", "fire", "new_actor", "pack", "renew", "standing", "take", "unpack"]
+__all__ = ["Actor", "fire", "new_actor", "pack", "renew", "take", "unpack", "veto_at_dispatch"]
 
 
 ROUNDS_MAX = 16
@@ -100,7 +100,7 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     if event.historical:
         work = Work(actor, program, at, actor.turn)
         take_past(work, event, occurred)
-        return one_turn(before, settled_past(work))
+        return one_turn(before, run_past_to_completion(work))
     if event.source == "engine":
         if event.name == ROUSED:
             renew(actor, program, at)
@@ -114,7 +114,7 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
     work = Work(actor, program, at, actor.turn)
     if event.source in WITHOUT_PROOF:
         work.unproven = True
-    _tell(work, event, occurred)
+    _feed(work, event, occurred)
     if (
         work.decisions
         or work.asking
@@ -122,14 +122,14 @@ def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
         or not event.name
         or may_move_timers(actor, event.name, occurred, program)
     ):
-        settle(work)
+        run_to_completion(work)
     elif not (work.refusals or work.reached or work.conflicts):
         return before
     return one_turn(before, work.done())
 
 
 def _untracked(actor: Actor, event: Event, program: Program) -> bool:
-    """Whether it is something a user did who lets nobody watch. What we were told of our own messages is not."""
+    """Whether it is something a user did who lets nobody watch. What we were feed of our own messages is not."""
     return bool(event.name) and event.source != "engine" and event.name not in CONTROL and not may_track(actor, program)
 
 
@@ -157,7 +157,7 @@ def one_turn(before: Turn, after: Turn) -> Turn:
     )
 
 
-def _tell(work: Work, event: Event, occurred: int) -> None:
+def _feed(work: Work, event: Event, occurred: int) -> None:
     """The event at hand: what is known of the user, what is remembered, the runs, then new runs."""
     actor, program = work.actor, work.program
     work.look_at(event, occurred, actor.turn)
@@ -189,7 +189,7 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
         versions = program.versions
         hearing = [run for run in actor.runs if run.version in versions and name in versions[run.version].listens]
         for run in _by_priority(work, hearing):
-            hear(work, run, versions[run.version])
+            on_event(work, run, versions[run.version])
     if name == "email_unsubscribed" and profile.is_stopped(actor, work.properties.get("topic")):
         _leave_topic(work, work.properties.get("topic"))
     if interest is not None and interest.entries:
@@ -197,7 +197,7 @@ def _tell(work: Work, event: Event, occurred: int) -> None:
 
 
 def _enrol(work: Work, entries: tuple[tuple[Campaign, EventPattern], ...]) -> None:
-    """One event gives at most one entry into a campaign, whichever of its patterns matched first. All patterns are told
+    """One event gives at most one entry into a campaign, whichever of its patterns matched first. All patterns are feed
     before anybody enters: what a step sets does not change what has matched."""
     actor = work.actor
     matched: list[tuple[Campaign, Found]] = []
@@ -211,8 +211,8 @@ def _enrol(work: Work, entries: tuple[tuple[Campaign, EventPattern], ...]) -> No
                 plain = at_hand(work)
             matched.append((campaign, plain))
         elif work.unproven and pattern.__class__ is not Match and needs_proof(actor.user, campaign.purpose):
-            told_against(work, pattern, actor, None)  # no part of a match either: what completes it may be proven
-        elif (found := told(work, pattern, actor, None)) is not None:
+            feed_against(work, pattern, actor, None)  # no part of a match either: what completes it may be proven
+        elif (found := feed(work, pattern, actor, None)) is not None:
             matched.append((campaign, found))
     entered: set[str] = set()
     for campaign, match in matched:
@@ -236,7 +236,7 @@ def _leave_topic(work: Work, topic: object) -> None:
             end(work, run, campaign, "unsubscribed")
 
 
-def settle(work: Work) -> None:
+def run_to_completion(work: Work) -> None:
     """After the event at hand: events that steps emitted, conditions and segments that changed, until nothing moves."""
     actor = work.actor
     _end_forgotten(work)
@@ -245,18 +245,18 @@ def settle(work: Work) -> None:
             actor.turn += 1
             (told_next, unproven), *work.emitted = work.emitted
             work.unproven = work.unproven or unproven
-            _tell(work, told_next, work.now)
+            _feed(work, told_next, work.now)
         if work.asking:
             _decide_sends(work)
-        moved = _consider_conditions(work)
+        moved = _on_conditions(work)
         if not _regroup(work) and not moved and not work.emitted and not work.asking:
             break
     _forget_ended(work)
     set_due(actor, work.program, work.now)
 
 
-def settled_past(work: Work) -> Turn:
-    """After what history told: runs that it ended, and segments as they are now. Nothing comes of their change."""
+def run_past_to_completion(work: Work) -> Turn:
+    """After what history feed: runs that it ended, and segments as they are now. Nothing comes of their change."""
     actor = work.actor
     work.run = None
     _end_forgotten(work)
@@ -271,7 +271,7 @@ def settled_past(work: Work) -> Turn:
 
 
 def _forget_ended(work: Work) -> None:
-    """Ended runs whose goal cannot be reached any more: one that was reached in time counts although we hear of it late."""
+    """Ended runs whose goal cannot be reached any more: one that was reached in time counts although we on_event of it late."""
     actor = work.actor
     heard = work.now - work.program.policy.lateness
     for run in actor.runs:
@@ -280,13 +280,13 @@ def _forget_ended(work: Work) -> None:
             break
 
 
-def _consider_conditions(work: Work) -> bool:
+def _on_conditions(work: Work) -> bool:
     """The runs that wait for a condition: has it become true? True if any moved."""
     steady = work.program.steady
     waiting = [run for run in work.actor.runs if run.version not in steady]
     moved = False
     for run in _by_priority(work, waiting):
-        moved |= consider(work, run, campaign_of(work, run))
+        moved |= on_condition(work, run, campaign_of(work, run))
     return moved
 
 
@@ -331,7 +331,7 @@ def _regroup(work: Work) -> bool:
     if not work.changes:
         return False
     for run in _by_priority(work, work.actor.runs):
-        meet(work, run, campaign_of(work, run), set(), by_event=False)
+        on_match(work, run, campaign_of(work, run), set(), by_event=False)
     entered = set()
     for campaign, pattern in work.program.memberships:
         changed = (pattern.segment, pattern.entered) in work.changes
@@ -395,16 +395,16 @@ def fire(actor: Actor, now: int, program: Program) -> Turn:
         if not 0 < due <= now:
             actor.due = due
             break
-        turn = one_turn(turn, _ring(actor, max(due, actor.due), timer, program))
+        turn = one_turn(turn, _on_timer(actor, max(due, actor.due), timer, program))
     return turn
 
 
-def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
+def _on_timer(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
     work = Work(actor, program, due, actor.turn + 1)
     if isinstance(timer, Run):
         campaign = campaign_of(work, timer)
         if campaign.code:
-            ring(work, timer, campaign)
+            on_timer(work, timer, campaign)
         else:
             _end_forgotten(work)
     elif timer is not None:
@@ -416,7 +416,7 @@ def _ring(actor: Actor, due: int, timer: Timer, program: Program) -> Turn:
         work.run = None
     if work.decisions or work.refusals or work.asking:
         actor.turn += 1
-        settle(work)
+        run_to_completion(work)
     else:
         set_due(actor, program, due)
     return work.done()

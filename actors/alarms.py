@@ -54,7 +54,7 @@ class Alarms:
             heappush(self._heap, (due, user))
             self._tidy()
 
-    def settle(self, user: str, due: int) -> None:
+    def rearm(self, user: str, due: int) -> None:
         """As `set`, and it will not ring sooner either: of an actor that is about to leave memory."""
         if self._armed.get(user, 0) != due:
             self._armed.pop(user, None)
@@ -71,7 +71,7 @@ class Alarms:
             heappop(heap)
         return None
 
-    def ring(self, now: int, limit: int) -> list[tuple[int, str]]:
+    def pop_due(self, now: int, limit: int) -> list[tuple[int, str]]:
         """Those due at or before `now`, in order, at most `limit`; they have no alarm any more."""
         ringing: list[tuple[int, str]] = []
         heap = self._heap

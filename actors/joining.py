@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors import profile
-from actors.actor import campaign_of, fire, one_turn, settle, settled_past
+from actors.actor import campaign_of, fire, one_turn, run_past_to_completion, run_to_completion
 from actors.model import recent
 from actors.model.assignment import last_assigned
 from actors.model.context import note
@@ -45,9 +45,9 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
         note(into, event, at, into.turn, program.context_parts)
     if event.historical:
         into.past_told = at
-        before = one_turn(before, settled_past(work))
+        before = one_turn(before, run_past_to_completion(work))
     else:
-        settle(work)
+        run_to_completion(work)
     source.moved_to = into.user
     source.runs, source.memory, source.traits, source.entries = [], {}, {}, ()
     source.ids, source.older_ids = b"", None
@@ -60,7 +60,7 @@ def join(into: Actor, source: Actor, event: Event, at: int, program: Program) ->
 
 def _merge(work: Work, source: Actor) -> None:
     into = work.actor
-    whole, work.conflicts = profile.merge_person(into, source, work.now)
+    whole, work.conflicts = profile.merge_profile(into, source, work.now)
     if not whole:
         work.reach("traits")
     into.first_seen = earliest(into.first_seen, source.first_seen)

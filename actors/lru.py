@@ -44,7 +44,7 @@ class Lru(Generic[V]):
         found = self.young.pop(key, None)
         return self.old.pop(key, None) if found is None else found
 
-    def expel(self) -> tuple[str, V] | None:
+    def evict(self) -> tuple[str, V] | None:
         """One of those not used for longest, no longer in the map; None if it is empty."""
         if not self.old:
             if not self.young:

@@ -15,8 +15,8 @@ from actors.model.memory import remember
 from actors.model.state import ENDED
 from actors.model.work import Work
 from actors.runs.entry import is_for, note_past_entry
-from actors.runs.patterns import fits, told_past
-from actors.runs.run import hear_past
+from actors.runs.patterns import feed_past, fits
+from actors.runs.run import on_past_event
 from actors.runs.steps import end
 
 
@@ -43,18 +43,18 @@ def take_past(work: Work, event: Event, occurred: int) -> None:
     interest = work.program.interests.get(name)
     if interest is not None:
         remember(work, interest.slots)
-    _tell_runs(work, name)
+    _feed_runs(work, name)
     if interest is not None:
         _note_entries(work)
 
 
-def _tell_runs(work: Work, name: str) -> None:
+def _feed_runs(work: Work, name: str) -> None:
     topic = work.properties.get("topic")
     for run in list(work.actor.runs):
         campaign = work.program.versions.get(run.version)
         if campaign is None:
             continue
-        hear_past(work, run, campaign)
+        on_past_event(work, run, campaign)
         left = (
             name == "email_unsubscribed"
             and campaign.purpose == "marketing"
@@ -71,6 +71,6 @@ def _note_entries(work: Work) -> None:
         if campaign.side and not is_for(campaign, work.actor):
             continue
         if not isinstance(pattern, Match):
-            told_past(work, pattern, work.actor, None)
+            feed_past(work, pattern, work.actor, None)
         elif fits(work, pattern, None):
             note_past_entry(work, campaign)

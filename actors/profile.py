@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.model.event import ENGAGED, FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK, Event
-from actors.model.newest import COMPLAINED, CONFLICTS_MAX, CONSENT, TOPIC, Profile, hear, profile, times_of
+from actors.model.newest import COMPLAINED, CONFLICTS_MAX, CONSENT, TOPIC, TimedProfile, hear, profile, times_of
 from actors.model.scope import SESSION_MS
 from actors.model.speech import PAGES, is_unproven, lowered
 from actors.model.state import Actor
@@ -113,7 +113,7 @@ def _note_claims(actor: Actor, told: dict[str, Any], before: dict[str, Any] | No
     actor.claimed = tuple(name for name in claimed if name in traits)
 
 
-def merge_person(into: Actor, source: Actor, now: int) -> tuple[bool, int]:
+def merge_profile(into: Actor, source: Actor, now: int) -> tuple[bool, int]:
     """Who the user is, of one who was known as two: the newer word on each part; an address that may not be mailed stays so. What is
     a mere claim of the visitor is not carried over, but for a no. Returns whether there was room for all traits, and how many
     words of the two differ."""
@@ -201,7 +201,7 @@ def _suppress(actor: Actor, properties: dict[str, Any]) -> None:
         actor.suppressed = (*actor.suppressed, found)[-SUPPRESSED_MAX:]
 
 
-def _hear_wish(actor: Actor, heard: Profile, wanted: bool, properties: dict[str, Any], said: int) -> None:
+def _hear_wish(actor: Actor, heard: TimedProfile, wanted: bool, properties: dict[str, Any], said: int) -> None:
     """What a user wants to get from then on. `undoes`: when the no was said that is taken back, which no other no is."""
     topic, undoes = properties.get("topic"), properties.get("undoes")
     name = topic if isinstance(topic, str) else ""
@@ -213,7 +213,7 @@ def _hear_wish(actor: Actor, heard: Profile, wanted: bool, properties: dict[str,
         heard.hear({"consent": {"marketing": wanted}}, said)
 
 
-def _hear_topic(actor: Actor, heard: Profile, topic: str, wanted: bool, said: int) -> None:
+def _hear_topic(actor: Actor, heard: TimedProfile, topic: str, wanted: bool, said: int) -> None:
     room = topic in actor.unsubscribed or len(actor.unsubscribed) < UNSUBSCRIBED_MAX
     if len(topic.encode()) > NAME_BYTES_MAX or not (wanted or room):
         if not wanted:

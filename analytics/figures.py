@@ -12,7 +12,7 @@ from actors.model.event import Event
 from actors.model.turn import Decision
 from analytics.pace import Pace
 from analytics.reasons import value_of
-from persistence.interface import Commit, Entry
+from persistence.interface import Commit, JournalEntry
 
 PAGE_ROWS = 1000
 RECENT_MAX = 50
@@ -25,7 +25,7 @@ class Figured(Protocol):
         self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
     ) -> list[Decision]: ...
 
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]: ...
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]: ...
 
 
 class CampaignFigures(msgspec.Struct, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from analytics.naming import label
 from analytics.reasons import Tone, sentence, tone
-from persistence.interface import Entry, Store
+from persistence.interface import JournalEntry, Store
 
 DECISIONS_MAX = 100
 ENTRIES_MAX = 100
@@ -48,7 +48,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
 async def read_user(store: Store, user: str) -> UserView | None:
     """What the store knows of the user; None if that is nothing."""
     rows = await store.ledger(user=user, limit=DECISIONS_MAX)
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     total = 0
     async for batch in store.history(user):
         total += len(batch)
@@ -72,7 +72,7 @@ async def read_user(store: Store, user: str) -> UserView | None:
     )
 
 
-def _happened(entry: Entry) -> Happened:
+def _happened(entry: JournalEntry) -> Happened:
     body = entry.event.body.decode(errors="replace")
     short = body if len(body) <= BODY_CHARACTERS_MAX else f"{body[:BODY_CHARACTERS_MAX]} …"
     return Happened(**moment(entry.at), name=entry.event.name or entry.event.kind, body=short if body != "{}" else "")

@@ -22,7 +22,7 @@ from engine.engine import Engine
 from ingress.messages.messages import Normalizer
 from language.compiler.compile import compile_site
 from language.load import load_site
-from persistence.interface import Commit, Entry, JournalHead, Snapshot, Store
+from persistence.interface import Commit, JournalEntry, JournalHead, Snapshot, Store
 from persistence.sqlite import SqliteStore
 
 BEGIN_MS: Final = 1_767_600_000_000
@@ -80,7 +80,7 @@ async def journal(site: Path, rows: int) -> None:
             for taken in events(many, normalizer, 1_000_000_000 + seq, at, ROW_MS):
                 for event in taken:
                     seq, at = seq + 1, event.occurred
-                    entries.append(Entry(seq, at, event))
+                    entries.append(JournalEntry(seq, at, event))
             await store.commit(Commit(entries=entries))
 
 
@@ -135,14 +135,14 @@ def _cart_message() -> Template:
 
 def _leave_cart(
     actor: Actor, at: int, seq: int, added: Template, program: Program, normalizer: Normalizer
-) -> list[Entry]:
+) -> list[JournalEntry]:
     """Who it is, and something in the cart; both stamped `at`, the rows after `seq`."""
     entries = []
     user = actor.user
     for event in (*identify(user, at, normalizer), *_one(added.of(user), normalizer, at, 0)):
         seq += 1
         take(actor, event, at, program)
-        entries.append(Entry(seq, at, event))
+        entries.append(JournalEntry(seq, at, event))
     actor.position = seq
     return entries
 

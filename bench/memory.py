@@ -115,7 +115,7 @@ def _pack(actors: list[Actor], into: Residence) -> None:
     """One after the other, so that nothing but the packed ones takes room in it."""
     for actor in actors:
         into.live.put(actor.user, actor)
-        into.trim(Commit())
+        into.shrink(Commit())
 
 
 def measure(actors: int) -> Weight:

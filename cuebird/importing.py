@@ -32,7 +32,7 @@ _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Line(msgspec.Struct, frozen=True):
+class ImportedLine(msgspec.Struct, frozen=True):
     """A line of the file, as the message that is sent for it."""
 
     number: int
@@ -48,7 +48,7 @@ class Refused(msgspec.Struct, frozen=True):
     field: str = ""
 
 
-class Stopped(Exception):
+class ImportStopped(Exception):
     """The import cannot go on. `line`: the last line of which the server has spoken."""
 
     def __init__(self, line: int, why: str) -> None:
@@ -73,7 +73,7 @@ class Imported:
         self.refused = 0
 
 
-def message_of(number: int, raw: bytes) -> Line | Refused:
+def message_of(number: int, raw: bytes) -> ImportedLine | Refused:
     """Return the line as a historical message. One without `messageId` gets one of its own text: the same line is the same
     message, in this file and in the next."""
     raw = raw.strip()
@@ -86,12 +86,12 @@ def message_of(number: int, raw: bytes) -> Line | Refused:
     told["historical"] = msgspec.Raw(b"true")
     if not any(bytes(told.get(name, b"null")) not in (b"null", b'""') for name in ("messageId", "message_id")):
         told["messageId"] = msgspec.Raw(_encode("import-" + blake2b(raw, digest_size=12).hexdigest()))
-    return Line(number, _encode(told))
+    return ImportedLine(number, _encode(told))
 
 
-def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+def batches(lines: Iterable[ImportedLine]) -> Iterator[list[ImportedLine]]:
     """The lines in order, so many together as one request takes."""
-    gathered: list[Line] = []
+    gathered: list[ImportedLine] = []
     size = 0
     for line in lines:
         if gathered and (len(gathered) == BATCH_EVENTS_MAX or size + len(line.message) > BATCH_BYTES_MAX):
@@ -103,7 +103,7 @@ def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield gathered
 
 
-class Door:
+class EventsRoute:
     """A server's `POST /v1/batch`, over one connection. Use it as a context manager."""
 
     def __init__(self, url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -120,15 +120,15 @@ class Door:
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._sleep = sleep
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> EventsRoute:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def send(self, batch: list[Line], before: int) -> dict[str, Any]:
+    def send(self, batch: list[ImportedLine], before: int) -> dict[str, Any]:
         """The server's answer, once all of the batch is on disk. Waits and sends again while the server is away or asks for it;
-        what it took of the first time it knows. Raises Stopped; `before` is the last line that was answered."""
+        what it took of the first time it knows. Raises ImportStopped; `before` is the last line that was answered."""
         body = b'{"batch":[' + b",".join(line.message for line in batch) + b"]}"
         why = ""
         for attempt in range(ATTEMPTS_MAX):
@@ -145,10 +145,10 @@ class Door:
                     return answer
                 why = f"the server said {response.status} {answer.get('code', '')}: {answer.get('message', '')}"
                 if response.status not in (429, 503):
-                    raise Stopped(before, why)
+                    raise ImportStopped(before, why)
             if attempt + 1 < ATTEMPTS_MAX:
                 self._sleep(min(float(wait) if wait and wait.isdecimal() else 0.5 * 2.0**attempt, WAIT_S_MAX))
-        raise Stopped(before, why)
+        raise ImportStopped(before, why)
 
 
 def _answer(raw: bytes) -> dict[str, Any]:
@@ -160,17 +160,17 @@ def _answer(raw: bytes) -> dict[str, Any]:
 
 
 def send_all(
-    lines: Iterable[tuple[int, bytes]], door: Door, rate: int, refuse: Callable[[Refused], None]
+    lines: Iterable[tuple[int, bytes]], door: EventsRoute, rate: int, refuse: Callable[[Refused], None]
 ) -> Iterator[Imported]:
     """Send the lines `(number, text)`, at most `rate` a second; yields what has become of them after each batch. `refuse` is
-    called with each that was not taken. Raises Stopped."""
+    called with each that was not taken. Raises ImportStopped."""
     imported = Imported()
 
     def refused(one: Refused) -> None:
         imported.refused += 1
         refuse(one)
 
-    def readable() -> Iterator[Line]:
+    def readable() -> Iterator[ImportedLine]:
         for number, raw in lines:
             imported.lines += 1
             made = message_of(number, raw)

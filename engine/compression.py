@@ -23,7 +23,7 @@ class Compressor:
         self._learnt = bytearray()
         self._dictionary = b""
 
-    def squeeze(self, data: bytes) -> bytes:
+    def compress(self, data: bytes) -> bytes:
         if not self._dictionary:
             self._learn(data)
             return _RAW + data

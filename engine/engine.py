@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from actors.actor import standing
+from actors.actor import veto_at_dispatch
 from actors.alarms import Alarms
 from actors.model.event import Event
 from actors.model.program import Program
@@ -33,11 +33,11 @@ from engine.release import Release
 from engine.residence import Residence
 from engine.restoring import Restoring
 from engine.retention import Retention
-from engine.ringing import Ringing
-from engine.site_change_notice import Rousing
+from engine.site_change_notice import SiteChangeNotice
 from engine.site_swap import NO_WORD, SiteChange, SiteSwap
 from engine.statistics import Statistics
 from engine.submit import Receipt
+from engine.timers import TimerLoop
 from persistence import program_periods
 from persistence.interface import JournalHead, Link, Mark, StorageFull, Store, StoreError, Suppression
 from persistence.program_periods import ProgramPeriods
@@ -119,7 +119,7 @@ class Engine:
         self.release = Release(
             store, self.quarantine, self._residence, self._loading, self._committer, self.submit, self._rebuild_after
         )
-        self._ringing = Ringing(
+        self._ringing = TimerLoop(
             self._shard, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
         )
         self._site_swap = SiteSwap(
@@ -135,7 +135,7 @@ class Engine:
             self._ringing,
             limits.timers_per_slice_max,
         )
-        self.rousing = Rousing(
+        self.rousing = SiteChangeNotice(
             store,
             self.submit,
             since=self._waits_since,
@@ -165,7 +165,7 @@ class Engine:
             head = await self._store.open()
         recovery.refuse_mixed_files(head)
         shard, committer, residence = self._shard, self._committer, self._residence
-        residence.absence.complete = head.seq == 0  # else somebody is stored, and who is new has to be asked
+        residence.known_users.complete = head.seq == 0  # else somebody is stored, and who is new has to be asked
         shard.seq = committer.durable_seq = head.seq
         committer.replayed_from = head.replay_from
         shard.floor = await recovery.floor_of(self._store, head)
@@ -174,7 +174,7 @@ class Engine:
         self.retention.begin(head.at)
         self.quarantine.fill(await self._store.held(), await self._store.quarantined())
         current = shard.program
-        self._eras = self._site_swap.eras = await program_periods.eras(
+        self._eras = self._site_swap.eras = await program_periods.periods(
             self._store, self._needed_after, current, self._compile
         )
         shard.count_under(self._eras.current, self._eras.began)
@@ -289,7 +289,11 @@ class Engine:
         """Why a send that was decided may no longer go out, as of now; None: it may. Of a user who is held nobody knows
         what was consented to since."""
         actor = await self._actor(send.user)
-        return "user_quarantined" if actor is None else standing(actor, send, self._clock.now_ms(), self._shard.program)
+        return (
+            "user_quarantined"
+            if actor is None
+            else veto_at_dispatch(actor, send, self._clock.now_ms(), self._shard.program)
+        )
 
     def owner(self, name: str, then: Callable[[str], None]) -> None:
         """Calls `then` with the user that an anonymous name belongs to; with the name itself if it is nobody's. At once if
@@ -373,7 +377,7 @@ class Engine:
             self._residence.snapshots.ride(
                 batch.commit, limits.snapshots_per_commit_max, limits.snapshot_bytes_per_commit_max
             )
-        self._residence.trim(batch.commit)
+        self._residence.shrink(batch.commit)
 
     def _settle(self, batch: CommitBatch) -> None:
         self.quarantine.settle(batch.commit)

@@ -7,7 +7,7 @@ Rules it keeps:
 * Everything that comes of a turn goes into the batch that is gathering; the committer lets it go when it is on disk.
 * `submit` never blocks and never raises.
 
-The loop in `submit` is the hot path: one dictionary look-up, one `take`, one Entry an event. Whatever is rare (an actor
+The loop in `submit` is the hot path: one dictionary look-up, one `take`, one JournalEntry an event. Whatever is rare (an actor
 that is not live, an alias, a fault) goes through `SlowPath` (unusual.py).
 """
 
@@ -29,7 +29,7 @@ from engine.rate import UserRate
 from engine.residence import Residence
 from engine.slow_path import PendingEvent, SlowPath
 from engine.submit import Receipt, RefusalCode
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 
 CRITICAL = frozenset({"order_completed", "checkout_started", "email_unsubscribed", "email_complained", "email_bounced"})
 """Events for which there is room when others are already refused."""
@@ -143,7 +143,7 @@ class Intake:
                 renew(actor, program, at)
             seq += 1
             actor.position = seq
-            append(Entry(seq, at, event))
+            append(JournalEntry(seq, at, event))
             changed(user)
             if actor.due != due:
                 alarm(user, actor.due)
@@ -198,7 +198,7 @@ class Intake:
 
     # --- another program ------------------------------------------------------------------------------------------
 
-    def begin(self, program: Program, entry: Entry, source: bytes) -> None:
+    def begin(self, program: Program, entry: JournalEntry, source: bytes) -> None:
         """What is taken from here on is taken under `program`. All timers due before the entry's stamp have fired."""
         assert entry.seq == self.seq + 1, f"program entry {entry.seq} after {self.seq}"
         commit = self._committer.gathering.commit

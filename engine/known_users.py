@@ -21,7 +21,7 @@ class KnownUsers:
         self.complete = False
         """Whether it was told of everybody who is on disk."""
 
-    def tell(self, name: str) -> None:
+    def add(self, name: str) -> None:
         """`name` is on disk, or will be."""
         bits = self._bits
         key = hash(name)

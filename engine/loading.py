@@ -26,7 +26,7 @@ class Loading:
         self.mailboxes: dict[str, list[Then]] = {}
         """What waits for each name, in order. Whoever is in here is to be asked for, not found."""
         self._wanted: list[str] = []
-        self._kept_out: set[str] = set()
+        self._quarantined: set[str] = set()
         self._wake = asyncio.Event()
         self.loads = 0
 
@@ -40,32 +40,32 @@ class Loading:
         self._wanted.append(name)
         self._wake.set()
 
-    def withhold(self, user: str, until: str, then: Then) -> None:
+    def park(self, user: str, until: str, then: Then) -> None:
         """The live actor `user` waits for the name `until`; `then` comes first when it is back."""
-        self._residence.withhold(user)
+        self._residence.park(user)
         self.mailboxes[user] = [then]
         self.ask(until, lambda: self.release([user]))
 
     def release(self, users: Iterable[str]) -> None:
         """They are where they belong: what waited has its turn. Those kept out wait on."""
         for user in users:
-            if user not in self._kept_out:
+            if user not in self._quarantined:
                 self._residence.give_back(user)
                 for then in self.mailboxes.pop(user, ()):
                     then()
 
-    def keep_out(self, users: Iterable[str]) -> None:
+    def quarantine_users(self, users: Iterable[str]) -> None:
         """Their state in memory is not to be trusted: it is forgotten, and nobody finds them until they are let in."""
         for user in users:
-            self._kept_out.add(user)
+            self._quarantined.add(user)
             self.mailboxes.setdefault(user, [])
             self._residence.drop(user)
 
-    def is_kept_out(self, user: str) -> bool:
-        return user in self._kept_out
+    def is_quarantined(self, user: str) -> bool:
+        return user in self._quarantined
 
-    def let_in(self, users: Iterable[str]) -> None:
-        self._kept_out.difference_update(users)
+    def readmit(self, users: Iterable[str]) -> None:
+        self._quarantined.difference_update(users)
         self.release(users)
 
     async def bring(self, users: Iterable[str]) -> None:
@@ -93,7 +93,7 @@ class Loading:
             for name, user in moved.items():
                 self._residence.learn_name(name, user)
             for name in wanted:
-                if name not in moved and name not in self._kept_out and not self._residence.holds(name):
+                if name not in moved and name not in self._quarantined and not self._residence.holds(name):
                     self._residence.arrive(name, found.get(name))
             self.release(wanted)
 

@@ -21,7 +21,7 @@ from engine.gc_pause import uncollected
 from engine.loading import read
 from engine.quarantine import reason_of
 from engine.residence import Residence
-from persistence.interface import Commit, Entry, JournalHead, RowsRefused, Store, StoreError
+from persistence.interface import Commit, JournalEntry, JournalHead, RowsRefused, Store, StoreError
 from persistence.program_periods import ProgramPeriods, is_beginning
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ async def replay(store: Store, head: JournalHead, residence: Residence, alarms: 
 
 async def _trim(store: Store, residence: Residence) -> None:
     evicted = Commit()
-    residence.trim(evicted)
+    residence.shrink(evicted)
     while evicted.snapshots:
         try:
             await store.commit(evicted)
@@ -70,12 +70,12 @@ async def _trim(store: Store, residence: Residence) -> None:
 
 
 async def _fire_before(
-    store: Store, beginning: Entry, residence: Residence, alarms: Alarms, eras: ProgramPeriods
+    store: Store, beginning: JournalEntry, residence: Residence, alarms: Alarms, eras: ProgramPeriods
 ) -> None:
     """All timers due before another program began fire under the one before it."""
     program, _ = eras.under(beginning.seq)
     past: list[str] = []
-    while ringing := alarms.ring(beginning.at - 1, SLICE_USERS):
+    while ringing := alarms.pop_due(beginning.at - 1, SLICE_USERS):
         await bring(store, [user for _, user in ringing], residence)
         for _, user in ringing:
             actor = residence.find(user)
@@ -90,7 +90,7 @@ async def _fire_before(
     _arm_again(residence, alarms, set(past))
 
 
-def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:
+def _parts(entries: list[JournalEntry]) -> Iterator[list[JournalEntry]]:
     """The entries in their order, each beginning of a program by itself."""
     start = 0
     for place, entry in enumerate(entries):
@@ -130,7 +130,7 @@ async def rebuild(
     _arm_again(residence, alarms, users)
 
 
-def _fire_theirs_before(beginning: Entry, users: Set[str], residence: Residence, eras: ProgramPeriods) -> None:
+def _fire_theirs_before(beginning: JournalEntry, users: Set[str], residence: Residence, eras: ProgramPeriods) -> None:
     program, _ = eras.under(beginning.seq)
     for user in users:
         actor = residence.peek(user)
@@ -153,7 +153,7 @@ def _arm_again(residence: Residence, alarms: Alarms, users: Set[str]) -> None:
     for user in users:
         actor = residence.peek(user)
         if actor is not None:
-            alarms.settle(user, actor.due)
+            alarms.rearm(user, actor.due)
 
 
 async def bring(store: Store, users: Iterable[str], residence: Residence) -> None:
@@ -167,13 +167,13 @@ async def bring(store: Store, users: Iterable[str], residence: Residence) -> Non
             residence.arrive(user, found.get(user))
 
 
-async def _again(store: Store, entries: list[Entry], residence: Residence, eras: ProgramPeriods) -> int:
+async def _again(store: Store, entries: list[JournalEntry], residence: Residence, eras: ProgramPeriods) -> int:
     """Bring in the actors of these entries, all of one program, and let them take what their snapshots do not hold."""
     await bring(store, [entry.event.user for entry in entries], residence)
     return _take_again(entries, residence, eras)
 
 
-def _take_again(entries: list[Entry], residence: Residence, eras: ProgramPeriods) -> int:
+def _take_again(entries: list[JournalEntry], residence: Residence, eras: ProgramPeriods) -> int:
     """The actors of these entries are in memory."""
     program, began = eras.under(entries[0].seq)
     taken = 0

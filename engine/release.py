@@ -95,7 +95,7 @@ class Release:
             await self._written()
 
     async def _taken_in(self, user: str, events: Sequence[Quarantined]) -> list[asyncio.Future[Receipt]]:
-        self._loading.keep_out([user])  # what comes now waits
+        self._loading.quarantine_users([user])  # what comes now waits
         held = self._quarantine.take_out(user)
         try:
             await self._rebuild({user}, held.position)
@@ -107,7 +107,7 @@ class Release:
             self._committer.fail(error)
             raise
         finally:
-            self._loading.let_in([user])
+            self._loading.readmit([user])
 
     def _write(self, user: str) -> None:
         """Free, and with a snapshot; or held again."""

@@ -37,13 +37,13 @@ class Residence:
         self._packed_bytes_max = limits.packed_bytes_max
         self._heavy_bytes_max = limits.live_heavy_bytes_max
         self._alarms = alarms
-        self.absence = KnownUsers()
+        self.known_users = KnownUsers()
         self.held: dict[str, Held] = {}
         """Whose actors take no turns: not found, not loaded, not woken."""
         self.on_hold: Callable[[str, str], Held] = lambda user, reason: Held(user, 0, reason, 0)
         """What is to be known of a hold, and written down."""
         self.snapshots = Snapshots(
-            self.present, self.hold, self.held, self.absence, self._weigh, limits.snapshot_bytes_max
+            self.present, self.hold, self.held, self.known_users, self._weigh, limits.snapshot_bytes_max
         )
         self.live: Lru[Actor] = Lru()
         self.packed: Lru[bytes] = Lru()
@@ -70,7 +70,7 @@ class Residence:
                 actor = self._unpacked(user, self._squeezer.expand(data))
                 if actor is None:
                     return None
-            elif self.absence.sure(user):
+            elif self.known_users.sure(user):
                 actor = new_actor(user)
             else:
                 return None
@@ -113,11 +113,11 @@ class Residence:
         if len(names) >= NAMES_MAX:
             del names[next(iter(names))]
         names[name] = user
-        self.absence.tell(name)
+        self.known_users.add(name)
 
     # --- leaving --------------------------------------------------------------------------------------------------
 
-    def withhold(self, user: str) -> None:
+    def park(self, user: str) -> None:
         """Out of the way until `give_back`; only an actor that is live."""
         actor = self.live.pop(user)
         assert actor is not None, f"{user!r} is to wait, but is not live"
@@ -150,12 +150,12 @@ class Residence:
             self.held[user] = self.on_hold(user, reason)
             self.forget(user)
 
-    def trim(self, commit: Commit) -> None:
+    def shrink(self, commit: Commit) -> None:
         """Down to the limits. Called with the commit about to be written, which takes the snapshots of those who
         leave: as many as have come since it was called last, so the work is spread as the arrivals are."""
         snapshots = self.snapshots
         while len(self.live) > self._live_max:
-            leaving = self.live.expel()
+            leaving = self.live.evict()
             assert leaving is not None
             self._put_away(leaving[1], commit)
         while self.heavy_bytes > self._heavy_bytes_max:
@@ -167,7 +167,7 @@ class Residence:
                 self._put_away(actor, commit)
         unsettled: list[tuple[str, bytes]] = []
         while self.packed_bytes > self._packed_bytes_max:
-            out = self.packed.expel()
+            out = self.packed.evict()
             if out is None:
                 break
             user, data = out
@@ -187,8 +187,8 @@ class Residence:
             self.hold(user, f"it cannot be written: {error}")
             return
         self._no_longer_heavy(user)
-        self._alarms.settle(user, actor.due)
-        data = self._squeezer.squeeze(data)
+        self._alarms.rearm(user, actor.due)
+        data = self._squeezer.compress(data)
         self.packed.put(user, data)
         self.packed_bytes += len(data)
 

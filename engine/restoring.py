@@ -1,6 +1,6 @@
 """Actors whose state in memory is lost: after a full disk, and after a fault of ours. They are read again from the disk.
 
-Nobody finds them meanwhile (`Loading.keep_out`): what comes for them waits in their mailboxes.
+Nobody finds them meanwhile (`Loading.quarantine_users`): what comes for them waits in their mailboxes.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ class Restoring:
             touched |= batch.touched()
             for name, _ in batch.commit.names:
                 residence.names.pop(name, None)
-        self._loading.keep_out(touched)
+        self._loading.quarantine_users(touched)
         for user in touched:
             snapshots.forget(user)
         self._rewind()
         await self._rebuild(touched)
-        self._loading.let_in(touched)
+        self._loading.readmit(touched)
 
     def soon(self, user: str, timers: bool) -> None:
         """An actor failed in the middle of a turn: it is read again when its earlier turns are on disk. `timers`: they
         were at fault."""
-        self._loading.keep_out([user])
+        self._loading.quarantine_users([user])
         task = asyncio.ensure_future(self._restore(user, timers))
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
@@ -75,12 +75,12 @@ class Restoring:
             await self._committer.gathered()
         except StorageFull:
             await self._committer.room()
-        if not self._loading.is_kept_out(user):
+        if not self._loading.is_quarantined(user):
             return  # it was among those read again when the disk was full
         try:
             await self._rebuild({user})
         except StoreError as error:
             self._committer.fail(error)
         if timers:
-            self._alarms.settle(user, self._clock.now_ms() + FAULT_RETRY_MS)
-        self._loading.let_in([user])
+            self._alarms.rearm(user, self._clock.now_ms() + FAULT_RETRY_MS)
+        self._loading.readmit([user])

@@ -23,7 +23,7 @@ TOLD_AT_ONCE: Final = 250
 """Nothing comes between the turns of one batch: so many are brought in and taken in some milliseconds."""
 
 
-class Rousing:
+class SiteChangeNotice:
     """`since` says from which journal position on users know of all that the site waits for, as far as that is on disk;
     0: all do. `written` returns when everybody's snapshot is of that position or a later one (raises StorageFull), and
     `room` when the disk has room again."""
@@ -60,7 +60,7 @@ class Rousing:
             self._woken.clear()
             try:
                 while (since := self._since()) > self._done:
-                    await self._rouse(since)
+                    await self._notify(since)
                     self._done = since
                 self.settled.set()
             except StorageFull:
@@ -69,7 +69,7 @@ class Rousing:
             except Stopping:
                 pass  # the next start finds who is left
 
-    async def _rouse(self, since: int) -> None:
+    async def _notify(self, since: int) -> None:
         # Who was never written is not found.
         await self._written(since)
         last = ""
@@ -77,10 +77,10 @@ class Rousing:
             behind = [user for user, position in users if position < since]
             for start in range(0, len(behind), TOLD_AT_ONCE):
                 some = behind[start : start + TOLD_AT_ONCE]
-                await stored(self._submit, [_roused(user, since) for user in some])
+                await stored(self._submit, [_notified(user, since) for user in some])
             last = users[-1][0]
 
 
-def _roused(user: str, since: int) -> Event:
+def _notified(user: str, since: int) -> Event:
     # No client can have taken that id before: the ways in let no control character through.
     return Event(user=user, name=ROUSED, message_id=f"{ROUSED}\x1f{since}", source="engine")

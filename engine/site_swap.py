@@ -23,7 +23,7 @@ from engine.loading import Loading
 from engine.pinned import still_run
 from engine.residence import Residence
 from engine.restoring import Restoring
-from engine.ringing import Ringing
+from engine.timers import TimerLoop
 from persistence import program_periods
 from persistence.interface import StorageFull, Store
 from persistence.program_periods import ProgramPeriods
@@ -56,7 +56,7 @@ class SiteSwap:
         committer: Committer,
         loading: Loading,
         restoring: Restoring,
-        ringing: Ringing,
+        ringing: TimerLoop,
         slice_max: int,
     ) -> None:
         self.eras = eras
@@ -74,7 +74,7 @@ class SiteSwap:
     async def begin_at_start(self, program: Program, source: bytes, change: SiteChange) -> None:
         """The site was changed while nothing ran: what came due meanwhile fires under the older program."""
         until = self._shard.stamp() - 1
-        while ringing := self._alarms.ring(until, self._slice_max):
+        while ringing := self._alarms.pop_due(until, self._slice_max):
             await recovery.bring(self._store, [user for _, user in ringing], self._residence)
             self._shard.fire(ringing, until)
             await self._committer.flush()
@@ -118,7 +118,7 @@ class SiteSwap:
         await self._ringing.catch_up()
         await self._bring_those_due_soon()
         until = self._shard.stamp() - 1
-        ringing = self._alarms.ring(until, self._slice_max)
+        ringing = self._alarms.pop_due(until, self._slice_max)
         away = self._shard.fire(ringing, until)
         for due, user in away:
             self._alarms.set(user, due)
@@ -129,7 +129,7 @@ class SiteSwap:
         return True
 
     async def _bring_those_due_soon(self) -> None:
-        soon = self._alarms.ring(self._clock.now_ms() + SOON_MS, self._slice_max)
+        soon = self._alarms.pop_due(self._clock.now_ms() + SOON_MS, self._slice_max)
         for due, user in soon:
             self._alarms.set(user, due)
         await self._loading.bring([user for _, user in soon if self._residence.find(user) is None])

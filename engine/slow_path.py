@@ -20,7 +20,7 @@ from engine.loading import Loading
 from engine.quarantine import Quarantine
 from engine.residence import Residence
 from engine.submit import Receipt
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 
 if TYPE_CHECKING:
     from engine.intake import Intake
@@ -114,7 +114,7 @@ class SlowPath:
     def _is_new_to(self, owner: str, event: Event, pending: PendingEvent) -> bool:
         """Whether an event that stays with a visitor of its own was not taken as the user's, before it was known whose the
         name is: sent again, it would count twice. False too if the user is yet to come, and the event waits for it."""
-        if owner in self._residence.held or self._loading.is_kept_out(owner):
+        if owner in self._residence.held or self._loading.is_quarantined(owner):
             return True
         actor = self._residence.find(owner) if owner not in self._loading.mailboxes else None
         if actor is None:
@@ -137,8 +137,8 @@ class SlowPath:
         if (
             name in residence.names
             or residence.holds(name)
-            or residence.absence.sure(name)
-            or loading.is_kept_out(name)
+            or residence.known_users.sure(name)
+            or loading.is_quarantined(name)
             or name in residence.held
         ):
             then(residence.names.get(name, name))
@@ -212,7 +212,7 @@ class SlowPath:
             renew(actor, shard.program, at)
         shard.seq += 1
         actor.position = shard.seq
-        batch.commit.entries.append(Entry(shard.seq, at, event))
+        batch.commit.entries.append(JournalEntry(shard.seq, at, event))
         self._residence.snapshots.changed.add(actor.user)
         if actor.due != due:
             self._alarms.set(actor.user, actor.due)
@@ -229,7 +229,7 @@ class SlowPath:
         source = residence.find(name) if name not in self._loading.mailboxes else None
         if source is None:
             pending.waiting += 1
-            self._loading.withhold(into.user, name, lambda: self._again(event, pending))
+            self._loading.park(into.user, name, lambda: self._again(event, pending))
             return
         snapshots = residence.snapshots
 

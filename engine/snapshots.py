@@ -30,14 +30,14 @@ class Snapshots:
         find: Callable[[str], Actor | None],
         hold: Callable[[str, str], None],
         held: Container[str],
-        absence: KnownUsers,
+        known_users: KnownUsers,
         weigh: Callable[[Actor, int], None],
         bytes_max: int,
     ) -> None:
         self._find = find
         self._hold = hold
         self._held = held
-        self._absence = absence
+        self._known_users = known_users
         self._weigh = weigh
         self._bytes_max = bytes_max
         self._places: dict[str, int] = {}
@@ -103,7 +103,7 @@ class Snapshots:
             self._unsettled[user] = self._unsettled.get(user, 0) + 1
         self.changed.discard(user)
         self._round.discard(user)
-        self._absence.tell(user)
+        self._known_users.add(user)
         return state
 
     def ride(self, commit: Commit, limit: int, bytes_max: int) -> None:

@@ -13,7 +13,7 @@ from language.check.advise import advise
 from language.site.context import Context, Places
 from language.site.decode import Report
 from language.site.read_campaign import read_campaign
-from language.site.read_policy import Policy, read_policy
+from language.site.read_policy import PolicyParts, read_policy
 from language.site.read_profile import read_profile
 from language.site.read_steps import Sending
 from language.site.templates import SiteTemplates, read_templates
@@ -130,7 +130,7 @@ class _Reader:
     def _profile(self) -> Profile:
         return read_profile(self._value("profile.yaml"), self._context)
 
-    def _policy(self) -> Policy:
+    def _policy(self) -> PolicyParts:
         return read_policy(self._value("policy.yaml"), self._context)
 
     def _templates(self) -> SiteTemplates | None:

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import msgspec
 
-from persistence.interface import Entry, StorageDamaged
+from persistence.interface import JournalEntry, StorageDamaged
 
 COLUMNS: Final = "first_seq, count, first_at, last_at, operators, crc, entries"
 
@@ -26,8 +26,8 @@ Block = tuple[int, int, int, int, int, int, bytes]
 without looking through the rest."""
 
 encode: Final[Callable[[object], bytes]] = msgspec.msgpack.Encoder().encode
-decode_entry: Final = msgspec.msgpack.Decoder(Entry).decode
-_decode = msgspec.msgpack.Decoder(list[Entry]).decode
+decode_entry: Final = msgspec.msgpack.Decoder(JournalEntry).decode
+_decode = msgspec.msgpack.Decoder(list[JournalEntry]).decode
 
 
 def checked(what: str, row: object, decode: Callable[[bytes], T]) -> bytes:
@@ -43,7 +43,7 @@ def checked(what: str, row: object, decode: Callable[[bytes], T]) -> bytes:
     return data
 
 
-def seal(entries: Sequence[Entry]) -> Block:
+def seal(entries: Sequence[JournalEntry]) -> Block:
     """Of one entry or more, without gaps. Raises as `checked` does."""
     first, last = entries[0], entries[-1]
     data = checked(f"journal entries {first.seq} to {last.seq}", entries, _decode)
@@ -53,7 +53,7 @@ def seal(entries: Sequence[Entry]) -> Block:
     return first.seq, len(entries), first.at, last.at, len(operators), crc32(data), data
 
 
-def unseal(row: Sequence[Any]) -> list[Entry]:
+def unseal(row: Sequence[Any]) -> list[JournalEntry]:
     """The entries of a row of COLUMNS. Raises StorageDamaged if they are not the ones that were sealed."""
     first, count, _first_at, _last_at, _operators, crc, data = row
     why = "they are not what was written"
@@ -78,6 +78,6 @@ def _advice(first: int) -> str:
     return f"The disk or the memory is faulty: restore a backup. Everything before entry {first} can be read"
 
 
-def users_of(entries: Sequence[Entry]) -> list[str]:
+def users_of(entries: Sequence[JournalEntry]) -> list[str]:
     """Each user once, sorted: so the index of users is written from one end to the other."""
     return sorted({entry.event.user for entry in entries if entry.event.user})

@@ -73,7 +73,7 @@ STATE_BYTES_MAX: Final = 64_000_000
 """Of one snapshot; past it RowsRefused. SQLite holds a thousand million bytes in one statement, and a commit writes several."""
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class JournalEntry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One entry of the journal: an event, stamped. `seq` starts at 1 and has no gaps; `at` does not go back within a
     commit. A change by an operator (kind `program`, user "") is an entry too, and then `body` is its JSON.
 
@@ -158,7 +158,7 @@ class Link(msgspec.Struct, frozen=True, gc=False):
 class Commit(msgspec.Struct, kw_only=True):
     """One transaction. Every list may be empty. Order within a list is kept."""
 
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     decisions: list[Decision] = []
     sends: list[Send] = []
     names: list[tuple[str, str]] = []
@@ -248,13 +248,13 @@ class Store(Protocol):
     def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
         """(user, due) of every actor with a timer, in batches. No state is read."""
 
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
         """The journal after (not including) `after`, up to and including `until`, in order, in batches; from where it begins,
         if that is later.
 
         Raises StorageDamaged where it is; what was yielded before is sound."""
 
-    def history(self, user: str) -> AsyncIterator[list[Entry]]:
+    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
         """The journal of one user, in order, in batches. That of "" are the changes by operators, and fast to read."""
 
     async def ledger(

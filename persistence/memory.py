@@ -16,10 +16,10 @@ from actors.model.turn import Decision
 from persistence.interface import (
     UNSETTLED,
     Commit,
-    Entry,
     Held,
     Hold,
     Journal,
+    JournalEntry,
     JournalHead,
     Link,
     Mark,
@@ -55,10 +55,10 @@ T = TypeVar("T")
 class MemoryStore:
     def __init__(self) -> None:
         self._open = False
-        self._journal: list[Entry] = []
+        self._journal: list[JournalEntry] = []
         self._cut_off = 0
         """Entries that are not in `_journal` any more."""
-        self._changes: list[Entry] = []
+        self._changes: list[JournalEntry] = []
         self._replay_from = 0
         self._actors: dict[str, Snapshot] = {}
         self._ledger: dict[tuple[str, int, int], Decision] = {}
@@ -184,13 +184,13 @@ class MemoryStore:
         for batch in _batches(sorted(due, key=lambda pair: (pair[1], pair[0]))):
             yield batch
 
-    async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
+    async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
         self._check()
         until = self._cut_off + len(self._journal) if until is None else until
         for batch in _batches(self._journal[max(0, after - self._cut_off) : max(0, until - self._cut_off)]):
             yield batch
 
-    async def history(self, user: str) -> AsyncIterator[list[Entry]]:
+    async def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
         self._check()
         before = [] if user else self._changes
         for batch in _batches([*before, *(entry for entry in self._journal if entry.event.user == user)]):
@@ -307,5 +307,5 @@ def _batches(rows: Sequence[T]) -> Iterable[list[T]]:
         yield list(rows[start : start + BATCH_ROWS])
 
 
-def _size(entry: Entry) -> int:
+def _size(entry: JournalEntry) -> int:
     return len(msgspec.msgpack.encode(entry))

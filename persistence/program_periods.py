@@ -19,7 +19,7 @@ import msgspec
 from actors.model.campaign_change import CampaignChange
 from actors.model.event import Event
 from actors.model.program import Campaign, Program
-from persistence.interface import Entry, Store, StoreError
+from persistence.interface import JournalEntry, Store, StoreError
 
 Compile = Callable[[bytes], Program]
 """Makes the program of a stored source."""
@@ -58,14 +58,14 @@ class ProgramPeriod(msgspec.Struct, frozen=True):
 class Operators(Protocol):
     """What has the changes by operators: a store, or a database that is read beside its engine."""
 
-    def history(self, user: str) -> AsyncIterator[list[Entry]]: ...
+    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]: ...
 
 
 _decode = msgspec.json.Decoder(ProgramBeginning).decode
 _encode = msgspec.json.encode
 
 
-async def records(store: Operators) -> list[ProgramPeriod]:
+async def all_periods(store: Operators) -> list[ProgramPeriod]:
     """Every change of program, in order; the last counts now."""
     return [
         ProgramPeriod(entry.seq, entry.at, _decode(entry.event.body))
@@ -75,7 +75,7 @@ async def records(store: Operators) -> list[ProgramPeriod]:
     ]
 
 
-def is_beginning(entry: Entry) -> bool:
+def is_beginning(entry: JournalEntry) -> bool:
     """Whether from this journal entry on another program counts."""
     return not entry.event.user
 
@@ -83,10 +83,10 @@ def is_beginning(entry: Entry) -> bool:
 class ProgramPeriods:
     """The programs of a journal, and the one that counts for each of its entries."""
 
-    def __init__(self, known: Mapping[str, Program], records: Sequence[ProgramPeriod], otherwise: Program) -> None:
+    def __init__(self, known: Mapping[str, Program], all_periods: Sequence[ProgramPeriod], otherwise: Program) -> None:
         """`known`: the programs by hash, all that `wanted` names. `otherwise` counts where the journal tells of none."""
         self._known = dict(known)
-        self._records = list(records)
+        self._records = list(all_periods)
         self._otherwise = otherwise
         self._joined: dict[int, Program] = {}
 
@@ -167,7 +167,7 @@ class ProgramPeriods:
         return self.current
 
     def _under(self, number: int) -> Program:
-        """Of record `number`; of -1, before all records: the first one's, for nothing was taken before it."""
+        """Of record `number`; of -1, before all all_periods: the first one's, for nothing was taken before it."""
         if not self._records:
             return self._otherwise
         number = max(number, 0)
@@ -186,7 +186,7 @@ class ProgramPeriods:
 
 
 def kept(known: Sequence[ProgramPeriod]) -> list[str]:
-    """Hashes of the programs that the newest of the records is joined of, oldest first: the newest ones, and those of
+    """Hashes of the programs that the newest of the all_periods is joined of, oldest first: the newest ones, and those of
     older versions that runs are in."""
     places = _newest(known)
     if not places:
@@ -206,7 +206,7 @@ def kept(known: Sequence[ProgramPeriod]) -> list[str]:
 
 
 def _newest(known: Sequence[ProgramPeriod]) -> list[int]:
-    """Places of the newest records that each changed a campaign, the last one first."""
+    """Places of the newest all_periods that each changed a campaign, the last one first."""
     places: list[int] = []
     hashes: set[str] = set()
     seen: set[tuple[str, str]] = set()
@@ -229,11 +229,11 @@ def wanted(known: Sequence[ProgramPeriod], replay_from: int) -> set[str]:
     return {one for number in range(first, len(known)) for one in kept(known[: number + 1])}
 
 
-async def eras(store: Store, replay_from: int, current: Program, compile_program: Compile | None) -> ProgramPeriods:
+async def periods(store: Store, replay_from: int, current: Program, compile_program: Compile | None) -> ProgramPeriods:
     """The programs of the journal. Raises StoreError if one is not stored."""
     if compile_program is None:
         return ProgramPeriods({}, [], current)
-    found = await records(store)
+    found = await all_periods(store)
     needed = wanted(found, replay_from)
     sources = await store.programs(sorted(needed - {current.hash}))
     programs = {current.hash: current}
@@ -244,10 +244,10 @@ async def eras(store: Store, replay_from: int, current: Program, compile_program
     return ProgramPeriods(programs, found, current)
 
 
-def entry(body: ProgramBeginning, seq: int, at: int) -> Entry:
+def entry(body: ProgramBeginning, seq: int, at: int) -> JournalEntry:
     """The journal entry of a program's beginning."""
     event = Event(user="", kind="program", message_id=f"program-{seq}", body=_encode(body))
-    return Entry(seq, at, event)
+    return JournalEntry(seq, at, event)
 
 
 def _mark(campaign: Campaign) -> str:

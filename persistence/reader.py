@@ -13,9 +13,9 @@ import aiosqlite
 from actors.model.turn import Decision
 from persistence.faults import Health
 from persistence.interface import (
-    Entry,
     Held,
     Hold,
+    JournalEntry,
     JournalHead,
     Outboxed,
     Quarantined,
@@ -56,10 +56,10 @@ class ReadingStore:
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         return await self._reader.resolve(names)
 
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
         return self._reader.tail(after, until)
 
-    def history(self, user: str) -> AsyncIterator[list[Entry]]:
+    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
         return self._reader.history(user)
 
     async def ledger(

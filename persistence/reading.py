@@ -17,10 +17,10 @@ from persistence import blocks, rows
 from persistence.faults import Health
 from persistence.interface import (
     UNSETTLED,
-    Entry,
     Held,
     Hold,
     Journal,
+    JournalEntry,
     JournalHead,
     Link,
     Outboxed,
@@ -156,12 +156,12 @@ class SqliteReader:
             yield batch
             user, due = batch[-1]
 
-    async def tail(self, after: int, until: int | None) -> AsyncIterator[list[Entry]]:
+    async def tail(self, after: int, until: int | None) -> AsyncIterator[list[JournalEntry]]:
         head = (await self.head()).seq
         last = head if until is None else min(until, head)
         at = await self._block_of(after + 1) if after < last else head + 1
         while at <= last:
-            batch: list[Entry] = []
+            batch: list[JournalEntry] = []
             for row in await self._blocks(at, await self._end_of_batch(at, min(at + BATCH_ROWS, last + 1))):
                 if row[0] != at:
                     break
@@ -173,7 +173,7 @@ class SqliteReader:
                 batch = [entry for entry in batch if after < entry.seq <= last]
             yield batch
 
-    async def history(self, user: str) -> AsyncIterator[list[Entry]]:
+    async def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
         if not user:
             async for changes in self._changes():
                 yield changes
@@ -188,7 +188,7 @@ class SqliteReader:
                 yield entries
             at = found[-1][0] + found[-1][1] if len(found) == HITS else until
 
-    async def _changes(self) -> AsyncIterator[list[Entry]]:
+    async def _changes(self) -> AsyncIterator[list[JournalEntry]]:
         """What operators changed in the part of the journal that was cut off."""
         after = 0
         sql = "SELECT seq, entry FROM changes WHERE seq > ? ORDER BY seq LIMIT ?"

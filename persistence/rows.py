@@ -9,7 +9,7 @@ import msgspec
 from actors.model.event import Event
 from actors.model.turn import Decision, Send
 from persistence import blocks
-from persistence.interface import Entry, Held, Outboxed, Quarantined, Snapshot, StorageDamaged
+from persistence.interface import Held, JournalEntry, Outboxed, Quarantined, Snapshot, StorageDamaged
 
 SNAPSHOT: Final = "user, position, due, state"
 DECISION: Final = "row, decision"
@@ -56,7 +56,7 @@ def held(row: Row) -> Held:
     return Held(*row)
 
 
-def change(row: Row) -> Entry:
+def change(row: Row) -> JournalEntry:
     """Raises StorageDamaged."""
     number, data = row
     try:

@@ -39,10 +39,10 @@ from persistence.files import OpenFiles
 from persistence.head import HeadMark
 from persistence.interface import (
     Commit,
-    Entry,
     Held,
     Hold,
     Journal,
+    JournalEntry,
     JournalHead,
     Link,
     Outboxed,
@@ -218,10 +218,10 @@ class SqliteStore:
     def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
         return self._read.dues()
 
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
         return self._read.tail(after, until)
 
-    def history(self, user: str) -> AsyncIterator[list[Entry]]:
+    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
         return self._read.history(user)
 
     async def ledger(

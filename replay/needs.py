@@ -22,7 +22,7 @@ _OPPOSITE: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=":
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class GivenEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event to be told: its name and properties."""
 
     event: str
@@ -33,7 +33,7 @@ class Needs(msgspec.Struct, kw_only=True):
     properties: dict[str, Any] = {}
     """Of the event at hand."""
     traits: dict[str, Any] = {}
-    before: list[Told] = []
+    before: list[GivenEvent] = []
     """What has to have happened by then."""
 
 
@@ -63,11 +63,11 @@ class NeededEvents:
             case ast.Name():
                 self._value(condition, True if holds else None, needs, in_where)
 
-    def event(self, name: str, where: ast.Expression | None, given: Mapping[str, Any] | None = None) -> Told:
+    def event(self, name: str, where: ast.Expression | None, given: Mapping[str, Any] | None = None) -> GivenEvent:
         """An event that meets the condition."""
         inner = Needs()
         self.of(where, inner, in_where=True)
-        return Told(event=name, properties={**(given or {}), **inner.properties})
+        return GivenEvent(event=name, properties={**(given or {}), **inner.properties})
 
     def _compared(
         self, operator: str, left: ast.Expression, right: ast.Expression, needs: Needs, in_where: bool, holds: bool
@@ -106,15 +106,15 @@ class NeededEvents:
             case ast.Call(function="len", arguments=(ast.Name(parts=(name, *_)),)) if name in self._collections:
                 self._several(self._collections[name], _times(wanted), needs)
             case ast.Score(weights=((event, weight), *_)) if weight > 0:
-                needs.before += [Told(event=event)] * _times(wanted / weight if _is_number(wanted) else 1)
+                needs.before += [GivenEvent(event=event)] * _times(wanted / weight if _is_number(wanted) else 1)
 
     def _collected(self, collection: ast.Collection, rest: list[str], wanted: Any, needs: Needs) -> None:
         match collection:
             case ast.Bag(event=event, key=key) if _is_number(wanted) and rest in (["value"], ["quantity"]):
                 amount = {"price": wanted} if rest == ["value"] else {"quantity": wanted}
-                needs.before.append(Told(event=event, properties={key: "A", "price": 1, **amount}))
+                needs.before.append(GivenEvent(event=event, properties={key: "A", "price": 1, **amount}))
             case ast.SumOf(event=event, property=of):
-                needs.before.append(Told(event=event, properties={of: wanted}))
+                needs.before.append(GivenEvent(event=event, properties={of: wanted}))
             case _:
                 self._several(collection, 1, needs)
 
@@ -128,7 +128,7 @@ class NeededEvents:
         name = getattr(collection, by)
         for number in range(times):
             needs.before.append(
-                Told(event=collection.event, properties={name: f"P{number}", "price": 1} if name else {})
+                GivenEvent(event=collection.event, properties={name: f"P{number}", "price": 1} if name else {})
             )
 
     def _aggregate(self, node: ast.Aggregate, wanted: Any, needs: Needs) -> None:

@@ -33,7 +33,7 @@ class Simulator:
     def take(self, event: Event, at: int) -> bool:
         """Lets time run to just before `at`, then takes the event. False: it was a duplicate, or too old. `at` never goes back."""
         assert at >= self.now, f"inputs come in order: {at} after {self.now}"
-        self._ring_until(at - 1)
+        self._fire_until(at - 1)
         self.now = at
         actor, turn = self._population.take(event, at, self.program)
         if turn is None or turn is TOO_OLD:
@@ -43,15 +43,15 @@ class Simulator:
 
     def run(self, until: int | None) -> int:
         """Lets time run to `until`, or until nothing is due; returns the time reached."""
-        self._ring_until(until)
+        self._fire_until(until)
         if until is not None:
             self.now = max(self.now, until)
         return self.now
 
-    def _ring_until(self, until: int | None) -> None:
+    def _fire_until(self, until: int | None) -> None:
         alarms = self._alarms
         while (due := alarms.next_due()) is not None and (until is None or due <= until):
-            for _, name in alarms.ring(due, 1):
+            for _, name in alarms.pop_due(due, 1):
                 actor = self._population.everybody[name]
                 if 0 < actor.due <= due:
                     self.now = max(self.now, due)

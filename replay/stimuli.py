@@ -9,7 +9,7 @@ import msgspec
 
 from language.syntax import ast
 from language.syntax.walk import steps_of
-from replay.needs import NeededEvents, Needs, Told, with_properties
+from replay.needs import GivenEvent, NeededEvents, Needs, with_properties
 
 APART_MS: Final = 1_000
 """Between two events of one sequence."""
@@ -94,7 +94,7 @@ class Stimuli:
         self._wishes.of(campaign.entry.audience, needs)
         events = self._events(pattern, needs, campaign.id)
         if events and needs.properties:
-            events[-1] = Told(
+            events[-1] = GivenEvent(
                 event=events[-1].event, properties=with_properties(events[-1].properties, needs.properties)
             )
         # Who is to enter a segment by his traits has none of them before.
@@ -112,7 +112,7 @@ class Stimuli:
             key=campaign.entry.key,
         )
 
-    def _events(self, pattern: ast.Pattern, needs: Needs, campaign: str) -> list[Told]:
+    def _events(self, pattern: ast.Pattern, needs: Needs, campaign: str) -> list[GivenEvent]:
         wishes = self._wishes
         match pattern:
             case ast.EventPattern(event=event, where=where):
@@ -120,14 +120,14 @@ class Stimuli:
             case ast.ThenPattern(steps=steps) | ast.AllPattern(patterns=steps) | ast.SessionPattern(steps=steps):
                 return [wishes.event(step.event, step.where) for step in steps]
             case ast.SilencePattern(event="activity"):
-                return [Told(event=PLAIN)]
+                return [GivenEvent(event=PLAIN)]
             case ast.SilencePattern(event=event, where=where):
                 return [wishes.event(event, where)]
             case ast.SegmentPattern(segment=segment):
                 wishes.of(dict(self._site.profile.segments).get(segment), needs)
                 return []
             case ast.CalledPattern():
-                return [Told(event="called", properties={"campaign": campaign} if campaign else {})]
+                return [GivenEvent(event="called", properties={"campaign": campaign} if campaign else {})]
 
 
 def _choices(campaign: ast.Campaign) -> Iterator[list[tuple[ast.Expression, bool]]]:
@@ -144,7 +144,7 @@ def _choices(campaign: ast.Campaign) -> Iterator[list[tuple[ast.Expression, bool
                 yield [(condition, True)]
 
 
-def _steps(events: list[Told]) -> tuple[StimulusStep, ...]:
+def _steps(events: list[GivenEvent]) -> tuple[StimulusStep, ...]:
     return tuple(
         StimulusStep(after=number * APART_MS, event=told.event, properties=told.properties)
         for number, told in enumerate(events)

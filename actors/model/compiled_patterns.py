@@ -25,7 +25,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
         return (self.event,)
 
 
-class Sequence(msgspec.Struct, frozen=True, kw_only=True):
+class SequencePattern(msgspec.Struct, frozen=True, kw_only=True):
     """`a then b then c within T`: in this order, the whole chain within T ms; exactly T is within."""
 
     key: int
@@ -112,13 +112,13 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
 
-EventPattern = Match | Sequence | Absence | AllOf | Silence
+EventPattern = Match | SequencePattern | Absence | AllOf | Silence
 """What an event may start, advance or complete."""
 
 Pattern = EventPattern | Membership
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class ArrivedEarly(msgspec.Struct, frozen=True, kw_only=True):
     """An exit or a goal whose event may have been told before the entry that it comes after: of a run that is told late."""
 
     pattern: Match

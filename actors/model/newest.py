@@ -56,7 +56,7 @@ class Conflict(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The visitor who turned out to be the user, of `joined`."""
 
 
-class Profile(msgspec.Struct):
+class TimedProfile(msgspec.Struct):
     """An actor's profile with the times of its parts, while words are told. `keep` puts the times back."""
 
     actor: Any
@@ -167,9 +167,9 @@ class _Nothing:
 _NOTHING: Final = _Nothing()
 
 
-def profile(actor: Any, now: int, other: str = "") -> Profile:
+def profile(actor: Any, now: int, other: str = "") -> TimedProfile:
     """Begin to tell an actor of its profile. `other`: the visitor whose words they were, and who turned out to be the user."""
-    return Profile(actor, now, times_of(actor), other)
+    return TimedProfile(actor, now, times_of(actor), other)
 
 
 def hear(actor: Any, told: dict[str, Any], said: int, now: int, told_bytes: int | None = None) -> tuple[bool, int]:

@@ -14,14 +14,14 @@ import msgspec
 from actors.model.compiled_patterns import (
     Absence,
     AllOf,
+    ArrivedEarly,
     EventPattern,
     Membership,
     Pattern,
     Segment,
-    Sequence,
+    SequencePattern,
     Silence,
     Timed,
-    Told,
     Unmatched,
 )
 from actors.model.context import IP, ContextPart, Path, asked_of
@@ -136,7 +136,7 @@ class Finish(Instruction, frozen=True, kw_only=True):
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
     patterns: tuple[Pattern, ...]
-    told: tuple[Told, ...] = ()
+    told: tuple[ArrivedEarly, ...] = ()
     """Those of them that a run may find told already when it begins."""
     within: int | None
     """Milliseconds from entry."""
@@ -162,7 +162,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds."""
     concurrency: Literal["one_per_user", "one_per_key", "parallel"]
     exits: tuple[Pattern, ...]
-    exits_told: tuple[Told, ...] = ()
+    exits_told: tuple[ArrivedEarly, ...] = ()
     """Those of them that a run may find told already when it begins."""
     goal: Goal | None
     code: tuple[Instruction, ...]
@@ -185,7 +185,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the events that concern a run of it: of its exits, its goal and its waits."""
     conditional: bool
     """Whether a run of it may wait for a condition, which any turn may make true."""
-    partial: tuple[Sequence | Absence | AllOf | Silence, ...] = ()
+    partial: tuple[SequencePattern | Absence | AllOf | Silence, ...] = ()
     """Patterns inside a run that are told events and keep something of them, of its exits, its goal and its waits."""
     timed: tuple[Absence | Silence, ...] = ()
     """Patterns inside a run that match by time."""

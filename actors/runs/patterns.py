@@ -19,7 +19,7 @@ from actors.model.compiled_patterns import (
     EventPattern,
     Match,
     Pattern,
-    Sequence,
+    SequencePattern,
     Silence,
     Timed,
     Unmatched,
@@ -64,19 +64,19 @@ def fits(work: Work, match: Match, run: Run | None) -> bool:
     return bool(match.where(work))
 
 
-def told(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> Found | None:
+def feed(work: Work, pattern: EventPattern, holder: Holder, run: Run | None) -> Found | None:
     """Let the pattern take in the event at hand; the match it completes now, if it does."""
     match pattern:
         case Match():
             return at_hand(work) if fits(work, pattern, run) else None
-        case Sequence() | AllOf() if pattern.in_session and not _in_session(work):
-            return None  # told late of an earlier session, or while none is open
-        case Sequence():
-            return _told_sequence(work, pattern, holder, run)
+        case SequencePattern() | AllOf() if pattern.in_session and not _in_session(work):
+            return None  # feed late of an earlier session, or while none is open
+        case SequencePattern():
+            return _feed_sequence(work, pattern, holder, run)
         case AllOf():
-            return _told_all(work, pattern, holder, run)
+            return _feed_all(work, pattern, holder, run)
         case Absence():
-            _told_absence(work, pattern, holder, run)
+            _feed_absence(work, pattern, holder, run)
             return None
         case Silence():
             if pattern.heard is not None and fits(work, pattern.heard, run):
@@ -90,18 +90,18 @@ def _in_session(work: Work) -> bool:
     return actor.session_start <= work.occurred and work.occurred - actor.last_seen < SESSION_MS
 
 
-def told_against(work: Work, pattern: Pattern, holder: Holder, run: Run | None) -> None:
+def feed_against(work: Work, pattern: Pattern, holder: Holder, run: Run | None) -> None:
     """Let the event at hand end what waits for its absence, and nothing else."""
     if isinstance(pattern, Absence):
-        _told_absence(work, pattern, holder, run, only_against=True)
+        _feed_absence(work, pattern, holder, run, only_against=True)
 
 
-def told_past(work: Work, pattern: Pattern, holder: Holder, run: Run | None) -> None:
+def feed_past(work: Work, pattern: Pattern, holder: Holder, run: Run | None) -> None:
     """Let what history tells end what waits for its absence or follows its silence: it is a part of no match."""
     if isinstance(pattern, Silence):
-        told(work, pattern, holder, run)
+        feed(work, pattern, holder, run)
     else:
-        told_against(work, pattern, holder, run)
+        feed_against(work, pattern, holder, run)
 
 
 def at_hand(work: Work) -> Found:
@@ -113,7 +113,7 @@ def at_hand(work: Work) -> Found:
 # --- a then b then c: partials `[[occurred, ordinal], …]`, one place for each step taken, oldest partial first -----------
 
 
-def _told_sequence(work: Work, pattern: Sequence, holder: Holder, run: Run | None) -> Found | None:
+def _feed_sequence(work: Work, pattern: SequencePattern, holder: Holder, run: Run | None) -> Found | None:
     place = [work.occurred, work.ordinal]
     kept = sorted(one for one in _kept(holder, pattern.key) if one[0][0] >= _oldest(work, pattern))
     used: list[list[int]] | None = None
@@ -139,7 +139,12 @@ def _told_sequence(work: Work, pattern: Sequence, holder: Holder, run: Run | Non
 
 
 def _pass_over(
-    work: Work, pattern: Sequence, holder: Holder, fitting: list[bool], kept: list[Any], used: list[list[int]] | None
+    work: Work,
+    pattern: SequencePattern,
+    holder: Holder,
+    fitting: list[bool],
+    kept: list[Any],
+    used: list[list[int]] | None,
 ) -> None:
     """In a longer chain, partial matches that went back go on with what they had passed over: events `[step, occurred,
     ordinal]` that fit a step in between and that no match has used."""
@@ -162,8 +167,8 @@ def _pass_over(
     _store(holder, key, spare)
 
 
-def _oldest(work: Work, pattern: Sequence | AllOf | Absence) -> int:
-    """When what may still become part of a match must have happened: the next event may be told late."""
+def _oldest(work: Work, pattern: SequencePattern | AllOf | Absence) -> int:
+    """When what may still become part of a match must have happened: the next event may be feed late."""
     if not isinstance(pattern, Absence) and pattern.in_session:
         return work.actor.session_start
     return work.now - work.program.policy.lateness - pattern.within
@@ -194,7 +199,7 @@ def _store(holder: Holder, key: int, kept: Any) -> None:
 # --- all(a, b): partials `[step, occurred, ordinal]`, oldest first -----------------------------------------------------
 
 
-def _told_all(work: Work, pattern: AllOf, holder: Holder, run: Run | None) -> Found | None:
+def _feed_all(work: Work, pattern: AllOf, holder: Holder, run: Run | None) -> Found | None:
     kept = [one for one in _kept(holder, pattern.key) if one[1] >= _oldest(work, pattern)]
     fitting = [step for step, match in enumerate(pattern.matches) if fits(work, match, run)]
     for step in fitting:
@@ -233,7 +238,7 @@ def _chosen(pattern: AllOf, kept: list[Any], steps: list[int], taken: list[list[
 # --- if nothing proved the last -----------------------------------------------------------------------------------------
 
 
-def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None, *, only_against: bool = False) -> None:
+def _feed_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None, *, only_against: bool = False) -> None:
     place = [work.occurred, work.ordinal]
     kept = list(_kept(holder, pattern.key))
     if fits(work, pattern.absent, run):
@@ -260,7 +265,7 @@ def _told_absence(work: Work, pattern: Absence, holder: Holder, run: Run | None,
 
 
 def _answered(actor: Actor, pattern: Absence, place: list[int]) -> bool:
-    """Whether the absent event is known to have come after `place` already: it was told before its first."""
+    """Whether the absent event is known to have come after `place` already: it was feed before its first."""
     state = actor.memory.get(pattern.last_absent)
     return any(occurred <= place[0] + pattern.within for occurred, _ in rows_after(state, 2, *place))
 
@@ -279,7 +284,7 @@ def due(pattern: Timed, holder: Holder, actor: Actor, since: int) -> int:
         return max(last, since) + pattern.span if last else 0
     last = _last(pattern, holder, actor, since)
     if actor.past_told and holder is actor and _last(pattern, holder, actor, 0) + pattern.span < actor.past_told:
-        return 0  # it was over before history told of it: what came due until then has matched
+        return 0  # it was over before history feed of it: what came due until then has matched
     return 0 if not last or (_kept(holder, pattern.key) or 0) >= last else last + pattern.span
 
 

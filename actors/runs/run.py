@@ -7,12 +7,12 @@ from actors.model.program import Campaign, Goal, SendMessage, WaitIdle, WaitUnti
 from actors.model.speech import needs_proof
 from actors.model.state import ENDED, Actor, Run
 from actors.model.work import Work
-from actors.runs.patterns import due, fits, passed, told, told_against, told_past
+from actors.runs.patterns import due, feed, feed_against, feed_past, fits, passed
 from actors.runs.steps import arrived, earliest, end, go_on, instructions, last_activity, time_is_up
 from actors.values.values import number
 
 
-def hear(work: Work, run: Run, campaign: Campaign) -> None:
+def on_event(work: Work, run: Run, campaign: Campaign) -> None:
     """Goals, then exits, then what the run waits for: the event at hand, if it came after the entry. A run that is for what
     is proven alone only takes it for an answer to what it waits to be left out."""
     assert work.event is not None
@@ -21,16 +21,16 @@ def hear(work: Work, run: Run, campaign: Campaign) -> None:
     if work.unproven and needs_proof(work.actor.user, campaign.purpose):
         for pattern in campaign.partial:
             if work.event.name in pattern.events:
-                told_against(work, pattern, run, run)
+                feed_against(work, pattern, run, run)
         return
     complete: set[int] = set()
     for pattern in campaign.partial:
-        if work.event.name in pattern.events and told(work, pattern, run, run):
+        if work.event.name in pattern.events and feed(work, pattern, run, run):
             complete.add(pattern.key)
-    meet(work, run, campaign, complete, by_event=True)
+    on_match(work, run, campaign, complete, by_event=True)
 
 
-def hear_past(work: Work, run: Run, campaign: Campaign) -> None:
+def on_past_event(work: Work, run: Run, campaign: Campaign) -> None:
     """What history tells of the time since the entry: a goal within its window counts and an exit ends the run, so that nobody
     is reminded of what he has done. It answers no wait, and is a part of no match over time."""
     assert work.event is not None
@@ -38,7 +38,7 @@ def hear_past(work: Work, run: Run, campaign: Campaign) -> None:
         return
     for pattern in campaign.partial:
         if work.event.name in pattern.events:
-            told_past(work, pattern, run, run)
+            feed_past(work, pattern, run, run)
     if run.goal >= 0 and _reached(work, run, campaign, set(), True):
         return
     exit_pattern = _matched(work, run, campaign.exits, set(), True) if run.pc != ENDED else None
@@ -46,7 +46,7 @@ def hear_past(work: Work, run: Run, campaign: Campaign) -> None:
         end(work, run, campaign, "exit_when", exit_pattern)
 
 
-def meet(work: Work, run: Run, campaign: Campaign, complete: set[int], *, by_event: bool) -> bool:
+def on_match(work: Work, run: Run, campaign: Campaign, complete: set[int], *, by_event: bool) -> bool:
     """Goals, then exits, then the wait: `complete` are the keys of the patterns that have just matched, beside the
     event at hand (`by_event`) and segments entered or left (`work.changes`). True if the run moved."""
     if run.goal >= 0 and _reached(work, run, campaign, complete, by_event):
@@ -65,8 +65,8 @@ def meet(work: Work, run: Run, campaign: Campaign, complete: set[int], *, by_eve
 
 
 def over_already(work: Work, run: Run, campaign: Campaign) -> bool:
-    """Whether a run that has just begun, with an event told late, is over: its goal or an exit came after that event and
-    was told before it. Goals, then exits; both are one end."""
+    """Whether a run that has just begun, with an event feed late, is over: its goal or an exit came after that event and
+    was feed before it. Goals, then exits; both are one end."""
     work.run = run
     goal = campaign.goal
     for one in goal.told if goal is not None else ():
@@ -126,11 +126,11 @@ def run_due(actor: Actor, run: Run, campaign: Campaign) -> int:
     return earliest(run.wake, *(due(pattern, run, actor, run.occurred) for pattern in campaign.timed))
 
 
-def ring(work: Work, run: Run, campaign: Campaign) -> None:
+def on_timer(work: Work, run: Run, campaign: Campaign) -> None:
     """Time has come to look at the run. Moves it, or sets the next time to look (then no row is written)."""
     if campaign.timed:
         complete = {p.key for p in campaign.timed if passed(work, p, run, run.occurred)}
-        if complete and meet(work, run, campaign, complete, by_event=False):
+        if complete and on_match(work, run, campaign, complete, by_event=False):
             return
     if run.pc == ENDED or not run.wake or run.wake > work.now:
         return
@@ -142,7 +142,7 @@ def ring(work: Work, run: Run, campaign: Campaign) -> None:
             return
         go_on(work, run, campaign)
     elif isinstance(instruction, WaitWhen):
-        if consider(work, run, campaign):
+        if on_condition(work, run, campaign):
             return
         if run.deadline and run.deadline <= work.now:
             time_is_up(work, run, campaign, instruction)
@@ -155,7 +155,7 @@ def ring(work: Work, run: Run, campaign: Campaign) -> None:
         go_on(work, run, campaign)
 
 
-def consider(work: Work, run: Run, campaign: Campaign) -> bool:
+def on_condition(work: Work, run: Run, campaign: Campaign) -> bool:
     """If the run waits for a condition: has it become true? If not, when to look again. True if the run moved."""
     instruction = instructions(campaign, run)[run.pc] if run.pc != ENDED else None
     if not isinstance(instruction, WaitWhen):

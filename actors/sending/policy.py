@@ -113,7 +113,7 @@ def _timely(scope: Scope, send: SendMessage) -> Iterator[Objection]:
         yield Objection("quiet_hours", quiet if policy.quiet.hold else 0)
 
 
-def standing(actor: Actor, send: Send, now: int, program: Program) -> str | None:
+def veto_at_dispatch(actor: Actor, send: Send, now: int, program: Program) -> str | None:
     """Why a send that was decided may no longer go out, looked at right before it would; None if it may."""
     if now > send.expires:
         return "expired"

@@ -44,7 +44,7 @@ async def running(path: Path) -> RunningProgram:
     if not os.path.exists(path):  # noqa: ASYNC240  # one look at a local file, in a command that does nothing else
         return RunningProgram()
     async with reading(path) as store:
-        records = await program_periods.records(store)
+        records = await program_periods.all_periods(store)
         if not records:
             return RunningProgram()
         newest = records[-1]
@@ -63,7 +63,7 @@ async def changes_of(path: Path, campaign: str) -> list[tuple[program_periods.Pr
     async with reading(path) as store:
         return [
             (record, change)
-            for record in await program_periods.records(store)
+            for record in await program_periods.all_periods(store)
             for change in record.body.changes
             if change.campaign == campaign
         ]

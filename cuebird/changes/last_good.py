@@ -51,7 +51,7 @@ def files_of(path: Path) -> Files:
 async def start_of(store: Store, files: Files, *, watches: bool) -> Start:
     """What to run. `watches`: whether edited files count without `cuebird apply`. Raises SiteErrors if nothing is stored
     that could run instead of files with errors, or if this version of Cuebird does not understand what is stored."""
-    counted = await program_periods.records(store)
+    counted = await program_periods.all_periods(store)
     if not counted:
         return _first(files)
     newest = counted[-1].body.hash

@@ -12,13 +12,13 @@ from actors.model.program import Program
 from cuebird.changes.sites import open_site, refuse, told
 from cuebird.playing.busy_day import as_json as busy_json
 from cuebird.playing.busy_day import replay_hint, sentences, write_witness
-from cuebird.playing.event_catalogue import seen_events
+from cuebird.playing.event_catalogue import event_catalogue
 from cuebird.playing.recordings import Unreadable
 from cuebird.settings.config import ConfigError, Loaded, load
 from cuebird.settings.key_advice import advise_keys
 from cuebird.settings.placeholders import placeholders
-from language.check.advise import advise_seen
-from language.check.advise_properties import advise_told
+from language.check.advise import advise_catalogue
+from language.check.advise_properties import advise_given
 from language.check.weigh import actor_bytes_max
 from language.load import Checked
 from language.site.scenarios import load_scenarios
@@ -60,7 +60,7 @@ def command(site: Path, as_json: bool, seen: Path | None, witness: Path | None, 
         raise refuse(error, as_json=as_json, settings=problems) from None
     if problems:
         raise refuse(SiteErrors(()), as_json=as_json, settings=problems)
-    advice = [*checked.advice, *advise_told(checked.site, checked.places, scenarios)]
+    advice = [*checked.advice, *advise_given(checked.site, checked.places, scenarios)]
     advice += [one for scenario in scenarios for one in scenario.advice]
     if loaded is not None:
         advice += advise_keys(site, loaded.settings, checked.site.policy)
@@ -92,10 +92,10 @@ def _settings(site: Path) -> tuple[Loaded | None, tuple[str, ...]]:
 
 def _unseen(checked: Checked, program: Program, path: Path) -> list[Problem]:
     try:
-        seen = seen_events(path, program.aliases)
+        seen = event_catalogue(path, program.aliases)
     except (OSError, Unreadable, StoreError) as error:
         raise click.ClickException(f"{path}: {error}") from None
-    return advise_seen(checked.site, checked.places, seen)
+    return advise_catalogue(checked.site, checked.places, seen)
 
 
 def _write(busiest: Busiest, path: Path) -> None:

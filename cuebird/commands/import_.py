@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from cuebird.importing import Door, Imported, Refused, Stopped, send_all
+from cuebird.importing import EventsRoute, Imported, ImportStopped, Refused, send_all
 from cuebird.playing.recordings import Unreadable, lines_of
 from cuebird.progress import Bar
 
@@ -52,7 +52,7 @@ def events(file: str, url: str, rate: int, from_line: int, kept: Path | None, as
         out = None if kept is None else stack.enter_context(kept.open("wb"))
         total = None if file == "-" else os.stat(file).st_size
         bar = stack.enter_context(Bar("events", total))
-        door = stack.enter_context(Door(url, key))
+        door = stack.enter_context(EventsRoute(url, key))
 
         def refuse(one: Refused) -> None:
             nonlocal shown
@@ -66,10 +66,16 @@ def events(file: str, url: str, rate: int, from_line: int, kept: Path | None, as
             lines = itertools.dropwhile(lambda line: line[0] < from_line, lines_of(opened))
             for imported in send_all(lines, door, rate, refuse):
                 bar.reach(imported.lines if total is None else min(opened.tell(), total), total)
-        except (Stopped, Unreadable) as error:
+        except (ImportStopped, Unreadable) as error:
             _report(imported, as_json)
-            again = f"; run it again, or from there: --from-line {error.line + 1}" if isinstance(error, Stopped) else ""
-            key_hint = f" (the server key goes into {KEY_VARIABLE})" if not key and isinstance(error, Stopped) else ""
+            again = (
+                f"; run it again, or from there: --from-line {error.line + 1}"
+                if isinstance(error, ImportStopped)
+                else ""
+            )
+            key_hint = (
+                f" (the server key goes into {KEY_VARIABLE})" if not key and isinstance(error, ImportStopped) else ""
+            )
             raise click.ClickException(f"{error}{key_hint}{again}") from None
     _report(imported, as_json)
     if imported.refused:

@@ -67,12 +67,12 @@ async def _planned(path: Path, campaign: str) -> list[Moving]:
     if campaign not in known:
         raise click.ClickException(f"there is no campaign {campaign}{did_you_mean(nearest(campaign, known))}")
     async with reading(path) as store:
-        eras = await _eras(store)
+        eras = await _periods(store)
         return await plan(store, eras.current, campaign)
 
 
-async def _eras(store: ReadingStore) -> program_periods.ProgramPeriods:
-    records = await program_periods.records(store)
+async def _periods(store: ReadingStore) -> program_periods.ProgramPeriods:
+    records = await program_periods.all_periods(store)
     hashes = program_periods.kept(records)
     sources = await store.programs(hashes)
     known = {name: compile_source(source) for name, source in sources.items()}

@@ -18,7 +18,7 @@ from cuebird.playing.parallel_play import census, rows
 from cuebird.playing.process_pool import PartFailed
 from cuebird.playing.recordings import BadLine, Replay, Unreadable, read_replay
 from cuebird.playing.report import PlayReport
-from cuebird.playing.summary import Seen, summary
+from cuebird.playing.summary import SummaryInput, summary
 from language.syntax.durations import FORMS, duration_ms, instant_ms
 from language.syntax.problems import SiteErrors
 from replay.ledger import iso
@@ -57,7 +57,7 @@ def command(site: Path, file: str, until: str | None, as_json: bool) -> None:
         found = census(program, played, end)
     except PartFailed as error:
         raise click.ClickException(str(error)) from None
-    seen = Seen(first=played[0].at, last=played[-1].at, until=end, census=found)
+    seen = SummaryInput(first=played[0].at, last=played[-1].at, until=end, census=found)
     live = [campaign for campaign in checked.site.campaigns if campaign.status not in ("draft", "archived")]
     click.echo(summary(seen, live, [*_about(replay, found), *found.oddities.sentences()]))
 

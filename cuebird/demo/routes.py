@@ -10,7 +10,7 @@ from cuebird.demo.catcher import Catcher
 from cuebird.demo.letters import Bell
 from cuebird.demo.pages import FOLDER, NAVIGATION, NOTICE, Demo, spoken
 from cuebird.demo.settings import DemoSettings
-from cuebird.serving.app import MoreRoutes, Parts, own_secret
+from cuebird.serving.app import AppParts, MoreRoutes, own_secret
 from cuebird.serving.dashboard import dashboard_of
 from ingress.http.dashboard_pages import Frame, Pages
 
@@ -22,7 +22,7 @@ OVER: Final = 50
 
 
 def demo_pages(
-    parts: Parts, told: DemoSettings, *, catcher: Catcher, bell: Bell, stopping: asyncio.Event
+    parts: AppParts, told: DemoSettings, *, catcher: Catcher, bell: Bell, stopping: asyncio.Event
 ) -> MoreRoutes:
     """Dashboard, shop and inbox; `bell` is rung by the catcher's `on_message`, `stopping` is set when the server drains."""
     pages = Pages(_frame(parts, told), FOLDER)
@@ -37,7 +37,7 @@ def demo_pages(
     return MoreRoutes([*dashboard.routes(), *demo.routes()], end)
 
 
-def _frame(parts: Parts, told: DemoSettings) -> Frame:
+def _frame(parts: AppParts, told: DemoSettings) -> Frame:
     """`data-demo` tells this database from others: what a browser keeps of another means nothing here. The rest words the
     steps of the guide; they are those of the site's `cart_reminder`, which a test compares."""
     return Frame(

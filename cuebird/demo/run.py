@@ -16,7 +16,7 @@ from cuebird.demo.pages import SITE, products
 from cuebird.demo.routes import WRITE_KEY, demo_pages
 from cuebird.demo.settings import DemoSettings
 from cuebird.demo.shoppers import live
-from cuebird.serving.app import MoreRoutes, Parts, open_app
+from cuebird.serving.app import AppParts, MoreRoutes, open_app
 from cuebird.settings.config import ServerSettings, Settings, StoreSettings
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.clock import SystemClock
@@ -65,7 +65,7 @@ async def open_demo(told: DemoSettings, clock: SystemClock | None = None) -> Asy
         await catcher.start()
         stack.push_async_callback(catcher.stop)
 
-        def pages(parts: Parts) -> MoreRoutes:
+        def pages(parts: AppParts) -> MoreRoutes:
             return demo_pages(parts, told, catcher=catcher, bell=bell, stopping=stopping)
 
         app = await stack.enter_async_context(

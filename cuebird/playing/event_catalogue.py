@@ -14,7 +14,7 @@ from persistence.reader import reading
 _SQLITE: Final = b"SQLite format 3\x00"
 
 
-def seen_events(path: Path, aliases: Mapping[str, str]) -> frozenset[str]:
+def event_catalogue(path: Path, aliases: Mapping[str, str]) -> frozenset[str]:
     """Canonical names by the site's aliases. Raises OSError, replay.Unreadable or StoreError."""
     with path.open("rb") as file:
         if file.read(len(_SQLITE)) != _SQLITE:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from actors.model.program import Program
-from cuebird.playing.process_pool import cores, spread
+from cuebird.playing.process_pool import cores, in_processes
 from cuebird.playing.report import PlayReport
 from cuebird.progress import Bar
 from engine.gc_pause import uncollected
@@ -44,7 +44,7 @@ def census(program: Program, inputs: Sequence[Arrival], until: int, parts: int |
         yield counted
 
     whole = PlayReport()
-    with uncollected(), spread(count, len(shares)) as words, Bar("events", len(inputs)) as bar:
+    with uncollected(), in_processes(count, len(shares)) as words, Bar("events", len(inputs)) as bar:
         for word in _in_turns(words):
             if isinstance(word, int):
                 bar.step(word)
@@ -70,7 +70,7 @@ def rows(program: Program, inputs: Sequence[Arrival], until: int, parts: int | N
         for start in range(0, len(lines), ROWS_A_WORD):
             yield lines[start : start + ROWS_A_WORD]
 
-    with uncollected(), spread(write, len(shares)) as words, Bar("events", len(inputs)) as bar:
+    with uncollected(), in_processes(write, len(shares)) as words, Bar("events", len(inputs)) as bar:
         yield from (told for _, told in heapq.merge(*(_lines(part, bar) for part in words), key=_rank))
 
 

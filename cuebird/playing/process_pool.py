@@ -34,7 +34,7 @@ def cores() -> int:
 
 
 @contextmanager
-def spread(work: Parts, parts: int) -> Iterator[list[Iterator[Any]]]:
+def in_processes(work: Parts, parts: int) -> Iterator[list[Iterator[Any]]]:
     """What each part tells, in its order, as it comes; an iterator raises PartFailed if its process ends too soon. Who
     leaves before the end ends the processes. One part alone is done here, as its iterator is asked."""
     if parts == 1:

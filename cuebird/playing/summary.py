@@ -43,7 +43,7 @@ REASONS: Final[Mapping[str, str]] = {
 """Reasons of the ledger, as sentences."""
 
 
-class Seen(msgspec.Struct, kw_only=True):
+class SummaryInput(msgspec.Struct, kw_only=True):
     """What was played."""
 
     first: int
@@ -52,7 +52,7 @@ class Seen(msgspec.Struct, kw_only=True):
     census: PlayReport
 
 
-def summary(seen: Seen, campaigns: Iterable[Campaign], oddities: Sequence[str]) -> str:
+def summary(seen: SummaryInput, campaigns: Iterable[Campaign], oddities: Sequence[str]) -> str:
     """The whole page. The same input gives the same text."""
     lines = [*_overview(seen), "", *_events(seen)]
     for campaign in campaigns:
@@ -62,7 +62,7 @@ def summary(seen: Seen, campaigns: Iterable[Campaign], oddities: Sequence[str]) 
     return "\n".join(lines)
 
 
-def _overview(seen: Seen) -> Iterator[str]:
+def _overview(seen: SummaryInput) -> Iterator[str]:
     yield f"{seen.census.events.total():,} events from {_day(seen.first)} to {_day(seen.last)}; then time ran to {_day(seen.until)}"
     yield f"{_people(seen.census.people)}, {seen.census.reachable:,} of them with an e-mail address"
 
@@ -75,7 +75,7 @@ def _day(at: int) -> str:
     return iso(at)[:16].replace("T", " ")
 
 
-def _events(seen: Seen) -> Iterator[str]:
+def _events(seen: SummaryInput) -> Iterator[str]:
     ordered = sorted(seen.census.events.items(), key=lambda item: (-item[1], item[0]))
     shown = ordered[:EVENTS_SHOWN_MAX]
     width = max([len("What happened"), *(len(name) + 2 for name, _ in shown)])

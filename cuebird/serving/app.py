@@ -93,7 +93,7 @@ class App(msgspec.Struct, frozen=True):
     ended: asyncio.Task[None]
 
 
-class Parts(msgspec.Struct, frozen=True):
+class AppParts(msgspec.Struct, frozen=True):
     """What more routes may be made of: the demo's pages, the dashboard."""
 
     clock: SystemClock
@@ -113,7 +113,7 @@ class MoreRoutes(msgspec.Struct, frozen=True):
     end: Callable[[], None] = lambda: None
 
 
-def no_more_routes(parts: Parts) -> MoreRoutes:
+def no_more_routes(parts: AppParts) -> MoreRoutes:
     return MoreRoutes()
 
 
@@ -124,7 +124,7 @@ async def open_app(
     *,
     clock: SystemClock | None = None,
     listening: socket.socket | None = None,
-    more_routes: Callable[[Parts], MoreRoutes] = no_more_routes,
+    more_routes: Callable[[AppParts], MoreRoutes] = no_more_routes,
     accept_loss: bool = False,
     no_send: bool = False,
 ) -> AsyncIterator[App]:
@@ -251,7 +251,7 @@ async def open_app(
         registry = CollectorRegistry()
         registry.register(metrics)
         answers, shop = Answers(engine, store, known_site(start.site), clock.now_ms), settings.shown_shop()
-        more = more_routes(Parts(clock, store, engine, figures, dispatcher, reload, answers, shop))
+        more = more_routes(AppParts(clock, store, engine, figures, dispatcher, reload, answers, shop))
         app = build_app(
             Deps(
                 submit=engine.submit,

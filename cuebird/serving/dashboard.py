@@ -7,19 +7,19 @@ from typing import Final
 
 from analytics.statistics import Board
 from analytics.user_view import UserView, read_user
-from cuebird.serving.app import MoreRoutes, Parts
-from cuebird.serving.standing import Standing, standings
+from cuebird.serving.app import AppParts, MoreRoutes
+from cuebird.serving.standing import UserStanding, standings
 from ingress.http.dashboard import Dashboard, client_route
 from ingress.http.dashboard_pages import Frame, Pages
 
 NOTICE: Final = "Development mode: everybody is believed, and everybody on this machine may look."
 
 
-def dashboard_of(parts: Parts, pages: Pages) -> Dashboard:
+def dashboard_of(parts: AppParts, pages: Pages) -> Dashboard:
     async def user_view(user: str) -> UserView | None:
         return await read_user(parts.store, user)
 
-    async def where(user: str, campaign: str | None) -> list[Standing]:
+    async def where(user: str, campaign: str | None) -> list[UserStanding]:
         explanation = await parts.answers.explanation(user, campaign)
         return standings(explanation, whole=campaign is not None) if explanation is not None else []
 
@@ -37,10 +37,10 @@ def dashboard_of(parts: Parts, pages: Pages) -> Dashboard:
     return Dashboard(board, pages, user_view, where, waiting)
 
 
-def dashboard_routes(*, dev: bool) -> Callable[[Parts], MoreRoutes]:
+def dashboard_routes(*, dev: bool) -> Callable[[AppParts], MoreRoutes]:
     """The dashboard and the browser client; without `dev` the browser client alone."""
 
-    def routes(parts: Parts) -> MoreRoutes:
+    def routes(parts: AppParts) -> MoreRoutes:
         if not dev:
             return MoreRoutes([client_route()])
         pages = Pages(Frame(now_ms=parts.clock.now_ms, speed=1.0, notice=NOTICE, pages=()))

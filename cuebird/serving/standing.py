@@ -38,7 +38,7 @@ class StandingLine(msgspec.Struct, frozen=True, kw_only=True):
     pieces: tuple[Piece, ...]
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class UserStanding(msgspec.Struct, frozen=True, kw_only=True):
     """One campaign. `conditions` and `happened` are there if it was asked for by its name."""
 
     campaign: str
@@ -50,14 +50,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What would make it fire."""
 
 
-def standings(explanation: Explanation, *, whole: bool) -> list[Standing]:
+def standings(explanation: Explanation, *, whole: bool) -> list[UserStanding]:
     """Put an explanation into lines for a page. `whole`: with each condition, and with what happened in its runs."""
     day = iso(explanation.at)[:10]
     return [_standing(view, day, whole=whole) for view in explanation.campaigns]
 
 
-def _standing(view: CampaignView, day: str, *, whole: bool) -> Standing:
-    return Standing(
+def _standing(view: CampaignView, day: str, *, whole: bool) -> UserStanding:
+    return UserStanding(
         campaign=view.campaign,
         why=view.why.strip(),
         says=StandingLine(pieces=pieces(view.says, day)),

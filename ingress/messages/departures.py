@@ -11,10 +11,10 @@ from ingress.messages.clocks import ClientClock, Clocks
 from ingress.messages.identifiers import ID_CHARACTERS_MAX
 from ingress.messages.instants import told_at
 from ingress.messages.rejection import Rejected
-from ingress.messages.wire import NONE, Instant, Sent, Wire
+from ingress.messages.wire import NONE, Instant, SentAt, Wire
 from ingress.principals.principal import Principal
 
-_decode_sent: Final = msgspec.json.Decoder(Sent).decode
+_decode_sent: Final = msgspec.json.Decoder(SentAt).decode
 
 
 class Departure:

@@ -59,7 +59,7 @@ class RawEnvelope(msgspec.Struct, gc=False, kw_only=True, rename="camel"):
     context: msgspec.Raw = NONE
 
 
-class Sent(msgspec.Struct, gc=False, kw_only=True):
+class SentAt(msgspec.Struct, gc=False, kw_only=True):
     """When a message left, in either spelling, of one that is still raw."""
 
     sent_at: Instant = msgspec.field(default=None, name="sentAt")

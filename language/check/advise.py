@@ -61,7 +61,7 @@ def _misspelt(site: ast.Site, places: Places) -> Iterator[Problem]:
                     yield problem
 
 
-def advise_seen(site: ast.Site, places: Places, seen: Collection[str]) -> list[Problem]:
+def advise_catalogue(site: ast.Site, places: Places, seen: Collection[str]) -> list[Problem]:
     """Events that campaigns and segments look at and that were never seen. `seen`: canonical names."""
     campaigns = [campaign for campaign in site.campaigns if campaign.status != "archived"]
     emitted = {step.event for campaign in campaigns for step in steps_of(campaign) if isinstance(step, ast.Emit)}

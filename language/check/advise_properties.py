@@ -37,7 +37,7 @@ def advise_properties(site: ast.Site, places: Places) -> Iterator[Problem]:
                 yield problem
 
 
-def advise_told(site: ast.Site, places: Places, scenarios: Sequence[Scenario]) -> Iterator[Problem]:
+def advise_given(site: ast.Site, places: Places, scenarios: Sequence[Scenario]) -> Iterator[Problem]:
     """What no scenario tells of the event, though some tell of the event itself."""
     told = _told(scenarios)
     for campaign in site.campaigns:

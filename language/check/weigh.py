@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from actors.model.assignment import ASSIGNED_MAX
-from actors.model.compiled_patterns import Absence, AllOf, Pattern, Sequence, Silence, Unmatched
+from actors.model.compiled_patterns import Absence, AllOf, Pattern, SequencePattern, Silence, Unmatched
 from actors.model.newest import CONFLICTS_MAX, SHOWN_CHARACTERS_MAX, TOPIC, TRAIT_TIMES_MAX, WORD_TIMES_MAX
 from actors.model.program import Campaign, Program, Split, WaitUntil, WaitWhen
 from actors.model.recent import IDS_BYTES_MAX
@@ -83,14 +83,14 @@ def _entry_patterns(program: Program) -> Mapping[int, Pattern | Unmatched]:
     return {pattern.key: pattern for pattern in patterns if isinstance(pattern, _Kept)}
 
 
-_Kept = Sequence | AllOf | Absence | Silence | Unmatched
+_Kept = SequencePattern | AllOf | Absence | Silence | Unmatched
 """Patterns of which something is kept in between."""
 
 
 def _partials(patterns: Mapping[int, Pattern | Unmatched], *, in_run: bool = False) -> Iterable[int]:
     for pattern in patterns.values():
         match pattern:
-            case Sequence(steps=steps):
+            case SequencePattern(steps=steps):
                 yield NUMBER + HEAD + PARTIALS_MAX * (HEAD + (len(steps) - 1) * PLACE)
                 yield NUMBER + HEAD + PARTIALS_MAX * (NUMBER + PLACE)
             case AllOf():

@@ -145,7 +145,9 @@ class Compiler:
             listens=frozenset(event for pattern in inside for event in pattern.events),
             conditional=any(isinstance(one, compiled.WaitWhen) for one in instructions),
             partial=tuple(
-                p for p in inside if isinstance(p, shapes.Sequence | shapes.Absence | shapes.AllOf | shapes.Silence)
+                p
+                for p in inside
+                if isinstance(p, shapes.SequencePattern | shapes.Absence | shapes.AllOf | shapes.Silence)
             ),
             timed=tuple(p for p in inside if isinstance(p, shapes.Absence | shapes.Silence)),
         )
@@ -180,7 +182,7 @@ class Compiler:
         matches: Sequence[shapes.Pattern],
         value: str | None = None,
         keep: int = 1,
-    ) -> tuple[shapes.Told, ...]:
+    ) -> tuple[shapes.ArrivedEarly, ...]:
         lateness = round(self._site.policy.lateness * 1000)
         found = (
             self._patterns.told(pattern, match, lateness, value, keep)

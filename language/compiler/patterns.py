@@ -29,7 +29,7 @@ class PatternCompiler:
                 return self._match(pattern, in_run)
             case ast.ThenPattern(absent=None, steps=steps, within=within, text=text):
                 chain = tuple(self._match(step, in_run) for step in steps)
-                return shapes.Sequence(key=key, steps=chain, within=milliseconds(within), text=text)
+                return shapes.SequencePattern(key=key, steps=chain, within=milliseconds(within), text=text)
             case ast.ThenPattern(absent=absent, steps=steps, within=within, text=text):
                 assert absent is not None
                 return shapes.Absence(
@@ -46,7 +46,9 @@ class PatternCompiler:
             case ast.SessionPattern(steps=steps, ordered=ordered, text=text):
                 parts = tuple(self._match(step, in_run) for step in steps)
                 if ordered:
-                    return shapes.Sequence(key=key, steps=parts, within=shapes.ANY_TIME, text=text, in_session=True)
+                    return shapes.SequencePattern(
+                        key=key, steps=parts, within=shapes.ANY_TIME, text=text, in_session=True
+                    )
                 return shapes.AllOf(key=key, matches=parts, within=shapes.ANY_TIME, text=text, in_session=True)
             case ast.SilencePattern(event="activity", seconds=seconds, text=text):
                 return shapes.Silence(key=key, last=None, event="activity", span=milliseconds(seconds), text=text)
@@ -72,7 +74,7 @@ class PatternCompiler:
 
     def told(
         self, pattern: ast.Pattern, match: shapes.Pattern, lateness: int, value: str | None = None, keep: int = 1
-    ) -> shapes.Told | None:
+    ) -> shapes.ArrivedEarly | None:
         """How a run that begins late finds an exit or a goal that was told before; None if it does not look for it."""
         if not isinstance(pattern, ast.EventPattern) or not isinstance(match, shapes.Match):
             return None
@@ -86,7 +88,7 @@ class PatternCompiler:
             keep=keep,
             horizon=max(1, lateness),
         )
-        return shapes.Told(pattern=match, rows=rows)
+        return shapes.ArrivedEarly(pattern=match, rows=rows)
 
     def _is_kept(self, where: ast.Expression | None) -> bool:
         return where is None or self._expressions.is_about_the_event(where)

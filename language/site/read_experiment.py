@@ -38,7 +38,7 @@ Values = Mapping[str, Value]
 """`$name`, without the `$` -> its value."""
 
 
-class Variant(msgspec.Struct, frozen=True, kw_only=True):
+class VariantText(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     weight: float
     values: Values
@@ -71,7 +71,7 @@ class Substituted(Scalar):
         return written.place_within(offset + shift)
 
 
-def read_variants(file: ExperimentFile | None, steps: Iterable[StepField], context: Context) -> Sequence[Variant]:
+def read_variants(file: ExperimentFile | None, steps: Iterable[StepField], context: Context) -> Sequence[VariantText]:
     """The variants in the order in which they are written; none if there is no experiment, or none that could be read."""
     report = context.report
     if file is None:
@@ -86,7 +86,7 @@ def read_variants(file: ExperimentFile | None, steps: Iterable[StepField], conte
     return found
 
 
-def _variant(name: str, written: YamlMapping, report: Report) -> Variant | None:
+def _variant(name: str, written: YamlMapping, report: Report) -> VariantText | None:
     part = written.values[name]
     if not isinstance(part, YamlMapping):
         report.at(part, f"a variant is {{weight: 50, name: value}}, not {kind_of(part)}")
@@ -106,11 +106,11 @@ def _variant(name: str, written: YamlMapping, report: Report) -> Variant | None:
             report.at(value, f"`{key}` is a text, a number or a list of them, not {kind_of(value)}")
         else:
             values[key] = value
-    return Variant(name=name, weight=float(told), values=values)
+    return VariantText(name=name, weight=float(told), values=values)
 
 
 def _check_values(
-    variants: Sequence[Variant], written: YamlMapping, steps: Iterable[StepField], report: Report
+    variants: Sequence[VariantText], written: YamlMapping, steps: Iterable[StepField], report: Report
 ) -> None:
     """Each variant has a value for each name, and each name is used."""
     names = {name: value for variant in variants for name, value in variant.values.items()}
@@ -172,7 +172,7 @@ def _texts(value: Value) -> Iterator[tuple[Scalar, str]]:
 
 
 def ways(
-    file: ExperimentFile | None, variants: Sequence[Variant], steps: Sequence[StepField], report: Report
+    file: ExperimentFile | None, variants: Sequence[VariantText], steps: Sequence[StepField], report: Report
 ) -> list[list[StepField]]:
     """The steps once for each variant, with its values; as they are if there is no experiment."""
     if file is None:
@@ -264,7 +264,7 @@ def _there_is(names: frozenset[str]) -> str:
 
 
 def experiment(
-    file: ExperimentFile | None, variants: Sequence[Variant], read: Sequence[tuple[ast.AnyStep, ...]]
+    file: ExperimentFile | None, variants: Sequence[VariantText], read: Sequence[tuple[ast.AnyStep, ...]]
 ) -> ast.Experiment | None:
     """The variants with the steps that were read for each."""
     if file is None or not variants:

@@ -17,7 +17,7 @@ from language.syntax import ast
 from language.syntax.problems import did_you_mean, nearest
 
 
-class Policy(msgspec.Struct, frozen=True):
+class PolicyParts(msgspec.Struct, frozen=True):
     """The rules, and where the default campaign is named: whether it exists is known when all campaigns are read."""
 
     rules: ast.Policy
@@ -30,12 +30,12 @@ class Policy(msgspec.Struct, frozen=True):
             context.report.at(self.default.value, f"there is no campaign `{self.default.text}`{hint}")
 
 
-def read_policy(value: Value | None, context: Context) -> Policy:
+def read_policy(value: Value | None, context: Context) -> PolicyParts:
     if value is None or (isinstance(value, Scalar) and value.value is None):
-        return Policy(ast.Policy())
+        return PolicyParts(ast.Policy())
     found = decode(value, PolicyFile, context.report, "policy.yaml")
     if found is None:
-        return Policy(ast.Policy())
+        return PolicyParts(ast.Policy())
     assert isinstance(value, Mapping)
     defaults = ast.Policy()
     if found.time_zone is not None and zone(found.time_zone.text) is None:
@@ -61,7 +61,7 @@ def read_policy(value: Value | None, context: Context) -> Policy:
         on_cap=found.on_cap,
         default_campaign=found.default_campaign.text if found.default_campaign else None,
     )
-    return Policy(rules, found.default_campaign)
+    return PolicyParts(rules, found.default_campaign)
 
 
 def _deduplicate(found: PolicyFile, lateness: float, policy: Mapping, context: Context) -> float:

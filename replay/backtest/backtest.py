@@ -17,7 +17,7 @@ from actors.model.program import Program
 from language.compiler.compile import compile_site
 from language.syntax import ast
 from persistence import program_periods
-from persistence.interface import Entry, JournalHead, StoreError
+from persistence.interface import JournalEntry, JournalHead, StoreError
 from replay.backtest.compare import BacktestDifference, compare
 from replay.backtest.fold import Fold
 from replay.backtest.reach import require
@@ -29,9 +29,9 @@ class RecordedSide(Protocol):
 
     async def head(self) -> JournalHead: ...
 
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]: ...
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]: ...
 
-    def history(self, user: str) -> AsyncIterator[list[Entry]]: ...
+    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]: ...
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
 
@@ -95,14 +95,14 @@ async def backtest(
     )
 
 
-async def _first(store: RecordedSide) -> Entry:
+async def _first(store: RecordedSide) -> JournalEntry:
     async for entries in store.tail(0):
         return entries[0]
     raise StoreError("the journal is empty: there is nothing to play")
 
 
 async def _recorded(store: RecordedSide, compile_source: Callable[[bytes], Program]) -> program_periods.ProgramPeriods:
-    records = await program_periods.records(store)
+    records = await program_periods.all_periods(store)
     if not records:
         raise StoreError("the journal does not say which site it was written under")
     hashes = sorted({record.body.hash for record in records})

@@ -29,7 +29,7 @@ class Fold:
     """Takes the entries of a journal in their order. `drain` gives what came of them since it was called last."""
 
     def __init__(self, program: Program, *, live_max: int = LIVE_MAX) -> None:
-        self._program = _telling(program)
+        self._program = _feeding(program)
         self._live: Lru[Actor] = Lru()
         self._packed: dict[str, bytes] = {}
         self._moved: dict[str, str] = {}
@@ -45,7 +45,7 @@ class Fold:
     def begin(self, program: Program, at: int) -> None:
         """From here on another program counts; what is due before `at` fires under the one before."""
         self.until(at - 1)
-        self._program = _telling(program)
+        self._program = _feeding(program)
         self._began = self._seq + 1
 
     def take(self, event: Event, at: int) -> None:
@@ -69,7 +69,7 @@ class Fold:
         actor.position = self._seq
         self._keep(actor, turn)
         while len(self._live) > self._live_max:
-            leaving = self._live.expel()
+            leaving = self._live.evict()
             assert leaving is not None
             self._packed[leaving[0]] = pack(leaving[1])
 
@@ -101,7 +101,7 @@ class Fold:
             heapq.heappush(self._alarms, (actor.due, actor.user))
 
 
-def _telling(program: Program) -> Program:
+def _feeding(program: Program) -> Program:
     return msgspec.structs.replace(program, tells_all=True)
 
 

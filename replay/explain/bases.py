@@ -57,7 +57,7 @@ class Bases:
         """The rest of the longest partial match, and the whole chain."""
         compiled = self._language.pattern(pattern, self._campaign, in_run=self._in_run)
         steps = tuple(map(self._event, pattern.steps))
-        if not isinstance(compiled, shapes.Sequence):
+        if not isinstance(compiled, shapes.SequencePattern):
             return [steps]
         taken = [
             len(one) for one in self._partials.get(compiled.key, ()) if one and self._now - one[0][0] < compiled.within

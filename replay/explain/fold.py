@@ -19,7 +19,7 @@ from actors.model.scope import Evaluate, Scope
 from actors.model.state import Actor, Run
 from actors.model.turn import Decision, Turn
 from actors.model.work import Work
-from replay.explain.recall import Epoch, KnownPrograms, Recalled, source_of
+from replay.explain.recall import KnownPrograms, Period, Recalled, source_of
 
 KEEP: Final = 10_000
 """Events that the actor which forgets nothing remembers all the same."""
@@ -111,8 +111,8 @@ def _scope(actor: Actor, program: Program, now: int, run: Run | None, body: byte
 
 def fold(recalled: Recalled, now: int) -> Moment:
     """The user as of `now`: after all inputs and timers up to and including it."""
-    real = _Fold(recalled, _telling_all)
-    elephant = _Fold(recalled, lambda program: _telling_all(forgetting_nothing(program)))
+    real = _Fold(recalled, _feeding_all)
+    elephant = _Fold(recalled, lambda program: _feeding_all(forgetting_nothing(program)))
     known, actor = real.until(now)
     return Moment(
         actor=actor,
@@ -124,7 +124,7 @@ def fold(recalled: Recalled, now: int) -> Moment:
     )
 
 
-def _telling_all(program: Program) -> Program:
+def _feeding_all(program: Program) -> Program:
     return msgspec.structs.replace(program, tells_all=True)
 
 
@@ -135,7 +135,7 @@ class _Fold:
         self._change = change
         self._actors: dict[str, Actor] = {}
         self._epochs = list(recalled.epochs)
-        self._known = self._next_epoch()
+        self._known = self._next_period()
         if recalled.start is not None:
             self._actors[recalled.user] = unpack(pack(recalled.start))
 
@@ -156,14 +156,14 @@ class _Fold:
         self._keep(fire(actor, now, self._known.program))
         return self._known, actor
 
-    def _reach(self, reached: Callable[[Epoch], bool]) -> None:
+    def _reach(self, reached: Callable[[Period], bool]) -> None:
         """Time runs on under the old program until the new one counts."""
         while self._epochs and reached(self._epochs[0]):
             for actor in self._actors.values():
                 self._keep(fire(actor, self._epochs[0].at - 1, self._known.program))
-            self._known = self._next_epoch()
+            self._known = self._next_period()
 
-    def _next_epoch(self) -> KnownPrograms:
+    def _next_period(self) -> KnownPrograms:
         known = self._epochs.pop(0).known
         return KnownPrograms(known.site, self._change(known.program))
 

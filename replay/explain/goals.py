@@ -41,7 +41,7 @@ class Happen(msgspec.Struct, frozen=True):
     properties: dict[str, Any]
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class GoalEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One way to a condition."""
 
     events: tuple[Happen, ...] = ()
@@ -55,11 +55,11 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     def cost(self) -> tuple[int, int, int]:
         return (len(self.events), self.at, len(self.own))
 
-    def joined(self, other: Wish) -> Wish:
-        return Wish(events=(*self.events, *other.events), own={**self.own, **other.own}, at=max(self.at, other.at))
+    def joined(self, other: GoalEvent) -> GoalEvent:
+        return GoalEvent(events=(*self.events, *other.events), own={**self.own, **other.own}, at=max(self.at, other.at))
 
 
-def cheapest(wishes: Iterable[Wish]) -> list[Wish]:
+def cheapest(wishes: Iterable[GoalEvent]) -> list[GoalEvent]:
     return sorted((one for one in wishes if len(one.events) <= EVENTS_MAX), key=lambda one: one.cost)[:ALTERNATIVES_MAX]
 
 
@@ -81,16 +81,16 @@ class Goals:
 
     def of(
         self, node: ast.Expression, wanted: bool = True, *, in_where: bool = False, in_run: bool = False
-    ) -> list[Wish]:
+    ) -> list[GoalEvent]:
         """The cheapest ways to `node` being `wanted`; one that asks nothing if it is so already."""
 
-        def sub(part: ast.Expression, want: bool = wanted) -> list[Wish]:
+        def sub(part: ast.Expression, want: bool = wanted) -> list[GoalEvent]:
             return self.of(part, want, in_where=in_where, in_run=in_run)
 
         state, until = self._state(node, in_where, in_run)
         if (state == "true") is wanted:
-            return [Wish()]
-        waiting = [Wish(at=until)] if until else []
+            return [GoalEvent()]
+        waiting = [GoalEvent(at=until)] if until else []
         match node:
             case ast.Unary(operator="not", operand=operand):
                 return sub(operand, not wanted)
@@ -121,27 +121,27 @@ class Goals:
         name = "page_viewed" if event == "activity" else event
         return Happen(name, {**self.properties(where), **more})
 
-    def _came(self, event: str, where: ast.Expression | None) -> list[Wish]:
+    def _came(self, event: str, where: ast.Expression | None) -> list[GoalEvent]:
         """Ways to such an event having come: another one; or, if it has to share a property with the event at hand, that
         one shares it with the newest, or both with each other."""
         shared = dict(shared_names(where)) if where is not None else {}
         if not shared:
-            return [Wish(events=(self._event(event, where),))]
+            return [GoalEvent(events=(self._event(event, where),))]
         ways = []
         past = self._moment.came(event)
         if past:
             known = msgspec.json.decode(past[-1].body, type=dict[str, Any])
             if all(known.get(name) is not None for name in shared):
-                ways.append(Wish(own={own: known[name] for name, own in shared.items()}))
+                ways.append(GoalEvent(own={own: known[name] for name, own in shared.items()}))
         both = self._event(event, where, **dict.fromkeys(shared, NEW))
-        return [*ways, Wish(events=(both,), own=dict.fromkeys(shared.values(), NEW))]
+        return [*ways, GoalEvent(events=(both,), own=dict.fromkeys(shared.values(), NEW))]
 
     # --- comparisons ---------------------------------------------------------------------------------------------------
 
-    def _compared(self, node: ast.Binary, wanted: bool, in_where: bool, in_run: bool) -> list[Wish]:
+    def _compared(self, node: ast.Binary, wanted: bool, in_where: bool, in_run: bool) -> list[GoalEvent]:
         """By a change of the left side, or of the right."""
         operator = node.operator if wanted else NEGATED.get(node.operator, "")
-        ways: list[Wish] = []
+        ways: list[GoalEvent] = []
         for side, other, seen in (
             (node.left, node.right, operator),
             (node.right, node.left, MIRRORED.get(operator, operator if operator in ("=", "!=") else "")),
@@ -156,7 +156,7 @@ class Goals:
 
     def _supposed(
         self, side: ast.Expression, operator: str, other: ast.Expression, in_where: bool, in_run: bool
-    ) -> list[Wish]:
+    ) -> list[GoalEvent]:
         """`event.price <= event.old_price * 0.9`: suppose a value for the properties of the event at hand in `other`."""
         own: dict[str, Any] = {}
         for name in names_in(other):
@@ -166,12 +166,12 @@ class Goals:
             return []
         scope = self._moment.scope(self._run, msgspec.json.encode(own))
         target = target_of(operator, self._language.compile(other, in_run=in_run, in_where=in_where)(scope))
-        supposed = Wish(own=own)
+        supposed = GoalEvent(own=own)
         return (
             [] if target is None else [supposed.joined(way) for way in self._assigned(side, target, in_where, in_run)]
         )
 
-    def _assigned(self, node: ast.Expression, value: Any, in_where: bool, in_run: bool) -> list[Wish]:
+    def _assigned(self, node: ast.Expression, value: Any, in_where: bool, in_run: bool) -> list[GoalEvent]:
         """Ways to `node` having that value, or being a number at least so far from where it is now."""
         match node:
             case ast.Name(parts=parts):
@@ -179,9 +179,9 @@ class Goals:
             case ast.Aggregate():
                 return self._aggregated(node, value, self._value(node, in_where, in_run))
             case ast.Pick(event=event, property=of, where=where):
-                return [Wish(events=(self._event(event, where, **{of: value}),))]
+                return [GoalEvent(events=(self._event(event, where, **{of: value}),))]
             case ast.Top(event=event, property=of):
-                return [Wish(events=(self._event(event, None, **{of: value}),) * n) for n in (1, 2, 5)]
+                return [GoalEvent(events=(self._event(event, None, **{of: value}),) * n) for n in (1, 2, 5)]
             case ast.Score(weights=weights):
                 return self._scored(weights, value, self._value(node, in_where, in_run))
             case ast.Call(function="lower" | "upper" | "round", arguments=(argument, *_)):
@@ -191,24 +191,24 @@ class Goals:
             case _:
                 return []
 
-    def _named(self, parts: tuple[str, ...], value: Any, in_where: bool) -> list[Wish]:
+    def _named(self, parts: tuple[str, ...], value: Any, in_where: bool) -> list[GoalEvent]:
         first, *rest = parts
         if first == "user" and rest:
-            return [Wish(events=(Happen("", nested(rest, value)),))]
+            return [GoalEvent(events=(Happen("", nested(rest, value)),))]
         if (first in ("event", "entry") and rest) or (in_where and first not in self._language.collections):
-            return [Wish(own=nested(rest if first in ("event", "entry") and rest else list(parts), value))]
+            return [GoalEvent(own=nested(rest if first in ("event", "entry") and rest else list(parts), value))]
         if parts == ("signed_in",):
-            return [Wish(events=(Happen("signed_in" if value else "signed_out", {}),))]
+            return [GoalEvent(events=(Happen("signed_in" if value else "signed_out", {}),))]
         if first in self._language.collections:
             return self._collected(self._language.collections[first], rest[0] if rest else "", value)
         return []
 
-    def _collected(self, collection: ast.Collection, part: str, value: Any) -> list[Wish]:
+    def _collected(self, collection: ast.Collection, part: str, value: Any) -> list[GoalEvent]:
         found = values.number(value)
         match collection:
             case ast.Bag(event=event, key=key, clear=clear):
                 if found is None or found <= 0:
-                    return [Wish(events=(Happen(clear[0], {}),))] if clear else []
+                    return [GoalEvent(events=(Happen(clear[0], {}),))] if clear else []
                 quantity = {"quantity": found} if part == "quantity" else {"quantity": 1, "price": found}
                 return self._by(event, {key: NEW, **quantity})
             case ast.SumOf(event=event, property=of):
@@ -218,12 +218,12 @@ class Goals:
             case ast.LastOf(event=event):
                 return self._by(event, {})
 
-    def _by(self, event: str, properties: dict[str, Any]) -> list[Wish]:
+    def _by(self, event: str, properties: dict[str, Any]) -> list[GoalEvent]:
         """By the event at hand, if it may be that one, else by another before it."""
-        before = Wish(events=(Happen(event, properties),))
-        return [Wish(own=properties), before] if event in self._own else [before]
+        before = GoalEvent(events=(Happen(event, properties),))
+        return [GoalEvent(own=properties), before] if event in self._own else [before]
 
-    def _aggregated(self, node: ast.Aggregate, value: Any, now: object) -> list[Wish]:
+    def _aggregated(self, node: ast.Aggregate, value: Any, now: object) -> list[GoalEvent]:
         target, current, of = values.number(value), values.number(now) or 0, node.property
         if target is None:
             return []
@@ -233,18 +233,18 @@ class Goals:
                 return []
             numbered: Callable[[int], dict[str, Any]] = lambda n: {of: f"new-{n}"} if of else {}  # noqa: E731
             events = tuple(self._event(node.event, node.where, **numbered(n + 1)) for n in range(missing))
-            with_own = [Wish(events=events[1:], own=events[0].properties)] if node.event in self._own else []
-            return [*with_own, Wish(events=events)]
+            with_own = [GoalEvent(events=events[1:], own=events[0].properties)] if node.event in self._own else []
+            return [*with_own, GoalEvent(events=events)]
         amount = target - current if node.function == "sum" else target
         assert of is not None, "only counts have no property"
         return self._by(node.event, {**self.properties(node.where), of: amount})
 
-    def _scored(self, weights: tuple[tuple[str, float], ...], value: Any, now: object) -> list[Wish]:
+    def _scored(self, weights: tuple[tuple[str, float], ...], value: Any, now: object) -> list[GoalEvent]:
         target, current = values.number(value), values.number(now) or 0
         if target is None:
             return []
         ways = []
         for event, weight in weights:
             times = math.ceil((target - current) / weight) if weight else 0
-            ways += [Wish(events=(Happen(event, {}),) * n) for n in (times, times + 1) if 0 < n <= EVENTS_MAX]
+            ways += [GoalEvent(events=(Happen(event, {}),) * n) for n in (times, times + 1) if 0 < n <= EVENTS_MAX]
         return ways

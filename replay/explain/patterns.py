@@ -44,9 +44,9 @@ class PatternWalk:
                 return self._event(pattern, compiled)
             case ast.CalledPattern(), shapes.Match():
                 return self._called(pattern, compiled)
-            case ast.SessionPattern(), shapes.Sequence() | shapes.AllOf():
+            case ast.SessionPattern(), shapes.SequencePattern() | shapes.AllOf():
                 return self._session(pattern, compiled)
-            case ast.ThenPattern(), shapes.Sequence():
+            case ast.ThenPattern(), shapes.SequencePattern():
                 return self._sequence(pattern, compiled)
             case ast.ThenPattern(), shapes.Absence():
                 return self._absence(pattern, compiled)
@@ -113,7 +113,7 @@ class PatternWalk:
 
     # --- a then b ------------------------------------------------------------------------------------------------------
 
-    def _sequence(self, pattern: ast.ThenPattern, compiled: shapes.Sequence) -> Part:
+    def _sequence(self, pattern: ast.ThenPattern, compiled: shapes.SequencePattern) -> Part:
         now = self._moment.now
         open_ones = [
             one for one in self._partials.get(compiled.key, ()) if now - one[0][0] <= compiled.within and one[0]
@@ -147,14 +147,14 @@ class PatternWalk:
 
     # --- in session ---------------------------------------------------------------------------------------------------
 
-    def _session(self, pattern: ast.SessionPattern, compiled: shapes.Sequence | shapes.AllOf) -> Part:
+    def _session(self, pattern: ast.SessionPattern, compiled: shapes.SequencePattern | shapes.AllOf) -> Part:
         """A chain, or each of several, in the session that is open now."""
         text, actor, now = pattern_text(pattern), self._moment.actor, self._moment.now
         ends = actor.last_seen + SESSION_MS
         if not actor.session_start or ends <= now:
             return Part(text=text, state="false", saw="no session is open")
         kept = self._partials.get(compiled.key, ())
-        if isinstance(compiled, shapes.Sequence):
+        if isinstance(compiled, shapes.SequencePattern):
             steps = compiled.steps
             begun = [one for one in kept if one and one[0][0] >= actor.session_start]
             taken = self._taken(steps, max(begun, key=len, default=[]))

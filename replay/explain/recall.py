@@ -18,7 +18,7 @@ from language.compiler.compile import compile_site, version_of
 from language.load import read_site
 from language.syntax import ast
 from persistence import program_periods
-from persistence.interface import Entry, Outboxed, Snapshot, StoreError
+from persistence.interface import JournalEntry, Outboxed, Snapshot, StoreError
 
 LEDGER_MAX: Final = 1_000
 """Newest rows of the user that are read."""
@@ -29,8 +29,8 @@ class Source(Protocol):
 
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]: ...
     async def resolve(self, names: Sequence[str]) -> dict[str, str]: ...
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]: ...
-    def history(self, user: str) -> AsyncIterator[list[Entry]]: ...
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]: ...
+    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]: ...
     async def ledger(
         self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
     ) -> list[Decision]: ...
@@ -45,7 +45,7 @@ class KnownPrograms(msgspec.Struct, frozen=True):
     program: Program
 
 
-class Epoch(msgspec.Struct, frozen=True):
+class Period(msgspec.Struct, frozen=True):
     """From journal position `seq` on, stamped `at`, this counted. The first holds from the beginning."""
 
     seq: int
@@ -55,11 +55,11 @@ class Epoch(msgspec.Struct, frozen=True):
 
 class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     user: str
-    entries: list[Entry]
+    entries: list[JournalEntry]
     """In order, those of visitors who turned out to be the user among them."""
     joined: frozenset[str]
     """Anonymous names that became this user, and nobody else before."""
-    epochs: list[Epoch]
+    epochs: list[Period]
     rows: list[Decision]
     """Oldest first."""
     outbox: Mapping[str, Outboxed] = {}
@@ -89,7 +89,7 @@ def known_site(site: ast.Site) -> KnownPrograms:
     return KnownPrograms(site, compile_site(site))
 
 
-def source_of(entry: Entry) -> str:
+def source_of(entry: JournalEntry) -> str:
     """The anonymous name that an alias of the journal is about; "" for everything else."""
     event = entry.event
     if event.kind != "alias" or event.user.startswith(ANONYMOUS):
@@ -127,7 +127,7 @@ async def recall(store: Source, user: str, current: KnownPrograms | None, at: in
         user=owner,
         entries=entries,
         joined=joined,
-        epochs=await _epochs(store, current, at),
+        epochs=await _periods(store, current, at),
         rows=rows,
         outbox=await store.sends([row.message for row in rows if row.decision == "sent" and row.message])
         if at is None
@@ -138,15 +138,15 @@ async def recall(store: Source, user: str, current: KnownPrograms | None, at: in
     )
 
 
-def _seq(entry: Entry) -> int:
+def _seq(entry: JournalEntry) -> int:
     return entry.seq
 
 
-async def _history(store: Source, user: str, at: int | None) -> list[Entry]:
+async def _history(store: Source, user: str, at: int | None) -> list[JournalEntry]:
     return [entry async for batch in store.history(user) for entry in batch if at is None or entry.at <= at]
 
 
-async def _first(store: Source) -> Entry | None:
+async def _first(store: Source) -> JournalEntry | None:
     """Where the journal begins."""
     async for batch in store.tail(0):
         return batch[0]
@@ -162,7 +162,7 @@ async def _start(store: Source, user: str, at: int | None) -> Actor | None:
     return actor if at is None or max(actor.last_seen, actor.last_entered) <= at else None
 
 
-async def _epochs(store: Source, current: KnownPrograms | None, at: int | None) -> list[Epoch]:
+async def _periods(store: Source, current: KnownPrograms | None, at: int | None) -> list[Period]:
     records = [
         program_periods.ProgramPeriod(entry.seq, entry.at, _recorded(entry.event.body))
         async for batch in store.history("")
@@ -172,13 +172,13 @@ async def _epochs(store: Source, current: KnownPrograms | None, at: int | None) 
     if not records:
         if current is None:
             raise StoreError("the journal does not say which site it was written under: give the site")
-        return [Epoch(0, 0, current)]
+        return [Period(0, 0, current)]
     known = await _sites(store, list(dict.fromkeys(record.body.hash for record in records)), current)
     joined = program_periods.ProgramPeriods(
         {name: one.program for name, one in known.items()}, records, known[records[0].body.hash].program
     )
     return [
-        Epoch(record.seq, record.at, KnownPrograms(known[record.body.hash].site, joined.under(record.seq + 1)[0]))
+        Period(record.seq, record.at, KnownPrograms(known[record.body.hash].site, joined.under(record.seq + 1)[0]))
         for record in records
     ]
 
@@ -203,7 +203,7 @@ def known_source(source: bytes) -> KnownPrograms:
     return known_site(read_site({file: text.encode() for file, text in files}).site)
 
 
-def campaigns_by_version(epochs: Iterable[Epoch]) -> dict[str, tuple[ast.Site, ast.Campaign]]:
+def campaigns_by_version(epochs: Iterable[Period]) -> dict[str, tuple[ast.Site, ast.Campaign]]:
     """Every version of a campaign that a run may be pinned to, with the site it stood in."""
     return {
         version_of(campaign, epoch.known.site.profile): (epoch.known.site, campaign)

@@ -17,7 +17,7 @@ from language.syntax import ast
 from replay.explain import words
 from replay.explain.bases import Bases
 from replay.explain.fold import Moment
-from replay.explain.goals import NEW, Goals, Happen, Wish, cheapest
+from replay.explain.goals import NEW, GoalEvent, Goals, Happen, cheapest
 from replay.explain.language import Language
 from replay.explain.layout import layout, steps_of
 from replay.explain.model import ExplainedMove, Witness
@@ -127,17 +127,17 @@ class Witnesses:
             if plan:
                 yield self._moves(plan, start)
 
-    def _conditions(self, now: int) -> list[Wish]:
+    def _conditions(self, now: int) -> list[GoalEvent]:
         """Ways to the `if` and the audience as they would stand at `now`, if nothing came before."""
         wishes = Goals(self._language, msgspec.structs.replace(self._moment, now=now), self._own)
-        found = [Wish()]
+        found = [GoalEvent()]
         for condition in (self._campaign.entry.condition, self._campaign.entry.audience):
             if condition is not None:
                 ways = wishes.of(condition)
                 found = [one.joined(way) for one in found for way in ways]
-        return cheapest([Wish(), *found])
+        return cheapest([GoalEvent(), *found])
 
-    def _times(self, conditions: list[Wish]) -> list[int]:
+    def _times(self, conditions: list[GoalEvent]) -> list[int]:
         """At once; when a condition turns true; when it may be entered again."""
         entry, now = self._campaign.entry, self._moment.now
         name = self._campaign.id

@@ -12,7 +12,7 @@ import pytest
 
 from actors.actor import new_actor, pack
 from actors.model.event import Event
-from persistence.interface import Commit, Entry, Snapshot
+from persistence.interface import Commit, JournalEntry, Snapshot
 from persistence.sqlite import SqliteStore
 from tests.acceptance.kill.process import SITE, launched, until
 
@@ -34,7 +34,7 @@ async def grown(database: Path) -> None:
         event = Event(
             user=f"u{seq % 7}", name="page_viewed", message_id=f"m{seq}", body=b'{"text":"%s"}' % (b"x" * 2_000)
         )
-        await store.commit(Commit(entries=[Entry(seq, at, event)]))
+        await store.commit(Commit(entries=[JournalEntry(seq, at, event)]))
     actors = [new_actor(f"u{n}") for n in range(7)]
     for actor in actors:
         actor.position = BLOCKS

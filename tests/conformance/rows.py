@@ -7,14 +7,16 @@ from typing import TypeVar
 
 from actors.model.event import Event
 from actors.model.turn import Decision, Send
-from persistence.interface import Commit, Entry, Store
+from persistence.interface import Commit, JournalEntry, Store
 
 T = TypeVar("T")
 
 
-def entry(seq: int, user: str = "ann", *, at: int | None = None, body: bytes = b"{}", context: bytes = b"") -> Entry:
+def entry(
+    seq: int, user: str = "ann", *, at: int | None = None, body: bytes = b"{}", context: bytes = b""
+) -> JournalEntry:
     event = Event(user=user, name="product_added", message_id=f"m{seq}", occurred=seq - 1, body=body, context=context)
-    return Entry(seq, 1_000 + seq if at is None else at, event)
+    return JournalEntry(seq, 1_000 + seq if at is None else at, event)
 
 
 def decision(turn: int = 1, index: int = 0, *, user: str = "ann", at: int = 1_000, campaign: str = "cart") -> Decision:
@@ -43,9 +45,9 @@ def send(name: str = "s1", *, at: int = 1_000, subject: str | None = None) -> Se
     )
 
 
-async def store_blocks(store: Store, sizes: Sequence[int], users: Sequence[str] = ("ann",)) -> list[Entry]:
+async def store_blocks(store: Store, sizes: Sequence[int], users: Sequence[str] = ("ann",)) -> list[JournalEntry]:
     """A commit of each size, by the users in turn. Returns the whole journal."""
-    journal: list[Entry] = []
+    journal: list[JournalEntry] = []
     for size in sizes:
         block = [entry(seq, users[seq % len(users)]) for seq in range(len(journal) + 1, len(journal) + 1 + size)]
         await store.commit(Commit(entries=block))

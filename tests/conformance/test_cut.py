@@ -9,7 +9,7 @@ import pytest
 
 from actors.model.event import Event
 from persistence import cutting
-from persistence.interface import Commit, Entry, JournalHead, StorageDamaged
+from persistence.interface import Commit, JournalEntry, JournalHead, StorageDamaged
 from persistence.sqlite import SqliteStore
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import entry, every, store_blocks
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.anyio
 FAR = 2**62
 
 
-def change(seq: int) -> Entry:
-    return Entry(seq, 1_000 + seq, Event(user="", kind="program", message_id=f"p{seq}", body=b'{"hash":"h"}'))
+def change(seq: int) -> JournalEntry:
+    return JournalEntry(seq, 1_000 + seq, Event(user="", kind="program", message_id=f"p{seq}", body=b'{"hash":"h"}'))
 
 
 async def cut(keeper: Keeper, seq: int, at: int = FAR) -> int:

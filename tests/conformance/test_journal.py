@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from actors.model.event import Event
-from persistence.interface import Commit, Entry, JournalHead
+from persistence.interface import Commit, JournalEntry, JournalHead
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import entry, every, store_blocks
 
@@ -15,7 +15,7 @@ async def test_an_empty_store_begins_before_the_first_entry(keeper: Keeper) -> N
 
 
 async def test_an_event_comes_back_with_every_field(keeper: Keeper) -> None:
-    full = Entry(
+    full = JournalEntry(
         1,
         1_700_000_000_000,
         Event(
@@ -29,7 +29,7 @@ async def test_an_event_comes_back_with_every_field(keeper: Keeper) -> None:
             source="client",
         ),
     )
-    operator = Entry(2, 1_700_000_000_001, Event(user="", kind="program", body=b'{"hash":"h"}'))
+    operator = JournalEntry(2, 1_700_000_000_001, Event(user="", kind="program", body=b'{"hash":"h"}'))
     await keeper.store.commit(Commit(entries=[full, operator]))
     assert await every(keeper.store.tail(0)) == [full, operator]
 
@@ -89,7 +89,7 @@ async def test_every_part_of_the_journal_can_be_read_however_it_was_committed(ke
 
 
 async def test_the_changes_by_operators_are_a_history_of_their_own(keeper: Keeper) -> None:
-    changes = [Entry(seq, seq, Event(user="", kind="program", body=b'{"hash":"%d"}' % seq)) for seq in (1, 5, 6)]
+    changes = [JournalEntry(seq, seq, Event(user="", kind="program", body=b'{"hash":"%d"}' % seq)) for seq in (1, 5, 6)]
     await keeper.store.commit(Commit(entries=[changes[0]]))
     await keeper.store.commit(Commit(entries=[entry(seq) for seq in (2, 3, 4)]))
     await keeper.store.commit(Commit(entries=[*changes[1:], entry(7)]))

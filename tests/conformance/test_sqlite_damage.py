@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from persistence import blocks, rows
-from persistence.interface import Commit, Entry, StorageDamaged
+from persistence.interface import Commit, JournalEntry, StorageDamaged
 from persistence.sqlite import SqliteStore
 from tests.conformance.rows import decision, every, send, store_blocks
 
@@ -55,7 +55,7 @@ async def assert_told(path: Path, match: str) -> None:
     """What lies before the damage is read, and then it is told."""
     store = SqliteStore(path)
     await store.open()
-    sound: list[Entry] = await every(store.tail(0, 3))
+    sound: list[JournalEntry] = await every(store.tail(0, 3))
     with pytest.raises(StorageDamaged, match=match):
         await every(store.tail(0))
     with pytest.raises(StorageDamaged, match=match):

@@ -16,8 +16,8 @@ from actors.model.event import Event
 from persistence import reading, writing
 from persistence.interface import (
     Commit,
-    Entry,
     Hold,
+    JournalEntry,
     Link,
     Mark,
     RowsRefused,
@@ -46,19 +46,21 @@ def wrong(row: Any, **fields: Any) -> Any:
 
 
 BAD_ROWS = {
-    "an unknown kind": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), kind="click"))]),
-    "an unknown source": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), source="moon"))]),
-    "nobody's event": Commit(entries=[Entry(1, 1, Event(user=""))]),
+    "an unknown kind": Commit(entries=[JournalEntry(1, 1, wrong(Event(user="ann"), kind="click"))]),
+    "an unknown source": Commit(entries=[JournalEntry(1, 1, wrong(Event(user="ann"), source="moon"))]),
+    "nobody's event": Commit(entries=[JournalEntry(1, 1, Event(user=""))]),
     "a text where a number is due": Commit(entries=[wrong(entry(1), at="soon")]),
     "a fraction of a millisecond": Commit(entries=[wrong(entry(1), at=1.5)]),
     "a number over 2^63": Commit(entries=[wrong(entry(1), at=2**63)]),
     "a time before the epoch": Commit(entries=[wrong(entry(1), at=-1)]),
     "a time that goes back": Commit(entries=[entry(1, at=9), entry(2, at=8)]),
-    "an instant over 2^64": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), occurred=2**64))]),
-    "a name that is no text": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), name=b"x"))]),
-    "a body that is no bytes": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), body="{}"))]),
-    "a context that is nothing we know": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), context=object()))]),
-    "an event without a user": Commit(entries=[Entry(1, 1, wrong(Event(user="ann"), user=None))]),
+    "an instant over 2^64": Commit(entries=[JournalEntry(1, 1, wrong(Event(user="ann"), occurred=2**64))]),
+    "a name that is no text": Commit(entries=[JournalEntry(1, 1, wrong(Event(user="ann"), name=b"x"))]),
+    "a body that is no bytes": Commit(entries=[JournalEntry(1, 1, wrong(Event(user="ann"), body="{}"))]),
+    "a context that is nothing we know": Commit(
+        entries=[JournalEntry(1, 1, wrong(Event(user="ann"), context=object()))]
+    ),
+    "an event without a user": Commit(entries=[JournalEntry(1, 1, wrong(Event(user="ann"), user=None))]),
     "an unknown decision": Commit(entries=[entry(1)], decisions=[wrong(decision(), decision="guessed")]),
     "a decision without a campaign": Commit(entries=[entry(1)], decisions=[wrong(decision(), campaign=None)]),
     "an unknown channel": Commit(entries=[entry(1)], sends=[wrong(send(), channel="pigeon")]),
@@ -246,7 +248,7 @@ async def test_no_question_of_the_engine_reads_a_whole_table(store: SqliteStore)
 @pytest.mark.parametrize(
     ("bad", "user"),
     [
-        (Commit(entries=[entry(1), Entry(2, 9_999, wrong(Event(user="bob"), kind="click"))]), "bob"),
+        (Commit(entries=[entry(1), JournalEntry(2, 9_999, wrong(Event(user="bob"), kind="click"))]), "bob"),
         (Commit(entries=[entry(1)], decisions=[decision(), wrong(decision(user="bob"), campaign=None)]), "bob"),
         (Commit(entries=[entry(1)], names=[("~a", "ann"), ("~b", "~b")]), "~b"),
         (Commit(entries=[entry(1)], snapshots=[Snapshot("ann", 1, 5, b""), Snapshot("bob", -1, 5, b"")]), "bob"),

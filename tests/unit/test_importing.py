@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from cuebird.cli import main
-from cuebird.importing import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Line, Refused, batches, message_of
+from cuebird.importing import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ImportedLine, Refused, batches, message_of
 from cuebird.playing.parallel_play import rows
 from cuebird.playing.recordings import read_replay
 from ingress.messages.messages import Normalizer
@@ -24,14 +24,14 @@ THANKS = "why: a test\nentry: {event: order_completed}\nsteps: [{send: {push: he
 
 def message(line: str) -> dict[str, Any]:
     made = message_of(1, line.encode())
-    assert isinstance(made, Line)
+    assert isinstance(made, ImportedLine)
     return dict(json.loads(made.message))
 
 
 def test_a_line_becomes_a_message_of_the_past_whose_numbers_are_as_they_were() -> None:
     line = '{"type":"track","userId":"u","event":"a","messageId":"m","properties":{"n":12345678901234567890.50}}'
     made = message_of(3, line.encode())
-    assert isinstance(made, Line)
+    assert isinstance(made, ImportedLine)
     assert b"12345678901234567890.50" in made.message
     assert message(line) | {"historical": False} == json.loads(line) | {"historical": False}
     assert message(line)["historical"] is True
@@ -60,9 +60,9 @@ def test_a_line_that_is_no_message_is_refused_by_its_number(line: str, code: str
 
 
 def test_a_batch_is_bounded_in_lines_and_in_bytes() -> None:
-    small = [Line(number, b"x") for number in range(2 * BATCH_EVENTS_MAX + 1)]
+    small = [ImportedLine(number, b"x") for number in range(2 * BATCH_EVENTS_MAX + 1)]
     assert [len(one) for one in batches(small)] == [BATCH_EVENTS_MAX, BATCH_EVENTS_MAX, 1]
-    large = [Line(number, b"x" * (BATCH_BYTES_MAX // 2)) for number in range(3)]
+    large = [ImportedLine(number, b"x" * (BATCH_BYTES_MAX // 2)) for number in range(3)]
     assert [len(one) for one in batches(large)] == [2, 1]
 
 

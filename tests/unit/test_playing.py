@@ -13,9 +13,9 @@ import pytest
 from bench import month
 from cuebird.playing.campaign_counts import PlayedFigures
 from cuebird.playing.parallel_play import census, rows
-from cuebird.playing.process_pool import PartFailed, spread
+from cuebird.playing.process_pool import PartFailed, in_processes
 from cuebird.playing.recordings import read_replay
-from cuebird.playing.summary import Seen, summary
+from cuebird.playing.summary import SummaryInput, summary
 from language.compiler.compile import compile_site
 from language.load import load_site
 from replay.recording import Arrival
@@ -48,7 +48,7 @@ def test_three_cores_count_what_one_counts(recorded: list[Arrival]) -> None:
 
     def page(parts: int) -> str:
         found = census(program, recorded, until, parts)
-        seen = Seen(first=recorded[0].at, last=recorded[-1].at, until=until, census=found)
+        seen = SummaryInput(first=recorded[0].at, last=recorded[-1].at, until=until, census=found)
         return summary(seen, SITE.campaigns, list(found.oddities.sentences()))
 
     assert page(1) == page(3)
@@ -78,7 +78,7 @@ def test_what_a_part_tells_comes_in_its_order(parts: int) -> None:
         for word in range(3):
             yield part, word
 
-    with spread(work, parts) as words:
+    with in_processes(work, parts) as words:
         assert [list(told) for told in words] == [[(part, word) for word in range(3)] for part in range(parts)]
 
 
@@ -88,7 +88,7 @@ def test_a_process_that_dies_in_the_middle_is_no_short_answer() -> None:
         if part:
             os._exit(9)
 
-    with spread(work, 2) as (whole, broken):
+    with in_processes(work, 2) as (whole, broken):
         assert list(whole) == [0]
         assert next(broken) == 1
         with pytest.raises(PartFailed):

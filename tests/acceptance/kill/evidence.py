@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 
 from actors.model.turn import Decision
-from persistence.interface import Entry, Outboxed, SendState
+from persistence.interface import JournalEntry, Outboxed, SendState
 from persistence.sqlite import SqliteStore
 from tests.acceptance.kill.post_office import Letter
 from tests.acceptance.kill.teller import Message
@@ -19,7 +19,7 @@ ALL = 10**7
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     acked: Sequence[Message] = ()
-    journal: Sequence[Entry] = ()
+    journal: Sequence[JournalEntry] = ()
     ledger: Sequence[Decision] = ()
     """In the order in which it was written."""
     outbox: Sequence[Outboxed] = ()

@@ -10,7 +10,7 @@ import pytest
 from actors.model.event import Event
 from actors.model.turn import Decision, DecisionKind, Send
 from delivery.email import message_id
-from persistence.interface import Entry, Outboxed
+from persistence.interface import JournalEntry, Outboxed
 from tests.acceptance.kill.checks import DOMAIN, DOUBTED, all_faults
 from tests.acceptance.kill.evidence import Evidence
 from tests.acceptance.kill.post_office import Letter
@@ -62,8 +62,8 @@ def letter(number: int, subject: str | None = None) -> Letter:
     return Letter(message_id(f"send{number}", DOMAIN), "ann@kill.example", subject or f"Cart {number}")
 
 
-def entry(seq: int, message: str) -> Entry:
-    return Entry(seq, T0 + seq, Event(user="ann", name="product_added", message_id=message))
+def entry(seq: int, message: str) -> JournalEntry:
+    return JournalEntry(seq, T0 + seq, Event(user="ann", name="product_added", message_id=message))
 
 
 def added(message: str, cart: str) -> dict[str, object]:
@@ -111,7 +111,7 @@ def has(name: str, place: int, *rows: object) -> Callable[[], Evidence]:
         (has("journal", 1, entry(2, "other")), "m2 is lost"),
         (has("journal", 2, entry(3, "m2")), "m2 is there 2 times"),
         (lacks("journal", 1), "entry 3 of"),
-        (has("journal", 2, entry(3, "x"), Entry(4, T0, entry(4, "y").event)), "entry 4 of"),
+        (has("journal", 2, entry(3, "x"), JournalEntry(4, T0, entry(4, "y").event)), "entry 4 of"),
         (has("ledger", 4, row(0, "entered", turn=3, run="r2", detail={"key": "k1"})), "cart began 2 times for k1"),
         (has("acked", 1, added("m2", "k3")), "cart did not begin for k3"),
         (has("ledger", 2, LEDGER[2], row(0, "sent", T0 + 2_000, turn=7, step="send cart", message="send1")), "sent 2 times"),

@@ -15,7 +15,7 @@ from typing import Final
 from actors.model.event import Event
 from actors.model.turn import Decision, Send
 from persistence import writing
-from persistence.interface import Commit, Entry, Mark, SendState, Snapshot
+from persistence.interface import Commit, JournalEntry, Mark, SendState, Snapshot
 from persistence.sqlite import SqliteStore
 
 COMMITS: Final = 400
@@ -52,11 +52,11 @@ class _Shop:
             replayed_from=self._seq if rng.random() < 0.1 else None,
         )
 
-    def _entry(self) -> Entry:
+    def _entry(self) -> JournalEntry:
         self._seq += 1
         body = b'{"text":"%s"}' % (b"x" * self._rng.randrange(400))
         event = Event(user=f"u{self._rng.randrange(50)}", name="product_added", message_id=f"m{self._seq}", body=body)
-        return Entry(self._seq, self._seq, event)
+        return JournalEntry(self._seq, self._seq, event)
 
     def _snapshot(self) -> Snapshot:
         state = self._rng.randbytes(self._rng.randrange(1_000))

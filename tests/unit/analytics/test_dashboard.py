@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from analytics.figures import Figures
 from analytics.statistics import Board
 from analytics.user_view import UserView
-from cuebird.serving.standing import Standing, StandingLine, pieces
+from cuebird.serving.standing import StandingLine, UserStanding, pieces
 from engine.latencies import Histogram
 from engine.statistics import Statistics
 from ingress.http.dashboard import Dashboard, Guard
@@ -39,11 +39,11 @@ async def somebody(user: str) -> UserView | None:
     return UserView(user=user, label=user, entries_total=0, entries=[], decisions=[])
 
 
-async def standings(user: str, campaign: str | None) -> list[Standing]:
+async def standings(user: str, campaign: str | None) -> list[UserStanding]:
     if campaign == "renamed":
         raise Unanswerable("there is no such campaign")
     return [
-        Standing(
+        UserStanding(
             campaign="cart", why="<b>why</b>", says=StandingLine(pieces=pieces("Was in it at 09:30.", "2026-01-05"))
         )
     ]

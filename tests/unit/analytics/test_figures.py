@@ -10,7 +10,7 @@ from actors.model.turn import Decision, DecisionKind
 from analytics.figures import PAGE_ROWS, Figures, read_figures
 from analytics.naming import label
 from analytics.user_view import read_user
-from persistence.interface import Commit, Entry
+from persistence.interface import Commit, JournalEntry
 from persistence.memory import MemoryStore
 
 
@@ -19,9 +19,9 @@ def row(turn: int, decision: DecisionKind, at: int = 0, campaign: str = "cart", 
     return Decision(**{**fields, "decision": decision, **more})  # type: ignore[arg-type]
 
 
-def click(seq: int, **properties: object) -> Entry:
+def click(seq: int, **properties: object) -> JournalEntry:
     event = Event(user="ann", name="email_clicked", body=msgspec.json.encode(properties), message_id=str(seq))
-    return Entry(seq, 0, event)
+    return JournalEntry(seq, 0, event)
 
 
 HISTORY = Commit(

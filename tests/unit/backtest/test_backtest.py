@@ -11,7 +11,7 @@ import pytest
 from cuebird.changes.proposal import compile_source, source_of
 from engine.limits import Limits
 from language.syntax import ast
-from persistence.interface import Entry, JournalHead, StoreError
+from persistence.interface import JournalEntry, JournalHead, StoreError
 from persistence.reader import ReadingStore, reading
 from persistence.sqlite import SqliteStore
 from replay.backtest.backtest import Backtest, backtest
@@ -205,10 +205,10 @@ class Cut:
     async def head(self) -> JournalHead:
         return await self._store.head()
 
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[Entry]]:
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
         return self._store.tail(max(after, self._first - 1), until)
 
-    def history(self, user: str) -> AsyncIterator[list[Entry]]:
+    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
         return self._store.history(user)
 
     async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from cuebird.changes.proposal import compile_source, source_of
 from engine.limits import Keep, Limits
 from engine.submit import Receipt
 from persistence.interface import StoreError
-from persistence.program_periods import records
+from persistence.program_periods import all_periods
 from persistence.reader import reading
 from persistence.sqlite import SqliteStore
 from replay.backtest.backtest import backtest
@@ -121,7 +121,7 @@ async def test_readers_say_where_the_journal_begins_and_know_every_change_of_the
         await town.restart()
         assert (await town.journal())[0].seq > 3
     async with reading(path) as store:
-        assert [record.body.hash for record in await records(store)] == [
+        assert [record.body.hash for record in await all_periods(store)] == [
             compile_source(source_of(site)).hash for site in (first, second)
         ]
         recalled = await recall(store, "ann", None)

@@ -19,13 +19,13 @@ def test_what_was_used_lately_is_not_expelled_first() -> None:
     kept: Lru[int] = Lru()
     for number in range(10):
         kept.put(f"k{number}", number)
-    first = kept.expel()
+    first = kept.evict()
     assert first is not None
     left = [f"k{number}" for number in range(10) if f"k{number}" != first[0]]
     used = left[:3]
     for key in used:
         assert kept.get(key) is not None
-    expelled = [kept.expel() for _ in range(6)]
+    expelled = [kept.evict() for _ in range(6)]
     assert not set(used) & {key for found in expelled if found for key in found[:1]}
     assert len(kept) == 3
 
@@ -33,8 +33,8 @@ def test_what_was_used_lately_is_not_expelled_first() -> None:
 def test_what_is_expelled_is_gone_and_an_empty_map_expels_nothing() -> None:
     kept: Lru[int] = Lru()
     kept.put("ann", 1)
-    assert kept.expel() == ("ann", 1)
-    assert kept.expel() is None
+    assert kept.evict() == ("ann", 1)
+    assert kept.evict() is None
     assert kept.get("ann") is None
 
 
@@ -42,7 +42,7 @@ def test_looking_does_not_count_as_use() -> None:
     kept: Lru[int] = Lru()
     kept.put("ann", 1)
     kept.put("bob", 2)
-    kept.expel()
+    kept.evict()
     (left,) = kept.old
     assert kept.peek(left) is not None
     assert left in kept.old
@@ -50,24 +50,24 @@ def test_looking_does_not_count_as_use() -> None:
     assert len(kept) == 0
 
 
-# --- absence ---
+# --- known_users ---
 
 
 def test_whoever_was_told_is_never_said_to_be_absent() -> None:
-    absence = KnownUsers()
-    absence.complete = True
+    known_users = KnownUsers()
+    known_users.complete = True
     names = [f"user-{number}" for number in range(20_000)]
     for name in names:
-        absence.tell(name)
-    assert not any(absence.sure(name) for name in names)
+        known_users.add(name)
+    assert not any(known_users.sure(name) for name in names)
 
 
 def test_strangers_are_nearly_always_known_to_be_absent() -> None:
-    absence = KnownUsers()
-    absence.complete = True
+    known_users = KnownUsers()
+    known_users.complete = True
     for number in range(100_000):
-        absence.tell(f"user-{number}")
-    wrong = sum(not absence.sure(f"stranger-{number}") for number in range(10_000))
+        known_users.add(f"user-{number}")
+    wrong = sum(not known_users.sure(f"stranger-{number}") for number in range(10_000))
     assert wrong < 50
 
 

@@ -12,18 +12,18 @@ def state(number: int) -> bytes:
 
 def test_every_actor_comes_back_as_it_was() -> None:
     squeezer = Compressor()
-    squeezed = [squeezer.squeeze(state(number)) for number in range(200)]
+    squeezed = [squeezer.compress(state(number)) for number in range(200)]
     assert [squeezer.expand(data) for data in squeezed] == [state(number) for number in range(200)]
 
 
 def test_what_others_hold_too_costs_little() -> None:
     squeezer = Compressor()
-    while len(squeezer.squeeze(state(1))) > len(state(1)):
+    while len(squeezer.compress(state(1))) > len(state(1)):
         pass  # until it has learnt
-    assert len(squeezer.squeeze(state(2))) < len(state(2)) / 4
+    assert len(squeezer.compress(state(2))) < len(state(2)) / 4
 
 
 def test_an_empty_and_a_large_state_come_back() -> None:
     squeezer = Compressor()
     for data in (b"", b"x" * (2 * DICTIONARY_BYTES), b"", bytes(range(256)) * 100):
-        assert squeezer.expand(squeezer.squeeze(data)) == data
+        assert squeezer.expand(squeezer.compress(data)) == data

@@ -28,7 +28,7 @@ from engine.clock import ManualClock
 from engine.engine import Engine
 from engine.limits import Limits
 from engine.submit import Receipt
-from persistence.interface import Commit, Entry, JournalHead, Snapshot, StorageFailed, StorageFull, Store
+from persistence.interface import Commit, JournalEntry, JournalHead, Snapshot, StorageFailed, StorageFull, Store
 from persistence.memory import MemoryStore
 
 START = 1_767_600_000_000
@@ -247,7 +247,7 @@ class Town:
 
     # --- looking --------------------------------------------------------------------------------------------------
 
-    async def journal(self) -> list[Entry]:
+    async def journal(self) -> list[JournalEntry]:
         return [entry async for entries in self.disk.tail(0) for entry in entries]
 
     async def ledger(self) -> list[Decision]:

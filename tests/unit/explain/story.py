@@ -11,10 +11,10 @@ from actors.model.event import Event, Kind
 from actors.model.turn import Decision
 from language.load import read_site
 from language.syntax.durations import duration_ms
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 from replay.explain.explain import explained
 from replay.explain.model import CampaignView, ExplainedMove, Explanation, Part, Witness
-from replay.explain.recall import Epoch, KnownPrograms, Recalled, known_site
+from replay.explain.recall import KnownPrograms, Period, Recalled, known_site
 from replay.explain.witness import event_of
 from replay.simulate import Simulator
 
@@ -34,25 +34,27 @@ def after(offset: str) -> int:
     return START + span
 
 
-def event(offset: str, name: str, user: str = "ann", **properties: Any) -> Entry:
+def event(offset: str, name: str, user: str = "ann", **properties: Any) -> JournalEntry:
     """`identify` is one, from a server."""
     kind: Kind = "identify" if name == "identify" else "track"
     at = after(offset)
     body = msgspec.json.encode(properties)
     told = Event(user=user, kind=kind, name=name if kind == "track" else "", occurred=at, body=body)
-    return Entry(0, at, told)
+    return JournalEntry(0, at, told)
 
 
 class Story:
-    def __init__(self, known: KnownPrograms, *entries: Entry) -> None:
+    def __init__(self, known: KnownPrograms, *entries: JournalEntry) -> None:
         self.known = known
         self.entries = [
-            Entry(seq, entry.at, msgspec.structs.replace(entry.event, message_id=f"m{seq}"))
+            JournalEntry(seq, entry.at, msgspec.structs.replace(entry.event, message_id=f"m{seq}"))
             for seq, entry in enumerate(sorted(entries, key=lambda entry: entry.at), start=1)
         ]
 
     def recalled(self) -> Recalled:
-        return Recalled(user="ann", entries=self.entries, joined=frozenset(), epochs=[Epoch(0, 0, self.known)], rows=[])
+        return Recalled(
+            user="ann", entries=self.entries, joined=frozenset(), epochs=[Period(0, 0, self.known)], rows=[]
+        )
 
     def explained(self, offset: str) -> Explanation:
         return explained(self.recalled(), after(offset))
@@ -95,7 +97,7 @@ def part_of(parts: tuple[Part, ...], text: str) -> Part:
     return found[0]
 
 
-def condition(text: str, *entries: Entry, at: str = "1h", profile: str = "", policy: str = "") -> Part:
+def condition(text: str, *entries: JournalEntry, at: str = "1h", profile: str = "", policy: str = "") -> Part:
     """The `if` of a campaign, explained."""
     known = site_of(
         f"entry: {{event: asked, if: '{text}'}}\nsteps: [{{send: {{email: hello}}}}]", profile=profile, policy=policy

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from actors.model.event import Event
 from cuebird.cli import main
 from language.load import load_site
-from persistence.interface import Commit, Entry
+from persistence.interface import Commit, JournalEntry
 from persistence.program_periods import ProgramBeginning, entry
 from persistence.sqlite import SqliteStore
 from replay.explain.recall import known_site
@@ -59,9 +59,9 @@ def _hash(folder: Path) -> str:
     return known_site(load_site(folder)).program.hash
 
 
-def _added(seq: int, at: int, price: int) -> Entry:
+def _added(seq: int, at: int, price: int) -> JournalEntry:
     body = msgspec.json.encode({"product_id": f"p{price}", "price": price})
-    return Entry(seq, at, Event(user="ann", name="product_added", message_id=f"m{seq}", occurred=at, body=body))
+    return JournalEntry(seq, at, Event(user="ann", name="product_added", message_id=f"m{seq}", occurred=at, body=body))
 
 
 def explain(site: Path, *arguments: str) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 from replay.explain.explain import explained
 from replay.explain.fold import fold
 from tests.unit.explain.story import Story, after, condition, event, part_of, site_of
@@ -60,7 +60,7 @@ def test_each_part_of_an_and_is_told_for_itself() -> None:
 CLICKS = "count(product_clicked, last 10m) >= 3"
 
 
-def clicks(*offsets: str) -> list[Entry]:
+def clicks(*offsets: str) -> list[JournalEntry]:
     return [event(offset, "product_clicked") for offset in offsets]
 
 

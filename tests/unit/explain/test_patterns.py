@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 from replay.explain.model import Part
 from tests.unit.explain.story import Story, after, event, part_of, site_of
 
 
-def entry(pattern: str, *entries: Entry, at: str, profile: str = "") -> Part:
+def entry(pattern: str, *entries: JournalEntry, at: str, profile: str = "") -> Part:
     known = site_of(f"entry: {{event: '{pattern}'}}\nsteps: [{{send: {{email: hello}}}}]", profile=profile)
     (part,) = Story(known, *entries).at(at).entry
     assert part.text == pattern
@@ -138,7 +138,7 @@ def test_who_never_was_called_is_told_how() -> None:
 
 def test_an_event_of_the_past_is_told_as_one_that_brings_nobody_in() -> None:
     told = event("0s", "signed_up")
-    past = Entry(0, told.at, msgspec.structs.replace(told.event, historical=True))
+    past = JournalEntry(0, told.at, msgspec.structs.replace(told.event, historical=True))
     part = entry("signed_up", past, at="4m")
     assert (part.state, part.saw) == ("false", "signed_up came 4m ago, at 10:00, told as history: that starts nothing")
     part = entry("signed_up", past, event("1m", "signed_up"), at="4m")
@@ -147,7 +147,7 @@ def test_an_event_of_the_past_is_told_as_one_that_brings_nobody_in() -> None:
 
 def test_a_silence_that_was_over_in_history_says_so() -> None:
     told = event("2h", "page_viewed")
-    past = Entry(0, told.at, msgspec.structs.replace(told.event, historical=True, occurred=after("0s")))
+    past = JournalEntry(0, told.at, msgspec.structs.replace(told.event, historical=True, occurred=after("0s")))
     part = entry("no activity for 1h", past, at="3h")
     assert (part.state, part.saw) == (
         "false",

@@ -7,14 +7,14 @@ import random
 
 import pytest
 
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 from replay.explain.model import CampaignView
 from tests.unit.explain.story import Story, after, event, part_of, site_of
 
 SEND = "steps: [{wait: {for: 3h}}, {send: {email: hello}}]"
 
 
-def view(entry: str, *entries: Entry, at: str, more: str = "", profile: str = "") -> CampaignView:
+def view(entry: str, *entries: JournalEntry, at: str, more: str = "", profile: str = "") -> CampaignView:
     return Story(site_of(f"entry: {{{entry}}}\n{more}\n{SEND}", profile=profile), *entries).at(at)
 
 
@@ -110,7 +110,7 @@ def test_the_first_rule_that_fails_is_the_reason_that_the_actor_gives(round_: in
     assert foretold >= 5
 
 
-def _key(entry: Entry) -> str:
+def _key(entry: JournalEntry) -> str:
     return "a" if b'"a"' in entry.event.body else "b"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 from replay.explain.model import Part, RunView
 from tests.unit.explain.story import Story, after, event, part_of, site_of
 
@@ -24,7 +24,7 @@ ANN = event("0s", "identify", email="ann@example.test", consent={"marketing": Tr
 ADDED = event("1m", "product_added", product_id="A", price=60, cart_id="c1")
 
 
-def run_of(*entries: Entry, at: str, campaign: str = CART, policy: str = "") -> RunView:
+def run_of(*entries: JournalEntry, at: str, campaign: str = CART, policy: str = "") -> RunView:
     (run,) = Story(site_of(campaign, policy=policy), *entries).at(at).runs
     return run
 
@@ -97,7 +97,7 @@ quiet_hours: {from: "22:00", to: "08:00", tz: user, then: hold}
 AT_ONCE = "topic: cart\nentry: {event: product_added}\nsteps: [{send: {email: x}}]"
 
 
-def checks(*entries: Entry, at: str) -> dict[str, Part]:
+def checks(*entries: JournalEntry, at: str) -> dict[str, Part]:
     (send,) = Story(site_of(AT_ONCE, policy=POLICY), *entries).at(at).sends
     return {part.text: part for part in send.checks}
 

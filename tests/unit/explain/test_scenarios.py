@@ -15,11 +15,11 @@ from actors.model.turn import Decision
 from language.compiler.compile import compile_site
 from language.load import load_site
 from language.site.scenarios import Scenario, load_scenarios
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 from replay.explain.explain import explained
 from replay.explain.fold import fold
 from replay.explain.model import CampaignView, Explanation, Witness
-from replay.explain.recall import Epoch, KnownPrograms, Recalled, known_site
+from replay.explain.recall import KnownPrograms, Period, Recalled, known_site
 from replay.explain.witness import event_of
 from replay.simulate import Simulator
 
@@ -38,8 +38,8 @@ def known_with(campaigns: tuple[str, ...]) -> KnownPrograms:
     return KnownPrograms(KNOWN.site, compile_site(KNOWN.site, only=campaigns))
 
 
-def entries_of(scenario: Scenario) -> list[Entry]:
-    return [Entry(seq, timed.at, timed.event) for seq, timed in enumerate(scenario.inputs, start=1)]
+def entries_of(scenario: Scenario) -> list[JournalEntry]:
+    return [JournalEntry(seq, timed.at, timed.event) for seq, timed in enumerate(scenario.inputs, start=1)]
 
 
 def recalled(scenario: Scenario, until: int) -> Recalled:
@@ -47,7 +47,7 @@ def recalled(scenario: Scenario, until: int) -> Recalled:
     user = scenario.inputs[0].event.user
     joined = frozenset(entry.event.user for entry in entries_of(scenario) if entry.event.user.startswith(ANONYMOUS))
     entries = [entry for entry in entries_of(scenario) if entry.event.user in {user, *joined} and entry.at <= until]
-    return Recalled(user=user, entries=entries, joined=joined, epochs=[Epoch(0, 0, known_of(scenario))], rows=[])
+    return Recalled(user=user, entries=entries, joined=joined, epochs=[Period(0, 0, known_of(scenario))], rows=[])
 
 
 def moments(scenario: Scenario) -> Iterator[int]:

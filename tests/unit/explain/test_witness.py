@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from persistence.interface import Entry
+from persistence.interface import JournalEntry
 from replay.explain.model import Witness
 from tests.unit.explain.story import Story, after, event, site_of
 
@@ -17,7 +17,7 @@ VIEWED = [event(f"{minute}m", "product_viewed", product_id="A") for minute in (1
 class Case(msgspec.Struct, frozen=True):
     id: str
     entry: str
-    story: list[Entry]
+    story: list[JournalEntry]
     events: list[str]
     """Of the shortest way in, in order; `identify` for one."""
     at: str = "10m"
@@ -169,7 +169,7 @@ def test_one_event_less_would_not_do(case: Case) -> None:
         assert not [row for row in rows if row.decision == "entered"]
 
 
-def sends(campaign: str, *entries: Entry, at: str, policy: str = "") -> tuple[Story, Witness | None]:
+def sends(campaign: str, *entries: JournalEntry, at: str, policy: str = "") -> tuple[Story, Witness | None]:
     story = Story(site_of(campaign, policy=policy), *entries)
     found = [witness for witness in story.at(at).witnesses if witness.outcome == "sends"]
     return story, (found[0] if found else None)

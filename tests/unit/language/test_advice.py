@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from language.check.advise import advise_seen
+from language.check.advise import advise_catalogue
 from language.load import Checked, read_site
 
 
@@ -185,7 +185,7 @@ def test_a_name_that_no_wait_of_the_campaign_makes_and_the_template_needs() -> N
 
 def unseen(campaign: str, seen: Collection[str], profile: str = "") -> list[str]:
     checked = site({"campaigns/c.yaml": campaign, "profile.yaml": profile})
-    found = advise_seen(checked.site, checked.places, seen)
+    found = advise_catalogue(checked.site, checked.places, seen)
     return [str(problem).splitlines()[0] for problem in found]
 
 

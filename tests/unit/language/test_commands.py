@@ -16,7 +16,7 @@ from actors.model.event import Event
 from cuebird.cli import main
 from cuebird.settings.key_advice import TRUSTED_IDS
 from cuebird.settings.new_keys import new_key, store_key
-from persistence.interface import Commit, Entry
+from persistence.interface import Commit, JournalEntry
 from persistence.sqlite import SqliteStore
 
 CAMPAIGN = """\
@@ -221,7 +221,7 @@ async def test_a_database_knows_what_was_seen(shop: Path, tmp_path: Path) -> Non
     store = SqliteStore(tmp_path / "cuebird.db")
     await store.open()
     event = Event(user="ann", name="order_completed", message_id="m1", occurred=1_000)
-    await store.commit(Commit(entries=[Entry(1, 1_000, event)]))
+    await store.commit(Commit(entries=[JournalEntry(1, 1_000, event)]))
     await store.close()
     result = await anyio.to_thread.run_sync(lambda: cuebird("check", shop, "--seen", tmp_path / "cuebird.db"))
     assert "reminder.yaml:2:16: advice: no event `product_added` was ever seen" in result.output

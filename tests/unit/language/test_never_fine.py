@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from language.check.advise_properties import advise_told
+from language.check.advise_properties import advise_given
 from language.load import Checked, read_site
 from language.site.decode import Report
 from language.site.links import FILLED, NUMBERED, link_names
@@ -48,7 +48,7 @@ def of_scenario(events: str, campaign: str = "", expect: str = "{}") -> tuple[li
         report,
     )
     advice = [one for scenario in found for one in scenario.advice]
-    advice += advise_told(checked.site, checked.places, found)
+    advice += advise_given(checked.site, checked.places, found)
     return [one.message for one in report.problems], [one.message for one in advice]
 
 

@@ -50,7 +50,7 @@ def versions(shop: Town) -> int:
 
 
 async def runs_in(shop: Town) -> int:
-    return len((await program_periods.records(shop.disk))[-1].body.runs_in)
+    return len((await program_periods.all_periods(shop.disk))[-1].body.runs_in)
 
 
 async def greetings(shop: Town) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from engine.loading import Loading
 from persistence.interface import StorageFull
 
 
-class Ringing:
+class TimerLoop:
     """Due timers are held while the disk is full. A slice is on disk before the next one fires."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Ringing:
                 await self._clock.sleep_until(due, self._wake)
                 continue
             async with self.between:
-                await self._ring(now)
+                await self._fire_due(now)
 
     async def catch_up(self) -> None:
         """All timers due until now fire. Only with `between` held, and while the disk has room."""
@@ -59,10 +59,10 @@ class Ringing:
             now, due = self._clock.now_ms(), self._alarms.next_due()
             if due is None or due > now:
                 return
-            await self._ring(now)
+            await self._fire_due(now)
 
-    async def _ring(self, now: int) -> None:
-        ringing = self._alarms.ring(now, self._slice_max)
+    async def _fire_due(self, now: int) -> None:
+        ringing = self._alarms.pop_due(now, self._slice_max)
         if not ringing:
             return
         self._ringing_since = ringing[0][0]
