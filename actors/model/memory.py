@@ -76,6 +76,8 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     horizon: int = 0
     """Milliseconds after which a row can be forgotten; 0: never."""
     long_bytes: int = LONG_BYTES_MAX
+    whole: bool = False
+    """All rows within the horizon are asked for: a sum over those that are kept falls short when one is forgotten."""
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -106,6 +108,8 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
             place -= width
         state[place:place] = row
         if len(state) > self.keep * width:
+            if self.whole and not (self.horizon and state[0] <= scope.now - self.horizon):
+                scope.reach("log_rows")
             del state[:width]
         if self.horizon:
             oldest, first = scope.now - self.horizon, 0
@@ -136,7 +140,9 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
 
     def joined(self, other: Any) -> Log:
         horizon = 0 if not (self.horizon and other.horizon) else max(self.horizon, other.horizon)
-        return msgspec.structs.replace(self, keep=max(self.keep, other.keep), horizon=horizon)
+        return msgspec.structs.replace(
+            self, keep=max(self.keep, other.keep), horizon=horizon, whole=self.whole or other.whole
+        )
 
 
 def _long_bytes(value: Any) -> int:

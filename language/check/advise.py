@@ -12,6 +12,7 @@ import msgspec
 from language.check.advise_context import advise_context
 from language.check.advise_letters import advise_letters
 from language.check.advise_properties import advise_properties
+from language.check.advise_rows import advise_rows
 from language.check.advise_values import advise_values
 from language.check.possible import all_of, negated, never_parts, why_never
 from language.site.context import Places
@@ -43,6 +44,7 @@ def advise(site: ast.Site, places: Places) -> Iterator[Problem]:
     yield from advise_properties(site, places)
     yield from advise_letters(site, places)
     yield from advise_context(site, places)
+    yield from advise_rows(site, places)
 
 
 def _misspelt(site: ast.Site, places: Places) -> Iterator[Problem]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from actors.model.local_time import time_zone
-from actors.model.memory import COUNT_KEEP_MAX, LOG_KEEP, rows_after
+from actors.model.memory import COUNT_KEEP_MAX, rows_after
 from actors.model.scope import Evaluate, Scope
 from actors.model.slots import tally_ranking
 from actors.values import values, zone
-from language.compiler.memory import Plan, names_in
+from language.compiler.memory import ALL_ROWS, Plan, names_in
 from language.compiler.names import NAMESPACES, WORDS, compile_name
 from language.compiler.questions import (
     ALWAYS,
@@ -224,7 +224,7 @@ class Expressions:
         window: ast.Window,
         in_run: bool,
         properties: tuple[str, ...] = (),
-        keep: int = LOG_KEEP,
+        keep: int = ALL_ROWS,
         horizon: int = 0,
     ) -> Callable[[Scope], list[list[object]]]:
         """The remembered events in a window that fit a condition, oldest first, each `[occurred, ordinal, *properties]`.
@@ -237,7 +237,7 @@ class Expressions:
             return lambda scope: rows_after(scope.actor.memory.get(key), width, *bound(scope))
         asked = tuple(sorted({*properties, *self._own_names(where)}))
         test = self.compile(where, in_run=in_run, in_where=True)
-        key = self._plan.log(event, None, None, asked, keep=max(keep, FILTERED_KEEP), horizon_ms=horizon)
+        key = self._plan.log(event, None, None, asked, keep=keep and max(keep, FILTERED_KEEP), horizon_ms=horizon)
         places = [2 + asked.index(name) for name in properties]
 
         def filtered(scope: Scope) -> list[list[object]]:
@@ -258,7 +258,7 @@ class Expressions:
         where: ast.Expression | None,
         horizon: int,
         properties: tuple[str, ...] = (),
-        keep: int = LOG_KEEP,
+        keep: int = ALL_ROWS,
     ) -> int:
         """The log of the events that fit a condition which is about the event alone."""
         test = None if where is None else self.compile(where, in_run=False, in_where=True)
@@ -297,7 +297,7 @@ class Expressions:
         rows = self.rows(node.event, node.where, window, in_run, keep=1)
         return lambda scope: bool(rows(scope)) is wanted
 
-    def _aggregate(self, node: ast.Aggregate, in_run: bool, keep: int = LOG_KEEP) -> Evaluate:
+    def _aggregate(self, node: ast.Aggregate, in_run: bool, keep: int = ALL_ROWS) -> Evaluate:
         function, of = node.function, node.property
         window = window_of(node, in_run=in_run)
         about_event = node.where is None or self.is_about_the_event(node.where)

@@ -52,6 +52,10 @@ def _names_in_value(value: Any) -> Iterator[ast.Name]:
         yield from names_in(value)  # type: ignore[arg-type]  # every node inside an expression is one
 
 
+ALL_ROWS: Final = 0
+"""As many of a log as are kept of any, for a question that is about all of them."""
+
+
 class Plan:
     """Collects slots while a site is compiled. Equal questions share a slot, which remembers enough for all of them."""
 
@@ -75,13 +79,21 @@ class Plan:
         evaluate: Evaluate | None,
         properties: tuple[str, ...] = (),
         *,
-        keep: int = LOG_KEEP,
+        keep: int = ALL_ROWS,
         horizon_ms: int = 0,
     ) -> int:
         """`where` (with its compiled form) only if it can be decided from the event alone."""
         key = slot_key(canonical_text("log", event, where, properties))
         return self._add(
-            Log(key=key, event=event, where=evaluate, properties=properties, keep=keep, horizon=horizon_ms)
+            Log(
+                key=key,
+                event=event,
+                where=evaluate,
+                properties=properties,
+                keep=keep or LOG_KEEP,
+                horizon=horizon_ms,
+                whole=keep == ALL_ROWS,
+            )
         )
 
     def totals(self, event: str, of: str | None, where: ast.Expression | None, evaluate: Evaluate | None) -> int:

@@ -168,3 +168,36 @@ def test_a_marketing_letter_without_a_link_to_unsubscribe() -> None:
 def test_no_letter_takes_long_to_be_looked_through(part: str) -> None:
     """Nothing here is slower than the text is long: else these would take minutes."""
     assert link_names(part * (250_000 // len(part))) <= {FILLED, "x", NUMBERED}
+
+
+@pytest.mark.parametrize(
+    ("condition", "advice"),
+    [
+        (
+            "sum(product_viewed.price, last 30d) > 100",
+            "2:1: advice: `sum` over `last 30d` looks at the newest 256 product_viewed of a user and falls short for who brings more: "
+            "take a shorter window, or `ever`, which is exact",
+        ),
+        (
+            "count(product_viewed, last 30d) > cart.quantity",
+            "2:1: advice: `count` over `last 30d` looks at the newest 256 product_viewed of a user and falls short for who brings more: "
+            "take a shorter window, compare it with a number (`count(…) > 300`), or take `ever`, which is exact",
+        ),
+    ],
+)
+def test_a_sum_that_falls_short_for_who_does_much_is_said_to(condition: str, advice: str) -> None:
+    assert of_if(condition) == [advice]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "count(product_viewed, last 30d) > 300",
+        "sum(product_viewed.price) > 100",
+        "sum(product_viewed.price, last 1h) > 100",
+        "sum(order_completed.total, last 30d) > 100",
+        "distinct(product_viewed.product_id, last 30d) >= 3",
+    ],
+)
+def test_a_sum_that_is_exact_gets_no_advice(condition: str) -> None:
+    assert of_if(condition) == []
