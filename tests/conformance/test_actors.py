@@ -87,3 +87,9 @@ async def test_users_and_their_positions_are_listed_some_at_a_time(keeper: Keepe
         assert len(some) <= 2
         found += some
     assert found == [("ann", 1), ("bob", 3), ("zoe", 4), ("~v", 2), ("ü", 0)]
+
+
+async def test_timers_of_one_moment_are_listed_by_user(keeper: Keeper) -> None:
+    await keeper.store.commit(Commit(snapshots=[Snapshot(name, 1, 5, b"x") for name in ("cyd", "ann", "bob")]))
+    await keeper.store.commit(Commit(snapshots=[Snapshot("dan", 1, 4, b"x")]))
+    assert await every(keeper.store.dues()) == [("dan", 4), ("ann", 5), ("bob", 5), ("cyd", 5)]

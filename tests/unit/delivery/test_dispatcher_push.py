@@ -92,6 +92,13 @@ async def test_what_has_expired_or_may_not_be_or_cannot_be_shown_is_not(tmp_path
         assert (await world.event("push_expired"))["message"] == a_push(1).id
 
 
+async def test_a_push_goes_out_in_the_very_moment_in_which_it_expires(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.decide(a_push(1, expires=NOW))
+        await world.state(a_push(1), "sent")
+        assert [push.id for _, push in world.pushed] == [a_push(1).id]
+
+
 async def test_with_the_disk_full_nothing_is_shown_before_its_claim_is_on_disk(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         world.full = 1
