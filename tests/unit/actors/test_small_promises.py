@@ -32,3 +32,12 @@ def test_a_property_within_a_property_is_read() -> None:
 @pytest.mark.parametrize(("country", "fits"), [("NO", True), ("SE", False)])
 def test_a_property_within_a_property_of_what_was_done_decides_what_is_counted(country: str, fits: bool) -> None:
     assert asked("count(a where shipping.country = 'NO', last 1h) >= 1", {"shipping": {"country": country}}) is fits
+
+
+def test_a_favourite_is_found_among_as_many_as_are_kept_and_one_more() -> None:
+    story = Story(campaign("c", "go where top(a.n, ever) = 'x'", push()))
+    for number in range(20):
+        story.tell(f"{number}s", "a", n="x" if number % 2 else f"y{number}")
+    story.tell("1m", "go")
+    story.until("2m")
+    assert len(story.rows("sent")) == 1

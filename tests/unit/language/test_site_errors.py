@@ -358,3 +358,25 @@ def test_a_part_that_no_cart_has_is_found_in_a_template() -> None:
             "templates/cart_1.html": template.replace("{{ cart.itms }}", "{% set cart = user %}"),
         }
     )
+
+
+def of_letter(text: str) -> list[str]:
+    """Problems of a letter, without the file's name."""
+    sending = "why: x\nentry: {event: product_added}\nsteps: [{send: {email: m, subject: s}}]\n"
+    told = problems({"campaigns/c.yaml": sending, "templates/m.html": text})
+    return [line.removeprefix("templates/m.html:") for line in told if line.startswith("templates/m.html:")]
+
+
+def test_one_in_the_morning_is_an_hour_too() -> None:
+    assert of_steps("[{wait: {at: 1am}}]")[0].endswith('came the text `1am`: write "01:00"')
+
+
+def test_front_matter_that_is_no_mapping_is_told_and_empty_front_matter_is_none() -> None:
+    assert of_letter("---\njust words\n---\n{{ nme }}")[0] == (
+        "2:1: the front matter is `key: value` lines, not the text `just words`"
+    )
+    assert [line[:4] for line in of_letter("---\n\n---\n{{ nme }}")] == ["4:4:"]
+
+
+def test_a_name_that_nobody_knows_is_told_where_it_first_stands() -> None:
+    assert [line[:4] for line in of_letter("---\nsubject: s\n---\nx\n{{ nme }}\n\n{{ nme }}")] == ["5:4:"]
