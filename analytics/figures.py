@@ -8,9 +8,8 @@ from collections.abc import Iterable
 import msgspec
 
 from actors.model.event import Event
-from actors.model.turn import Decision
+from actors.model.turn import Decision, goal_value
 from analytics.pace import Pace
-from analytics.reasons import value_of
 from persistence.interface import Commit, StoreReader
 
 RECENT_MAX = 50
@@ -92,7 +91,7 @@ class Figures:
             figures.skipped[reason] = figures.skipped.get(reason, 0) + 1
         elif decision.decision == "goal":
             figures.goals += 1
-            figures.value += value_of(decision)
+            figures.value += goal_value(decision)
 
 
 async def read_figures(store: StoreReader, *, head: int, rows_max: int = 100_000, speed: float = 1.0) -> Figures:
