@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
 import msgspec
 
 from actors.model.event import Event
-from actors.model.turn import Decision
+from actors.model.turn import Decision, goal_value
 from analytics.pace import Pace
-from analytics.reasons import value_of
-from persistence.interface import Commit, JournalEntry
+from persistence.interface import Commit, StoreReader
 
-PAGE_ROWS = 1000
 RECENT_MAX = 50
-
-
-class Figured(Protocol):
-    """What figures are read from: a store, or a database beside its engine."""
-
-    async def ledger(
-        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
-    ) -> list[Decision]: ...
-
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]: ...
 
 
 class CampaignFigures(msgspec.Struct, kw_only=True):
@@ -104,32 +91,25 @@ class Figures:
             figures.skipped[reason] = figures.skipped.get(reason, 0) + 1
         elif decision.decision == "goal":
             figures.goals += 1
-            figures.value += value_of(decision)
+            figures.value += goal_value(decision)
 
 
-async def read_figures(store: Figured, *, head: int, rows_max: int = 100_000, speed: float = 1.0) -> Figures:
+async def read_figures(store: StoreReader, *, head: int, rows_max: int = 100_000, speed: float = 1.0) -> Figures:
     """The figures of the newest `rows_max` decisions, and of the clicks among the newest `rows_max` journal rows up to
     `head`, so that the start of a large shop stays short."""
     figures = Figures(speed)
-    figures.count(reversed(await _ledger(store, rows_max)))
+    figures.count(reversed(await _newest(store, rows_max)))
     async for entries in store.tail(max(0, head - rows_max), head):
         for entry in entries:
             figures.click(entry.event)
     return figures
 
 
-async def _ledger(store: Figured, rows_max: int) -> Sequence[Decision]:
-    """Newest first. Pages overlap in their last millisecond, which may hold more rows than a page: then pages grow."""
-    rows: dict[tuple[str, int, int], Decision] = {}
-    before: int | None = None
-    page_rows = PAGE_ROWS
-    while len(rows) < rows_max:
-        page = await store.ledger(limit=page_rows, before=before)
-        known = len(rows)
-        rows.update(((row.user, row.turn, row.index), row) for row in page)
-        if len(page) < page_rows:
+async def _newest(store: StoreReader, rows_max: int) -> list[Decision]:
+    """Newest first."""
+    rows: list[Decision] = []
+    async for batch in store.whole_ledger():
+        rows += batch
+        if len(rows) >= rows_max:
             break
-        if len(rows) == known:
-            page_rows *= 2
-        before = page[-1].at + 1
-    return list(rows.values())[:rows_max]
+    return rows[:rows_max]

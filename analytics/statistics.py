@@ -7,10 +7,11 @@ from typing import Protocol
 
 import msgspec
 
+from actors.model.reasons import SKIPPED
 from actors.model.turn import Decision
 from analytics.figures import CampaignFigures, Figures
 from analytics.naming import label
-from analytics.reasons import SKIPPED, Tone, sentence, tone, words
+from analytics.reasons import Tone, sentence, tone, words
 
 
 class EngineFigures(Protocol):

@@ -8,7 +8,7 @@ import msgspec
 
 from analytics.naming import label
 from analytics.reasons import Tone, sentence, tone
-from persistence.interface import JournalEntry, Store
+from persistence.interface import JournalEntry, StoreReader
 
 DECISIONS_MAX = 100
 ENTRIES_MAX = 100
@@ -45,7 +45,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     decisions: list[Decided]
 
 
-async def read_user(store: Store, user: str) -> UserView | None:
+async def read_user(store: StoreReader, user: str) -> UserView | None:
     """What the store knows of the user; None if that is nothing."""
     rows = await store.ledger(user=user, limit=DECISIONS_MAX)
     entries: list[JournalEntry] = []

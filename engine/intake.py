@@ -29,7 +29,7 @@ from engine.rate import UserRate
 from engine.residence import Residence
 from engine.slow_path import PendingEvent, SlowPath
 from engine.submit import Receipt, RefusalCode
-from persistence.interface import JournalEntry
+from persistence.interface import JournalEntry, StoredProgram
 
 CRITICAL = frozenset({"order_completed", "checkout_started", "email_unsubscribed", "email_complained", "email_bounced"})
 """Events for which there is room when others are already refused."""
@@ -203,7 +203,7 @@ class Intake:
         assert entry.seq == self.seq + 1, f"program entry {entry.seq} after {self.seq}"
         commit = self._committer.gathering.commit
         commit.entries.append(entry)
-        commit.programs.append((program.hash, source, entry.at))
+        commit.programs.append(StoredProgram(program.hash, source, entry.at))
         self.seq = entry.seq
         self.count_under(program, entry.seq)
         self._committer.wake()

@@ -18,7 +18,7 @@ from engine.clock import Clock
 from engine.committer import CommitBatch, Committer
 from engine.limits import Limits
 from engine.residence import Residence
-from persistence.interface import Commit, Held, Quarantined
+from persistence.interface import Commit, EventId, Held, Quarantined
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Quarantine:
         commit = self._committer.gathering.commit
         for message_id in ids:
             if self._forget(user, message_id):
-                commit.dismissed.append((user, message_id))
+                commit.dismissed.append(EventId(user, message_id))
         self._committer.wake()
 
     def lost(self, batches: Sequence[CommitBatch]) -> None:

@@ -17,8 +17,6 @@ from actors.model.event import ROUSED, Event
 from engine.submit import Stopping, Submit, stored
 from persistence.interface import StorageFull, Store
 
-LOOKED_AT: Final = 2_000
-"""Users whose positions are read in one query: who waits to be loaded waits no longer than that takes."""
 TOLD_AT_ONCE: Final = 250
 """Nothing comes between the turns of one batch: so many are brought in and taken in some milliseconds."""
 
@@ -72,13 +70,11 @@ class SiteChangeNotice:
     async def _notify(self, since: int) -> None:
         # Who was never written is not found.
         await self._written(since)
-        last = ""
-        while users := await self._store.positions(last, LOOKED_AT):
-            behind = [user for user, position in users if position < since]
+        async for positions in self._store.positions():
+            behind = [one.user for one in positions if one.seq < since]
             for start in range(0, len(behind), TOLD_AT_ONCE):
                 some = behind[start : start + TOLD_AT_ONCE]
                 await stored(self._submit, [_notified(user, since) for user in some])
-            last = users[-1][0]
 
 
 def _notified(user: str, since: int) -> Event:

@@ -20,7 +20,7 @@ from engine.loading import Loading
 from engine.quarantine import Quarantine
 from engine.residence import Residence
 from engine.submit import Receipt
-from persistence.interface import JournalEntry
+from persistence.interface import JoinedName, JournalEntry
 
 if TYPE_CHECKING:
     from engine.intake import Intake
@@ -244,7 +244,7 @@ class SlowPath:
                 self._quarantine.on_fault(name, False)  # the visitor may be half changed too
             return
         commit = self._committer.gathering.commit
-        commit.names.append((name, into.user))
+        commit.names.append(JoinedName(name, into.user))
         commit.gone.append(name)
         snapshots.put(into, pack(into), commit)
         residence.forget(name)

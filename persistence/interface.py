@@ -6,12 +6,14 @@ Rules every keeper keeps:
 * Commits are applied in the order in which they were called; only one runs at a time (the caller awaits each).
 * Writing the same decision or send again changes nothing: their ids are functions of (user, turn, index).
 * Reads see every commit that has returned.
+* What may be long is read in batches, by an iterator whose cursor is the keeper's own affair. Each batch is as of the
+  moment when it is read, so whoever reads may commit in between; nothing is yielded twice, and no batch is empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -94,6 +96,42 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     state: bytes
 
 
+class Position(NamedTuple):
+    """How far in the journal a user's snapshot is."""
+
+    user: str
+    seq: int
+
+
+class Due(NamedTuple):
+    """When a user's next timer is due, in ms since the epoch."""
+
+    user: str
+    at: int
+
+
+class JoinedName(NamedTuple):
+    """An anonymous actor's name, and the user it belongs to."""
+
+    name: str
+    user: str
+
+
+class StoredProgram(NamedTuple):
+    """What a program was compiled from, as JSON bytes, and when it came, in ms since the epoch."""
+
+    hash: str
+    source: bytes
+    at: int
+
+
+class EventId(NamedTuple):
+    """What tells an event from all others."""
+
+    user: str
+    message_id: str
+
+
 class Held(msgspec.Struct, frozen=True, gc=False):
     """A user whose actor takes no turns until an operator says so. It is its snapshot and the journal after `position`."""
 
@@ -161,8 +199,7 @@ class Commit(msgspec.Struct, kw_only=True):
     entries: list[JournalEntry] = []
     decisions: list[Decision] = []
     sends: list[Send] = []
-    names: list[tuple[str, str]] = []
-    """(anonymous actor name, user it belongs to)"""
+    names: list[JoinedName] = []
     snapshots: list[Snapshot] = []
     gone: list[str] = []
     """Actors whose row is removed (joined into another, erased). Removed after `snapshots` are written."""
@@ -171,14 +208,13 @@ class Commit(msgspec.Struct, kw_only=True):
     marks: list[Mark] = []
     suppressions: list[Suppression] = []
     links: list[Link] = []
-    programs: list[tuple[str, bytes, int]] = []
-    """(hash, source as JSON bytes, at): what a program was compiled from."""
+    programs: list[StoredProgram] = []
     held: list[Held] = []
     freed: list[str] = []
     """Users who are held no more. Before `held`."""
     quarantined: list[Quarantined] = []
-    dismissed: list[tuple[str, str]] = []
-    """(user, message id) of what leaves the quarantine. Before `quarantined`."""
+    dismissed: list[EventId] = []
+    """What leaves the quarantine. Before `quarantined`."""
 
 
 class Outboxed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -215,7 +251,55 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """Of the entries as they are stored."""
 
 
-class Store(Protocol):
+class StoreReader(Protocol):
+    """What can be read: of the engine's own store, and of a database beside its engine (`reader.py`)."""
+
+    async def head(self) -> JournalHead: ...
+
+    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
+        """The snapshots of those of `users` that have one."""
+
+    async def resolve(self, names: Sequence[str]) -> dict[str, str]:
+        """The users that those of the anonymous `names` belong to which were joined to one."""
+
+    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
+        """The journal after (not including) `after`, up to and including `until`, in order; from where it begins, if that
+        is later.
+
+        Raises StorageDamaged where it is; what was yielded before is sound."""
+
+    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
+        """The journal of one user, in order. That of "" are the changes by operators, and fast to read."""
+
+    async def ledger(self, *, user: str | None = None, campaign: str | None = None, limit: int = 100) -> list[Decision]:
+        """The newest rows, newest first."""
+
+    def whole_ledger(self, campaign: str | None = None) -> AsyncIterator[list[Decision]]:
+        """Every row, of a campaign if one is given, newest first."""
+
+    def waiting(self) -> AsyncIterator[list[Outboxed]]:
+        """Sends in `pending` or `retry`, by (due, id), on hold or not."""
+
+    async def hold(self) -> Hold | None:
+        """None: what is due may go out."""
+
+    async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]: ...
+
+    async def unsettled(self) -> dict[SendState, int]:
+        """How many sends are in each state of UNSETTLED. Cheap however many have been settled."""
+
+    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
+
+    async def held(self) -> list[Held]:
+        """Those held longest first."""
+
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
+        """In the order in which they came; of everybody, if no user is given. The engine bounds how much it is."""
+
+
+class Store(StoreReader, Protocol):
+    """The engine's own: it alone writes, and asks what only it needs to know."""
+
     async def open(self) -> JournalHead: ...
     async def close(self) -> None: ...
 
@@ -232,35 +316,15 @@ class Store(Protocol):
         """Remove the oldest entries, those up to `seq` and stamped before `at`, some milliseconds' worth of them, and never
         the newest. What operators changed stays in `history("")`. Returns the bytes removed, 0 if nothing was to be."""
 
-    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
-        """The snapshots of those of `users` that have one."""
-
-    async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
-        """(user, journal position of the snapshot) in the order of the names, those after `last`. No state is read."""
+    def positions(self) -> AsyncIterator[list[Position]]:
+        """Of every actor that has a snapshot, in the order of the names. No state is read."""
 
     async def named(self, words: Sequence[str]) -> set[str]:
         """Those of `words` whose UTF-8 occurs in the state of any actor, all looked at as of one moment. Every state is read,
         some seconds for a million actors, while others read and write: for a question that is seldom asked."""
 
-    async def resolve(self, names: Sequence[str]) -> dict[str, str]:
-        """The users that those of the anonymous `names` belong to which were joined to one."""
-
-    def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
-        """(user, due) of every actor with a timer, in batches. No state is read."""
-
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
-        """The journal after (not including) `after`, up to and including `until`, in order, in batches; from where it begins,
-        if that is later.
-
-        Raises StorageDamaged where it is; what was yielded before is sound."""
-
-    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
-        """The journal of one user, in order, in batches. That of "" are the changes by operators, and fast to read."""
-
-    async def ledger(
-        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
-    ) -> list[Decision]:
-        """Newest first; `before` in ms since the epoch, exclusive."""
+    def dues(self) -> AsyncIterator[list[Due]]:
+        """Of every actor with a timer. No state is read."""
 
     async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
         """Sends in `pending` or `retry` with due <= now, oldest due first. While the outbox is on hold, those released."""
@@ -268,19 +332,11 @@ class Store(Protocol):
     async def next_send_due(self) -> int | None:
         """Due time of the next send that waits, None if none does. While the outbox is on hold, of those released."""
 
-    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
-        """Sends in `pending` or `retry` whose (due, id) come after, in that order, on hold or not."""
-
-    async def hold(self) -> Hold | None:
-        """None: what is due may go out."""
-
     async def put_on_hold(self, hold: Hold) -> None:
         """Between two commits. Changes nothing if the outbox is on hold already."""
 
     async def release(self, sends: Sequence[str] | None) -> None:
         """Between two commits: those ids may go out although the outbox is on hold; None: it is on hold no more."""
-
-    async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]: ...
 
     async def in_state(self, state: SendState, limit: int = 1000) -> list[Outboxed]:
         """Sends in that state, oldest first."""
@@ -288,17 +344,6 @@ class Store(Protocol):
     async def suppressed(self, addresses: Sequence[str]) -> dict[str, list[Suppression]]: ...
 
     async def link(self, send: str, index: int) -> Link | None: ...
-
-    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
-
-    async def held(self) -> list[Held]:
-        """Those held longest first."""
-
-    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
-        """In the order in which they came; of everybody, if no user is given. The engine bounds how much it is."""
-
-    async def unsettled(self) -> dict[SendState, int]:
-        """How many sends are in each state of UNSETTLED. Cheap however many have been settled."""
 
     async def users(self) -> int:
         """How many are stored. Their states are not read."""

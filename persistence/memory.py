@@ -16,6 +16,7 @@ from actors.model.turn import Decision
 from persistence.interface import (
     UNSETTLED,
     Commit,
+    Due,
     Held,
     Hold,
     Journal,
@@ -24,6 +25,7 @@ from persistence.interface import (
     Link,
     Mark,
     Outboxed,
+    Position,
     Quarantined,
     RowsRefused,
     SendState,
@@ -75,6 +77,10 @@ class MemoryStore:
     async def open(self) -> JournalHead:
         assert not self._open, "the store is open already"
         self._open = True
+        return await self.head()
+
+    async def head(self) -> JournalHead:
+        self._check()
         last = self._journal[-1] if self._journal else None
         return JournalHead(
             seq=last.seq if last else 0,
@@ -117,8 +123,8 @@ class MemoryStore:
         for suppression in commit.suppressions:
             self._suppressions.setdefault((suppression.address.lower(), suppression.topic), suppression)
         self._links.update(((link.send, link.index), link) for link in commit.links)
-        for name, source, _at in commit.programs:
-            self._programs.setdefault(name, source)
+        for program in commit.programs:
+            self._programs.setdefault(program.hash, program.source)
         for user in commit.freed:
             self._held.pop(user, None)
         for held in commit.held:
@@ -165,10 +171,16 @@ class MemoryStore:
         self._check()
         return {user: self._actors[user] for user in users if user in self._actors}
 
-    async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
+    async def positions(self) -> AsyncIterator[list[Position]]:
         self._check()
-        found = ((each.user, each.position) for each in self._actors.values() if each.user.encode() > last.encode())
-        return sorted(found, key=lambda one: one[0].encode())[:limit]
+        last = ""
+        while batch := self._positions(last):
+            yield batch
+            last = batch[-1].user
+
+    def _positions(self, last: str) -> list[Position]:
+        names = sorted(user.encode() for user in self._actors if user.encode() > last.encode())[:BATCH_ROWS]
+        return [Position(name.decode(), self._actors[name.decode()].position) for name in names]
 
     async def named(self, words: Sequence[str]) -> set[str]:
         self._check()
@@ -178,10 +190,10 @@ class MemoryStore:
         self._check()
         return {name: self._names[name] for name in names if name in self._names}
 
-    async def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
+    async def dues(self) -> AsyncIterator[list[Due]]:
         self._check()
-        due = [(each.user, each.due) for each in self._actors.values() if each.due is not None]
-        for batch in _batches(sorted(due, key=lambda pair: (pair[1], pair[0]))):
+        dues = [Due(each.user, each.due) for each in self._actors.values() if each.due is not None]
+        for batch in _batches(sorted(dues, key=lambda due: (due.at, due.user))):
             yield batch
 
     async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
@@ -196,18 +208,22 @@ class MemoryStore:
         for batch in _batches([*before, *(entry for entry in self._journal if entry.event.user == user)]):
             yield batch
 
-    async def ledger(
-        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
-    ) -> list[Decision]:
+    async def ledger(self, *, user: str | None = None, campaign: str | None = None, limit: int = 100) -> list[Decision]:
         self._check()
+        return self._newest(user, campaign)[:limit]
+
+    async def whole_ledger(self, campaign: str | None = None) -> AsyncIterator[list[Decision]]:
+        self._check()
+        for batch in _batches(self._newest(None, campaign)):
+            yield batch
+
+    def _newest(self, user: str | None, campaign: str | None) -> list[Decision]:
         found = [
             row
             for row in reversed(self._ledger.values())
-            if (user is None or row.user == user)
-            and (campaign is None or row.campaign == campaign)
-            and (before is None or row.at < before)
+            if (user is None or row.user == user) and (campaign is None or row.campaign == campaign)
         ]
-        return sorted(found, key=lambda row: -row.at)[:limit]
+        return sorted(found, key=lambda row: -row.at)
 
     async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
         self._check()
@@ -221,10 +237,16 @@ class MemoryStore:
         waiting = [each for each in self._outbox.values() if each.state in WAITING]
         return waiting if self._hold is None else [each for each in waiting if each.send.id in self._released]
 
-    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
+    async def waiting(self) -> AsyncIterator[list[Outboxed]]:
         self._check()
+        last = (-1, "")
+        while batch := self._waiting(last):
+            yield batch
+            last = batch[-1].due, batch[-1].send.id
+
+    def _waiting(self, last: tuple[int, str]) -> list[Outboxed]:
         waiting = {(each.due, each.send.id): each for each in self._outbox.values() if each.state in WAITING}
-        return [waiting[place] for place in sorted(waiting) if place > after][:limit]
+        return [waiting[place] for place in sorted(waiting) if place > last][:BATCH_ROWS]
 
     async def hold(self) -> Hold | None:
         self._check()

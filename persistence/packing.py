@@ -108,7 +108,7 @@ def _rest(commit: Commit, raw: _Raw) -> Parameters:
         _some([_mark(each) for each in commit.marks]),
         _some([(each.address, each.topic, each.reason, each.at) for each in commit.suppressions]),
         _some([(each.send, each.index, each.url, each.name) for each in commit.links]),
-        _some([(name, *raw.add(source), at) for name, source, at in commit.programs]),
+        _some([(each.hash, *raw.add(each.source), each.at) for each in commit.programs]),
     )
 
 

@@ -11,15 +11,15 @@ join the same.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from actors.model.campaign_change import CampaignChange
 from actors.model.event import Event
 from actors.model.program import Campaign, Program
-from persistence.interface import JournalEntry, Store, StoreError
+from persistence.interface import JournalEntry, StoreError, StoreReader
 
 Compile = Callable[[bytes], Program]
 """Makes the program of a stored source."""
@@ -55,17 +55,11 @@ class ProgramPeriod(msgspec.Struct, frozen=True):
     body: ProgramBeginning
 
 
-class Operators(Protocol):
-    """What has the changes by operators: a store, or a database that is read beside its engine."""
-
-    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]: ...
-
-
 _decode = msgspec.json.Decoder(ProgramBeginning).decode
 _encode = msgspec.json.encode
 
 
-async def all_periods(store: Operators) -> list[ProgramPeriod]:
+async def all_periods(store: StoreReader) -> list[ProgramPeriod]:
     """Every change of program, in order; the last counts now."""
     return [
         ProgramPeriod(entry.seq, entry.at, _decode(entry.event.body))
@@ -229,7 +223,9 @@ def wanted(known: Sequence[ProgramPeriod], replay_from: int) -> set[str]:
     return {one for number in range(first, len(known)) for one in kept(known[: number + 1])}
 
 
-async def periods(store: Store, replay_from: int, current: Program, compile_program: Compile | None) -> ProgramPeriods:
+async def periods(
+    store: StoreReader, replay_from: int, current: Program, compile_program: Compile | None
+) -> ProgramPeriods:
     """The programs of the journal. Raises StoreError if one is not stored."""
     if compile_program is None:
         return ProgramPeriods({}, [], current)

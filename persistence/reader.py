@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import aiosqlite
 
-from actors.model.turn import Decision
 from persistence.faults import Health
-from persistence.interface import (
-    Held,
-    Hold,
-    JournalEntry,
-    JournalHead,
-    Outboxed,
-    Quarantined,
-    SendState,
-    Snapshot,
-    StoreRefused,
-)
+from persistence.interface import StoreRefused
 from persistence.opening import migrations, prepare_file
 from persistence.reading import SqliteReader
 
@@ -40,53 +29,8 @@ _USERS = (
 )
 
 
-class ReadingStore:
-    """The reading methods of `interface.Store`, as they stand there. Each sees what was committed when it was called."""
-
-    def __init__(self, reader: SqliteReader, connection: aiosqlite.Connection) -> None:
-        self._reader = reader
-        self._connection = connection
-
-    async def head(self) -> JournalHead:
-        return await self._reader.head()
-
-    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
-        return await self._reader.load(users)
-
-    async def resolve(self, names: Sequence[str]) -> dict[str, str]:
-        return await self._reader.resolve(names)
-
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
-        return self._reader.tail(after, until)
-
-    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
-        return self._reader.history(user)
-
-    async def ledger(
-        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
-    ) -> list[Decision]:
-        return await self._reader.ledger(user, campaign, limit, before)
-
-    async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]:
-        return await self._reader.sends(ids)
-
-    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
-        return await self._reader.waiting(after, limit)
-
-    async def unsettled(self) -> dict[SendState, int]:
-        return await self._reader.unsettled()
-
-    async def hold(self) -> Hold | None:
-        return await self._reader.hold()
-
-    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
-        return await self._reader.programs(hashes)
-
-    async def held(self) -> list[Held]:
-        return await self._reader.held()
-
-    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
-        return await self._reader.quarantined(user)
+class ReadingStore(SqliteReader):
+    """A `StoreReader` beside the engine. Each read sees what was committed when it was called."""
 
     async def users_like(self, name: str) -> list[str]:
         """Users with a snapshot or a decision whose names begin with the same character, at most a thousand of each: to
@@ -95,7 +39,7 @@ class ReadingStore:
         end = chr(ord(begin) + 1) if begin and ord(begin) < 0x10FFFF else "\U0010ffff"
         found: set[str] = set()
         for sql in _USERS:
-            found.update(user for (user,) in await self._connection.execute_fetchall(sql, (begin, end)))
+            found.update(user for (user,) in await self._all("look for users", sql, begin, end))
         return sorted(found)
 
 
@@ -119,7 +63,7 @@ async def reading(path: Path) -> AsyncIterator[ReadingStore]:
                 f"{path} is of version {found}, this Cuebird reads {version}: `cuebird serve` brings it up"
             )
         health.is_open = True
-        yield ReadingStore(SqliteReader(connection, health, users_indexed=bool(list(indexed))), connection)
+        yield ReadingStore(connection, health, users_indexed=bool(list(indexed)))
     finally:
         with suppress(sqlite3.Error):  # nothing was written, so nothing can be lost
             await connection.close()

@@ -6,7 +6,7 @@ checkpoint, and the cold actors that wait to be loaded."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 import aiosqlite
@@ -16,7 +16,9 @@ from actors.model.turn import Decision
 from persistence import blocks, rows
 from persistence.faults import Health
 from persistence.interface import (
+    INT_MAX,
     UNSETTLED,
+    Due,
     Held,
     Hold,
     Journal,
@@ -24,6 +26,7 @@ from persistence.interface import (
     JournalHead,
     Link,
     Outboxed,
+    Position,
     Quarantined,
     SendState,
     Snapshot,
@@ -33,6 +36,9 @@ from persistence.packing import as_json
 
 BATCH_ROWS: Final = 2_000
 """Of the journal a batch may hold one block more."""
+
+SENDS: Final = 500
+"""That wait, in one batch: who reads them settles them, and a commit is not to be long."""
 
 BATCH_BYTES: Final = 8_000_000
 """Of the journal likewise: a start is not to need more memory than the life before it."""
@@ -72,7 +78,7 @@ _COUNTED: Final = (
 
 
 class SqliteReader:
-    """The reading half of the contract, over one connection."""
+    """The contract's `StoreReader`, and all else that is read of SQLite, over one connection."""
 
     def __init__(self, connection: aiosqlite.Connection, health: Health, *, users_indexed: bool) -> None:
         self._connection = connection
@@ -119,9 +125,13 @@ class SqliteReader:
         )
         return {row[0]: rows.snapshot(row) for row in found}
 
-    async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
+    async def positions(self) -> AsyncIterator[list[Position]]:
         sql = "SELECT user, position FROM actors WHERE user > ? ORDER BY user LIMIT ?"
-        return await self._all("look for users", sql, last, limit)
+        last = ""
+        while found := await self._all("look for users", sql, last, BATCH_ROWS):
+            batch = list(map(Position._make, found))
+            yield batch
+            last = batch[-1].user
 
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         found = await self._all(
@@ -144,19 +154,19 @@ class SqliteReader:
             await cursor.close()
         return set(words) - missing.keys()
 
-    async def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
+    async def dues(self) -> AsyncIterator[list[Due]]:
         user, due = "", 0
-        while batch := await self._all(
+        while found := await self._all(
             "read the timers",
             "SELECT user, due FROM actors WHERE due IS NOT NULL AND (due, user) > (?, ?) ORDER BY due, user LIMIT ?",
             due,
             user,
             BATCH_ROWS,
         ):
-            yield batch
-            user, due = batch[-1]
+            yield list(map(Due._make, found))
+            user, due = found[-1]
 
-    async def tail(self, after: int, until: int | None) -> AsyncIterator[list[JournalEntry]]:
+    async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
         head = (await self.head()).seq
         last = head if until is None else min(until, head)
         at = await self._block_of(after + 1) if after < last else head + 1
@@ -241,12 +251,23 @@ class SqliteReader:
         [(first,)] = await self._all("read the journal", "SELECT min(first_seq) FROM journal")
         return first or 1
 
-    async def ledger(self, user: str | None, campaign: str | None, limit: int, before: int | None) -> list[Decision]:
-        wanted = {"user = ?": user, "campaign = ?": campaign, "at < ?": before}
-        given = {condition: value for condition, value in wanted.items() if value is not None}
-        where = f"WHERE {' AND '.join(given)}" if given else ""
-        sql = f"SELECT {rows.DECISION} FROM ledger {where} ORDER BY at DESC, row DESC LIMIT ?"
-        return [rows.decision(row) for row in await self._all("read the ledger", sql, *given.values(), limit)]
+    async def ledger(self, *, user: str | None = None, campaign: str | None = None, limit: int = 100) -> list[Decision]:
+        return [rows.decision(row) for row in await self._ledger({"user = ?": user, "campaign = ?": campaign}, limit)]
+
+    async def whole_ledger(self, campaign: str | None = None) -> AsyncIterator[list[Decision]]:
+        where, at, row = {"campaign = ?": campaign}, INT_MAX, INT_MAX
+        while found := await self._ledger(where, BATCH_ROWS, at, row):
+            batch = [rows.decision(each) for each in found]
+            yield batch
+            at, row = batch[-1].at, found[-1][0]
+
+    async def _ledger(self, where: Mapping[str, str | None], limit: int, *before: int) -> list[Any]:
+        """Newest first, those before (at, row). Many rows may have one `at`."""
+        given = {condition: value for condition, value in where.items() if value is not None}
+        conditions = [*given, "(at, row) < (?, ?)"] if before else [*given]
+        clause = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        sql = f"SELECT {rows.DECISION} FROM ledger {clause} ORDER BY at DESC, row DESC LIMIT ?"
+        return await self._all("read the ledger", sql, *given.values(), *before, limit)
 
     async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
         return await self._outbox(f"WHERE {await self._may_go()} AND due <= ? ORDER BY due, row LIMIT ?", now, limit)
@@ -260,8 +281,12 @@ class SqliteReader:
         """While it is on hold the outbox is long, and what was released of it is little."""
         return f"id IN (SELECT send FROM released) AND {_WAITING}" if await self.hold() else _WAITING
 
-    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
-        return await self._outbox(f"WHERE {_WAITING} AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?", *after, limit)
+    async def waiting(self) -> AsyncIterator[list[Outboxed]]:
+        due, name = -1, ""
+        where = f"WHERE {_WAITING} AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?"
+        while batch := await self._outbox(where, due, name, SENDS):
+            yield batch
+            due, name = batch[-1].due, batch[-1].send.id
 
     async def hold(self) -> Hold | None:
         found = await self._all("read the hold", "SELECT at, reason FROM hold")
@@ -313,7 +338,7 @@ class SqliteReader:
         sql = f"SELECT {rows.HELD} FROM held ORDER BY at, user"
         return [rows.held(row) for row in await self._all("read who is held", sql)]
 
-    async def quarantined(self, user: str | None) -> list[Quarantined]:
+    async def quarantined(self, user: str | None = None) -> list[Quarantined]:
         where = "" if user is None else "WHERE user = ?"
         sql = f"SELECT {rows.QUARANTINED} FROM quarantine {where} ORDER BY row"
         given = () if user is None else (user,)

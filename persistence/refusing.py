@@ -52,7 +52,7 @@ def _parts(commit: Commit) -> dict[str, Commit]:
     for send in commit.sends:
         part(send.user).sends.append(send)
     for name in commit.names:
-        part(name[1]).names.append(name)
+        part(name.user).names.append(name)
     for snapshot in commit.snapshots:
         part(snapshot.user).snapshots.append(snapshot)
     for event in commit.quarantined:

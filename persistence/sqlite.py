@@ -39,6 +39,7 @@ from persistence.files import OpenFiles
 from persistence.head import HeadMark
 from persistence.interface import (
     Commit,
+    Due,
     Held,
     Hold,
     Journal,
@@ -46,6 +47,7 @@ from persistence.interface import (
     JournalHead,
     Link,
     Outboxed,
+    Position,
     Quarantined,
     SendState,
     Snapshot,
@@ -195,11 +197,14 @@ class SqliteStore:
         assert self._writer is not None
         await self._writer.release(sends)
 
+    async def head(self) -> JournalHead:
+        return await self._read.head()
+
     async def load(self, users: Sequence[str]) -> dict[str, Snapshot]:
         return await self._read.load(users)
 
-    async def positions(self, last: str, limit: int) -> list[tuple[str, int]]:
-        return await self._read.positions(last, limit)
+    def positions(self) -> AsyncIterator[list[Position]]:
+        return self._read.positions()
 
     async def named(self, words: Sequence[str]) -> set[str]:
         self._health.check()
@@ -215,7 +220,7 @@ class SqliteStore:
     async def resolve(self, names: Sequence[str]) -> dict[str, str]:
         return await self._read.resolve(names)
 
-    def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
+    def dues(self) -> AsyncIterator[list[Due]]:
         return self._read.dues()
 
     def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
@@ -224,10 +229,11 @@ class SqliteStore:
     def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
         return self._read.history(user)
 
-    async def ledger(
-        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
-    ) -> list[Decision]:
-        return await self._read.ledger(user, campaign, limit, before)
+    async def ledger(self, *, user: str | None = None, campaign: str | None = None, limit: int = 100) -> list[Decision]:
+        return await self._read.ledger(user=user, campaign=campaign, limit=limit)
+
+    def whole_ledger(self, campaign: str | None = None) -> AsyncIterator[list[Decision]]:
+        return self._read.whole_ledger(campaign)
 
     async def due_sends(self, now: int, limit: int) -> list[Outboxed]:
         return await self._read.due_sends(now, limit)
@@ -235,8 +241,8 @@ class SqliteStore:
     async def next_send_due(self) -> int | None:
         return await self._read.next_send_due()
 
-    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]:
-        return await self._read.waiting(after, limit)
+    def waiting(self) -> AsyncIterator[list[Outboxed]]:
+        return self._read.waiting()
 
     async def hold(self) -> Hold | None:
         return await self._read.hold()

@@ -14,12 +14,10 @@ import msgspec
 from actors.model.context import nested
 from actors.values import values
 from language.syntax import ast
+from language.syntax.operators import MIRRORED, NEGATED
 
 TIMES_MAX: Final = 20
 """How often one event is told for the sake of a count."""
-
-_OPPOSITE: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=": "="}
-_MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
 class GivenEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +70,12 @@ class NeededEvents:
     def _compared(
         self, operator: str, left: ast.Expression, right: ast.Expression, needs: Needs, in_where: bool, holds: bool
     ) -> None:
-        if isinstance(left, ast.Constant) and operator in _MIRRORED:
-            operator, left, right = _MIRRORED[operator], right, left
+        if isinstance(left, ast.Constant) and operator in MIRRORED:
+            operator, left, right = MIRRORED[operator], right, left
         if not holds:
-            if operator not in _OPPOSITE:
+            if operator not in NEGATED:
                 return
-            operator = _OPPOSITE[operator]
+            operator = NEGATED[operator]
         wanted = _wanted(operator, right)
         if wanted is not None:
             self._value(left, wanted, needs, in_where)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from actors.model.turn import Decision
+from actors.model.turn import Decision, detail_of
 from language.syntax.durations import written
 from language.syntax.problems import one_of
 
@@ -32,7 +30,6 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 _AGAINST: Final = frozenset({"skipped", "held", "not_entered", "exited"})
 
-_detail = msgspec.json.Decoder(dict[str, Any]).decode
 
 Moment = Callable[[int], str]
 """Writes a time (ms since the epoch) as the reader counts it."""
@@ -48,7 +45,7 @@ def why_not(decisions: Sequence[Decision], wanted: Collection[str], moment: Mome
 
 def obstacle(row: Decision, moment: Moment) -> str:
     """What one row says against sending: `skipped: no_consent (no consent to marketing)`."""
-    detail = _detail(row.detail)
+    detail = detail_of(row)
     reason = row.reason or ""
     if row.decision == "held":
         return f"held by {reason} until {moment(detail['until'])}"
@@ -76,7 +73,7 @@ def _of_campaign(campaign: str, decisions: Sequence[Decision], moment: Moment) -
             seen.add(told)
             yield f"{moment(row.at)}  {_where(row)}: {obstacle(row, moment)}"
     if last.decision == "waiting":
-        until = _detail(last.detail).get("until")
+        until = detail_of(last).get("until")
         end = f" until {moment(until)}" if isinstance(until, int) and until else ""
         yield f"{moment(last.at)}  {_where(last)}: waits{end}"
     elif not seen and not any(row.decision == "sent" for row in own):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -50,6 +50,23 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=T
     message: str | None = None
     detail: bytes = b"{}"
     """Raw JSON object."""
+
+
+_decode_detail = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def detail_of(decision: Decision) -> dict[str, Any]:
+    """Read a row's detail: nothing if it is no JSON object."""
+    try:
+        return _decode_detail(decision.detail)
+    except msgspec.MsgspecError:
+        return {}
+
+
+def goal_value(decision: Decision) -> float:
+    """Read what a goal was worth, 0 if it tells no number."""
+    value = detail_of(decision).get("value")
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from actors.model.turn import Decision
+from persistence.interface import StoreReader
 
-PAGE_ROWS: Final = 2_000
 ROWS_MAX: Final = 500_000
-
-
-class Ledger(Protocol):
-    async def ledger(
-        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
-    ) -> list[Decision]: ...
 
 
 class ActiveRun(msgspec.Struct, frozen=True):
@@ -28,30 +22,22 @@ class ActiveRun(msgspec.Struct, frozen=True):
     """`at` of the entry, in ms."""
 
 
-async def rows(store: Ledger, campaign: str, rows_max: int = ROWS_MAX) -> AsyncIterator[Decision]:
-    """Of a campaign, newest first, each once. Pages overlap in their last millisecond."""
-    before: int | None = None
-    limit = PAGE_ROWS
-    known: set[tuple[str, int, int]] = set()
-    yielded = 0
-    while yielded < rows_max:
-        page = await store.ledger(campaign=campaign, limit=limit, before=before)
-        fresh = [row for row in page if (row.user, row.turn, row.index) not in known]
-        for row in fresh:
+async def _rows(store: StoreReader, campaign: str) -> AsyncIterator[Decision]:
+    """Of a campaign, newest first: the newest ROWS_MAX, and what its batch holds besides."""
+    count = 0
+    async for batch in store.whole_ledger(campaign):
+        for row in batch:
             yield row
-        yielded += len(fresh)
-        if len(page) < limit:
+        count += len(batch)
+        if count >= ROWS_MAX:
             return
-        limit = limit if fresh else limit * 2
-        before = page[-1].at + 1
-        known = {(row.user, row.turn, row.index) for row in page if row.at == page[-1].at}
 
 
-async def active_runs(store: Ledger, campaign: str) -> list[ActiveRun]:
+async def active_runs(store: StoreReader, campaign: str) -> list[ActiveRun]:
     """Entered and not yet ended, oldest first."""
     ended: set[str] = set()
     found: list[ActiveRun] = []
-    async for row in rows(store, campaign):
+    async for row in _rows(store, campaign):
         if row.decision in ("exited", "finished"):
             ended.add(row.run)
         elif row.decision == "entered" and row.run not in ended:

@@ -16,8 +16,8 @@ from cuebird.changes.proposal import site_of, told_figures
 from cuebird.settings.config import ConfigError, load
 from language.syntax import ast
 from persistence import program_periods
-from persistence.interface import StoreError
-from persistence.reader import ReadingStore, reading
+from persistence.interface import StoreError, StoreReader
+from persistence.reader import reading
 
 
 class RunningProgram(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ async def changes_of(path: Path, campaign: str) -> list[tuple[program_periods.Pr
         ]
 
 
-async def stored(store: ReadingStore, program: str) -> ast.Site:
+async def stored(store: StoreReader, program: str) -> ast.Site:
     source = (await store.programs([program])).get(program)
     if source is None:
         raise StoreError(f"program {program} of the journal is not stored: restore a backup")

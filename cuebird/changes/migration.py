@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -12,20 +11,14 @@ from actors.migration import MIGRATED, obstacle, target
 from actors.model.event import Event
 from actors.model.program import Program
 from actors.model.state import ENDED
-from cuebird.changes.active_runs import Ledger, active_runs
+from cuebird.changes.active_runs import active_runs
 from engine.engine import Engine
 from engine.submit import stored
-from persistence.interface import Snapshot
+from persistence.interface import StoreReader
 
 BATCH_USERS: Final = 500
 
 _encode = msgspec.json.encode
-
-
-class SnapshotSource(Ledger, Protocol):
-    """A database: beside its engine, or the engine's own."""
-
-    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]: ...
 
 
 class Moving(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +32,7 @@ class Moving(msgspec.Struct, frozen=True, kw_only=True):
     """Why it cannot be moved, "" if it can."""
 
 
-async def plan(store: SnapshotSource, program: Program, campaign: str) -> list[Moving]:
+async def plan(store: StoreReader, program: Program, campaign: str) -> list[Moving]:
     """Every run that is to be moved, oldest first, as the snapshots have them: a few seconds old, if an engine runs."""
     runs = await active_runs(store, campaign)
     users = list(dict.fromkeys(run.user for run in runs))
@@ -74,7 +67,7 @@ def movings(actor: Actor, program: Program, campaign: str) -> list[Moving]:
     return found
 
 
-async def migrate(engine: Engine, store: Ledger, campaign: str, who: str, request: str) -> tuple[int, list[str]]:
+async def migrate(engine: Engine, store: StoreReader, campaign: str, who: str, request: str) -> tuple[int, list[str]]:
     """Asks the actor of everybody who is in it. Returns (runs moved, what could not be moved and why).
 
     `request` names this operation: the same one again moves nobody twice.

@@ -18,8 +18,8 @@ from cuebird.control.client import NoAnswer, ask
 from cuebird.control.order import Order, OrderResult, new_id
 from language.syntax.problems import SiteErrors, did_you_mean, nearest
 from persistence import program_periods
-from persistence.interface import StoreError
-from persistence.reader import ReadingStore, reading
+from persistence.interface import StoreError, StoreReader
+from persistence.reader import reading
 
 USERS_MAX = 20
 
@@ -71,7 +71,7 @@ async def _planned(path: Path, campaign: str) -> list[Moving]:
         return await plan(store, eras.current, campaign)
 
 
-async def _periods(store: ReadingStore) -> program_periods.ProgramPeriods:
+async def _periods(store: StoreReader) -> program_periods.ProgramPeriods:
     records = await program_periods.all_periods(store)
     hashes = program_periods.kept(records)
     sources = await store.programs(hashes)

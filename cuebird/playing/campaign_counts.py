@@ -8,9 +8,7 @@ from math import fsum
 
 import msgspec
 
-from actors.model.turn import Decision
-
-_decode_goal = msgspec.json.Decoder(dict[str, object]).decode
+from actors.model.turn import Decision, goal_value
 
 
 class PlayedFigures(msgspec.Struct):
@@ -106,9 +104,8 @@ def _count(campaign: PlayedFigures, decision: Decision) -> None:
             campaign.held.setdefault(decision.message or "", decision.reason or "")
         case "goal":
             campaign.goals += 1
-            value = _decode_goal(decision.detail).get("value")
-            if isinstance(value, int | float):
-                campaign.values.append(float(value))
+            if value := goal_value(decision):
+                campaign.values.append(value)
         case "exited":
             campaign.ended[decision.reason or ""] += 1
         case "skipped":

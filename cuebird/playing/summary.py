@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Final
 
 import msgspec
 
+from actors.model.reasons import REASONS
 from cuebird.playing.campaign_counts import PlayedFigures
 from cuebird.playing.report import PlayReport
 from language.syntax.ast import Campaign
@@ -16,31 +17,6 @@ from language.syntax.durations import UNITS, written
 from replay.ledger import iso
 
 EVENTS_SHOWN_MAX: Final = 15
-
-REASONS: Final[Mapping[str, str]] = {
-    "paused": "the campaign is paused",
-    "condition": "the `if` did not hold",
-    "audience": "not of the audience",
-    "re_entry": "entered too recently",
-    "concurrency": "already in it",
-    "canary": "not among the first to get it",
-    "unproven": "only a page said it, without proof",
-    "no_consent": "no consent",
-    "suppressed": "the address is suppressed",
-    "no_address": "no usable address",
-    "holdout": "held out, to measure what it is worth",
-    "capped": "a cap was full",
-    "cooldown": "too soon after the last of its topic",
-    "quiet_hours": "quiet hours",
-    "expired": "too late to be worth sending",
-    "shadow": "a shadow sends nothing",
-    "goal": "the goal was reached",
-    "exit_when": "an `exit_when` matched",
-    "unsubscribed": "unsubscribed",
-    "joined": "the same person had an older run",
-    "finished": "all steps done",
-}
-"""Reasons of the ledger, as sentences."""
 
 
 class SummaryInput(msgspec.Struct, kw_only=True):
@@ -119,7 +95,13 @@ def _ordered(counts: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _reasons(counts: Counter[str]) -> str:
-    return ", ".join(f"{REASONS.get(reason, reason)} {count:,}" for reason, count in _ordered(counts))
+    return ", ".join(f"{_words(reason)} {count:,}" for reason, count in _ordered(counts))
+
+
+def _words(reason: str) -> str:
+    """Of a reason, of the end of all steps; a variant and the campaign's own word stand for themselves."""
+    known = REASONS.get(reason)
+    return known.counted if known is not None else "all steps done" if reason == "finished" else reason
 
 
 def _rounded(milliseconds: float) -> str:

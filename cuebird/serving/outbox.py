@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from actors.model.turn import Channel
 from cuebird.control.order import Order
-from persistence.interface import Hold, Outboxed, SendState
+from persistence.interface import Outboxed, StoreReader
 
 DROPPED: Final = "dropped by an operator"
-
-PAGE: Final = 500
-"""Rows that are read, and settled, at once."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,35 +43,25 @@ class OutboxRefused(Exception):
     """What was asked cannot be done now; the text says why, and what can."""
 
 
-class Outbox(Protocol):
-    """What is read of a store."""
-
-    async def waiting(self, after: tuple[int, str], limit: int) -> list[Outboxed]: ...
-    async def hold(self) -> Hold | None: ...
-    async def unsettled(self) -> dict[SendState, int]: ...
-
-
 Release = Callable[[Sequence[str] | None], Awaitable[None]]
 Drop = Callable[[Sequence[Outboxed], str], Awaitable[int]]
 
 
-async def chosen(store: Outbox, choice: Choice) -> AsyncIterator[list[Outboxed]]:
+async def chosen(store: StoreReader, choice: Choice) -> AsyncIterator[list[Outboxed]]:
     """Those that wait and are chosen, a page at a time, in the order in which they are due."""
-    after = (-1, "")
-    while page := await store.waiting(after, PAGE):
-        after = page[-1].due, page[-1].send.id
+    async for page in store.waiting():
         found = [row for row in page if choice.has(row)]
         if found:
             yield found
 
 
-async def decide(store: Outbox, order: Order, let_go: Release, settle: Drop) -> int:
+async def decide(store: StoreReader, order: Order, let_go: Release, settle: Drop) -> int:
     """Does what is asked. Returns of how many messages."""
     choice = choice_of(order)
     return await (release(store, choice, let_go) if order.what == "release_outbox" else drop(store, choice, settle))
 
 
-async def release(store: Outbox, choice: Choice, let_go: Release) -> int:
+async def release(store: StoreReader, choice: Choice, let_go: Release) -> int:
     """Returns how many messages may go out that could not before. With everything chosen the hold ends. Raises
     OutboxRefused if there is none."""
     if await store.hold() is None:
@@ -89,6 +76,6 @@ async def release(store: Outbox, choice: Choice, let_go: Release) -> int:
     return count
 
 
-async def drop(store: Outbox, choice: Choice, settle: Drop) -> int:
+async def drop(store: StoreReader, choice: Choice, settle: Drop) -> int:
     """Returns how many messages will not go out."""
     return sum([await settle(page, DROPPED) async for page in chosen(store, choice)])

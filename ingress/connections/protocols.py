@@ -15,6 +15,7 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ingress.connections.socket import Socket
 from ingress.connections.transport import WebSocketTransport, handshake_head, websocket_scope
 from ingress.connections.websocket import Doors
 
@@ -52,7 +53,7 @@ class HandshakeRefused(Exception):
     """Thrown through the parser: the head is not read further. `refusal` is on the protocol."""
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(Socket, HttpToolsProtocol):
     """One HTTP connection, until it closes or becomes a WebSocket. Nothing of it lasts without a deadline but the wait for
     our own answer."""
 
@@ -218,19 +219,6 @@ class HttpProtocol(HttpToolsProtocol):
             self._stalled = None
 
     # --- ends -------------------------------------------------------------------------------------------------------
-
-    def pause(self) -> None:
-        """Read nothing more from it, until `resume`."""
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
-
-    def resume(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    def abort(self) -> None:
-        """Cut it, without a word."""
-        self.transport.abort()
 
     def admit(self) -> None:
         """Who asks has shown a key: the rest of the body may take its time."""

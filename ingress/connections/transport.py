@@ -21,6 +21,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
+from ingress.connections.socket import Socket
 from ingress.connections.websocket import LINE, Doors, Listener
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class ServerState(Protocol):
     tasks: set[Any]
 
 
-class WebSocketTransport(asyncio.Protocol):
+class WebSocketTransport(Socket, asyncio.Protocol):
     """Made when the head of a handshake has come; `begin` answers it by way of the application."""
 
     listener: Listener | None = None
@@ -271,19 +272,6 @@ class WebSocketTransport(asyncio.Protocol):
             return
         conn.send_text(text.encode())
         self.transport.write(b"".join(conn.data_to_send()))
-
-    def pause(self) -> None:
-        """Read nothing more from it, until `resume`."""
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
-
-    def resume(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    def abort(self) -> None:
-        """Cut it, without a word."""
-        self.transport.abort()
 
     def give_up(self) -> None:
         """Its unfinished message takes room that others need."""

@@ -19,12 +19,10 @@ _SILENT = frozenset({"draft", "archived", "shadow"})
 def bound(site: ast.Site, day_ms: int = DAY_MS) -> int | None:
     """How many messages a day of so many ms can hold; None if nothing proves a number."""
     campaigns = [campaign for campaign in site.campaigns if campaign.status not in _SILENT]
-    counted = [(campaign, *_by_purpose(campaign)) for campaign in campaigns]
-    runs = {campaign.id: _runs(campaign, day_ms) if _remembers(campaigns) else None for campaign in campaigns}
-    marketing = _least(
-        _total((runs[campaign.id], each) for campaign, each, _ in counted), bound_of_caps(site, day_ms, campaigns)
-    )
-    transactional = _total((runs[campaign.id], each) for campaign, _, each in counted)
+    remembers = _remembers(campaigns)
+    messages = [_by_campaign(campaign, day_ms, remembers) for campaign in campaigns]
+    marketing = _least(_total(one for one, _ in messages), bound_of_caps(site, day_ms, campaigns))
+    transactional = _total(other for _, other in messages)
     return None if marketing is None or transactional is None else marketing + transactional
 
 
@@ -57,13 +55,36 @@ def _in_a_day(cap: ast.Cap, day_ms: int) -> int:
     return cap.limit if cap.seconds is None else cap.limit * math.ceil(day_ms / (cap.seconds * 1000))
 
 
-def _total(parts: Iterable[tuple[int | None, int]]) -> int | None:
-    """Of (runs in the day, messages of a run); runs without messages may be without number."""
+def _by_campaign(campaign: ast.Campaign, day_ms: int, remembers: bool) -> tuple[int | None, int | None]:
+    """The most (marketing, transactional) messages of a campaign in a day; None where nothing proves a number."""
+    runs = _runs(campaign, day_ms) if remembers else None
+    marketing, transactional = (
+        0 if not each else _least(None if runs is None else runs * each, _own_caps(campaign, purpose, day_ms))
+        for purpose, each in zip(("marketing", "transactional"), _by_purpose(campaign), strict=True)
+    )
+    return marketing, transactional
+
+
+def _own_caps(campaign: ast.Campaign, purpose: str, day_ms: int) -> int | None:
+    """What its own cap, or those of all its sends of a purpose, let through in a day; None if they do not limit them."""
+    whole = None if campaign.cap is None else _in_a_day(campaign.cap, day_ms)
+    sends = [step for step in steps_of(campaign) if isinstance(step, ast.SendStep)]
+    # A cap counts a template, so steps that send the same one under the same cap share what it lets through.
+    caps = {
+        (step.channel, step.template, step.cap): None if step.cap is None else _in_a_day(step.cap, day_ms)
+        for step in sends
+        if (step.purpose or campaign.purpose) == purpose
+    }
+    return _least(whole, _total(caps.values()))
+
+
+def _total(parts: Iterable[int | None]) -> int | None:
+    """The sum; None if a part has no number."""
     total = 0
-    for runs, messages in parts:
-        if messages and runs is None:
+    for part in parts:
+        if part is None:
             return None
-        total += (runs or 0) * messages
+        total += part
     return total
 
 

@@ -17,6 +17,7 @@ from actors.model.memory import COUNT_KEEP_MAX, LOG_KEEP
 from actors.values import values
 from language.compiler.memory import canonical_text
 from language.syntax import ast
+from language.syntax.operators import MIRRORED
 
 WAYS_MAX: Final = 128
 """Ways in which a condition may hold (its disjunctive form) that are looked at; past it, it is taken to be possible."""
@@ -24,7 +25,6 @@ WAYS_MAX: Final = 128
 FACTS_MAX: Final = 60
 """Comparisons of one value that are looked at together; past it, they are taken to be possible."""
 
-_MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": lambda value, constant: value is None if constant is None else values.equal(value, constant),
     "!=": lambda value, constant: value is not None if constant is None else values.unequal(value, constant),
@@ -149,8 +149,8 @@ def _truth(node: ast.Expression, holds: bool) -> Fact:
 
 def _compared(node: ast.Binary, holds: bool) -> list[Way]:
     operator, left, right = node.operator, node.left, node.right
-    if isinstance(left, ast.Constant) and operator in _MIRRORED and not isinstance(right, ast.Constant):
-        operator, left, right = _MIRRORED[operator], right, left  # type: ignore[assignment]  # of the same six
+    if isinstance(left, ast.Constant) and operator in MIRRORED and not isinstance(right, ast.Constant):
+        operator, left, right = MIRRORED[operator], right, left  # type: ignore[assignment]  # of the same six
     constant = _constant(right)
     if operator not in _COMPARE or constant is _UNKNOWN:
         return [(_truth(node, holds),)]

@@ -7,8 +7,7 @@ the database is only read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 import msgspec
 
@@ -17,23 +16,11 @@ from actors.model.program import Program
 from language.compiler.compile import compile_site
 from language.syntax import ast
 from persistence import program_periods
-from persistence.interface import JournalEntry, JournalHead, StoreError
+from persistence.interface import JournalEntry, StoreError, StoreReader
 from replay.backtest.compare import BacktestDifference, compare
 from replay.backtest.fold import Fold
 from replay.backtest.reach import require
 from replay.backtest.side import Side, note_refusals
-
-
-class RecordedSide(Protocol):
-    """A database that is read, whether an engine runs on it or not."""
-
-    async def head(self) -> JournalHead: ...
-
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]: ...
-
-    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]: ...
-
-    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
 
 
 class Backtest(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +35,7 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def backtest(
-    store: RecordedSide,
+    store: StoreReader,
     site: ast.Site,
     since: int,
     *,
@@ -95,13 +82,13 @@ async def backtest(
     )
 
 
-async def _first(store: RecordedSide) -> JournalEntry:
+async def _first(store: StoreReader) -> JournalEntry:
     async for entries in store.tail(0):
         return entries[0]
     raise StoreError("the journal is empty: there is nothing to play")
 
 
-async def _recorded(store: RecordedSide, compile_source: Callable[[bytes], Program]) -> program_periods.ProgramPeriods:
+async def _recorded(store: StoreReader, compile_source: Callable[[bytes], Program]) -> program_periods.ProgramPeriods:
     records = await program_periods.all_periods(store)
     if not records:
         raise StoreError("the journal does not say which site it was written under")

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from actors.model.turn import Decision
+from actors.model.turn import Decision, goal_value
 
 SAME_MS_MAX: Final = 86_400_000
 """Messages of one template to one user that are no further apart may be the same message at another time."""
@@ -45,9 +45,6 @@ class SideTotals(msgspec.Struct, kw_only=True):
     value: float = 0.0
     not_entered: Counter[str] = msgspec.field(default_factory=Counter)
     """By reason."""
-
-
-_decode = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Side:
@@ -112,8 +109,7 @@ class Side:
         self._open.setdefault(row.run, []).append(message)
 
     def _reach(self, row: Decision, total: SideTotals) -> None:
-        value = _decode(row.detail).get("value")
-        worth = float(value) if isinstance(value, int | float) else 0.0
+        worth = goal_value(row)
         total.goals += 1
         total.value += worth
         for message in self._open.pop(row.run, ()):

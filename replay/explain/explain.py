@@ -8,13 +8,14 @@ from actors.model import program as compiled
 from actors.model.turn import Decision
 from actors.runs.entry import is_for
 from language.syntax import ast
+from persistence.interface import StoreReader
 from replay.explain import words
 from replay.explain.fold import Moment, fold
 from replay.explain.language import Language
 from replay.explain.model import CampaignView, Explanation, Part, RunView, SendView, Witness
 from replay.explain.patterns import PatternWalk
 from replay.explain.reasons import in_words, reason_text
-from replay.explain.recall import KnownPrograms, Recalled, Source, campaigns_by_version, recall
+from replay.explain.recall import KnownPrograms, Recalled, campaigns_by_version, recall
 from replay.explain.rules import Rules, event_at_hand, refusal, supposed_run
 from replay.explain.runs import Runs, sends
 from replay.explain.unmatched import unmatched
@@ -38,7 +39,7 @@ class NoSuchCampaign(Exception):
 
 
 async def explain(
-    store: Source,
+    store: StoreReader,
     current: KnownPrograms | None,
     user: str,
     now: int,

@@ -8,6 +8,7 @@ from actors.model.scope import Scope
 from actors.model.state import Run
 from language.compiler.memory import names_in
 from language.syntax import ast
+from language.syntax.operators import MIRRORED
 from language.syntax.unparse import expression_text, is_duration, is_instant
 from replay.explain import words
 from replay.explain.fold import Moment
@@ -16,7 +17,6 @@ from replay.explain.language import Language
 from replay.explain.model import Part
 
 _COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
-_MIRRORED: Final[dict[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 SOURCES_MAX: Final = 4
 """Names of a computed value whose own values are shown."""
@@ -64,7 +64,7 @@ class Walk:
         match node:
             case ast.Binary(operator=operator, left=left, right=right) if operator in _COMPARISONS:
                 if isinstance(left, ast.Constant) and not isinstance(right, ast.Constant):
-                    return self._comparison(right, _MIRRORED[operator], left, in_where, holds=holds)
+                    return self._comparison(right, MIRRORED[operator], left, in_where, holds=holds)
                 return self._comparison(left, operator, right, in_where, holds=holds)
             case ast.Binary(operator=operator, left=left, right=right):
                 return self._comparison(left, operator, right, in_where, holds=holds)

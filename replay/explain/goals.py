@@ -16,10 +16,11 @@ from actors.model.state import Run
 from actors.values import values
 from language.compiler.memory import names_in
 from language.syntax import ast
+from language.syntax.operators import MIRRORED, NEGATED
 from replay.explain.fold import Moment
 from replay.explain.language import Language
 from replay.explain.model import State
-from replay.explain.targets import MIRRORED, NEGATED, nested, shared_names, target_of
+from replay.explain.targets import nested, shared_names, target_of
 
 ALTERNATIVES_MAX: Final = 8
 """Ways to one condition that are kept, the shortest."""
@@ -144,7 +145,7 @@ class Goals:
         ways: list[GoalEvent] = []
         for side, other, seen in (
             (node.left, node.right, operator),
-            (node.right, node.left, MIRRORED.get(operator, operator if operator in ("=", "!=") else "")),
+            (node.right, node.left, MIRRORED.get(operator, "")),
         ):
             value = self._value(other, in_where, in_run)
             target = target_of(seen, value) if seen else None

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-import msgspec
-
-from actors.model.turn import Decision
+from actors.model.reasons import REASONS
+from actors.model.turn import Decision, detail_of
 from replay.explain import words
 from replay.explain.model import ExplainedStep
 
-REASONS: Final[Mapping[str, str]] = {
-    "paused": "the campaign is paused",
-    "condition": "its `if` did not hold",
-    "audience": "not of its audience",
-    "re_entry": "it was entered too recently",
-    "concurrency": "there was a run already",
-    "canary": "not among the users let in so far",
-    "unproven": "only a page said it, without proof that it was the user",
-    "no_consent": "no consent",
-    "suppressed": "the address is suppressed",
-    "no_address": "no usable address",
-    "holdout": "held out, to measure what the campaign is worth",
-    "capped": "a cap was full",
-    "cooldown": "too soon after the last of its topic",
-    "quiet_hours": "quiet hours",
-    "expired": "too late to be worth sending",
-    "render_error": "the template lacked a value",
-    "shadow": "the campaign is in shadow: it decides and sends nothing",
-    "goal": "its goal was reached",
-    "exit_when": "an exit pattern matched",
-    "unsubscribed": "the user unsubscribed",
-    "erased": "the user was erased",
-    "archived": "the campaign was archived",
-    "joined": "the same person had an older run",
-}
-
-_detail = msgspec.json.Decoder(dict[str, Any]).decode
-
 
 def reason_text(reason: str | None) -> str:
-    return REASONS.get(reason or "", reason or "")
+    """Its words; itself if it is the campaign's own."""
+    known = REASONS.get(reason or "")
+    return reason or "" if known is None else known.explained
 
 
 def in_words(row: Decision) -> ExplainedStep:
     """One row. Times of its own day are shown without their date."""
-    return ExplainedStep(at=row.at, decision=row.decision, text=_text(row, _detail(row.detail)))
+    return ExplainedStep(at=row.at, decision=row.decision, text=_text(row, detail_of(row)))
 
 
 def _objection(reason: str | None, detail: Mapping[str, Any]) -> str:

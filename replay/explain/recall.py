@@ -3,9 +3,9 @@ that the journal was written under."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -18,24 +18,10 @@ from language.compiler.compile import compile_site, version_of
 from language.load import read_site
 from language.syntax import ast
 from persistence import program_periods
-from persistence.interface import JournalEntry, Outboxed, Snapshot, StoreError
+from persistence.interface import JournalEntry, Outboxed, StoreError, StoreReader
 
 LEDGER_MAX: Final = 1_000
 """Newest rows of the user that are read."""
-
-
-class Source(Protocol):
-    """What is read of a store (`persistence.interface.Store`)."""
-
-    async def load(self, users: Sequence[str]) -> dict[str, Snapshot]: ...
-    async def resolve(self, names: Sequence[str]) -> dict[str, str]: ...
-    def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]: ...
-    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]: ...
-    async def ledger(
-        self, *, user: str | None = None, campaign: str | None = None, limit: int = 100, before: int | None = None
-    ) -> list[Decision]: ...
-    async def sends(self, ids: Sequence[str]) -> dict[str, Outboxed]: ...
-    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]: ...
 
 
 class KnownPrograms(msgspec.Struct, frozen=True):
@@ -101,7 +87,9 @@ def source_of(entry: JournalEntry) -> str:
     return name if isinstance(name, str) and name.startswith(ANONYMOUS) and len(name) > 1 else ""
 
 
-async def recall(store: Source, user: str, current: KnownPrograms | None, at: int | None = None) -> Recalled | None:
+async def recall(
+    store: StoreReader, user: str, current: KnownPrograms | None, at: int | None = None
+) -> Recalled | None:
     """All that is known of the user up to `at`; None if nothing ever was heard.
 
     `current` is the site that is explained if the journal does not say which counted. Raises StoreError.
@@ -142,18 +130,18 @@ def _seq(entry: JournalEntry) -> int:
     return entry.seq
 
 
-async def _history(store: Source, user: str, at: int | None) -> list[JournalEntry]:
+async def _history(store: StoreReader, user: str, at: int | None) -> list[JournalEntry]:
     return [entry async for batch in store.history(user) for entry in batch if at is None or entry.at <= at]
 
 
-async def _first(store: Source) -> JournalEntry | None:
+async def _first(store: StoreReader) -> JournalEntry | None:
     """Where the journal begins."""
     async for batch in store.tail(0):
         return batch[0]
     return None
 
 
-async def _start(store: Source, user: str, at: int | None) -> Actor | None:
+async def _start(store: StoreReader, user: str, at: int | None) -> Actor | None:
     """The newest snapshot, unless it is younger than the moment in question."""
     snapshot = (await store.load([user])).get(user)
     if snapshot is None:
@@ -162,7 +150,7 @@ async def _start(store: Source, user: str, at: int | None) -> Actor | None:
     return actor if at is None or max(actor.last_seen, actor.last_entered) <= at else None
 
 
-async def _periods(store: Source, current: KnownPrograms | None, at: int | None) -> list[Period]:
+async def _periods(store: StoreReader, current: KnownPrograms | None, at: int | None) -> list[Period]:
     records = [
         program_periods.ProgramPeriod(entry.seq, entry.at, _recorded(entry.event.body))
         async for batch in store.history("")
@@ -183,7 +171,7 @@ async def _periods(store: Source, current: KnownPrograms | None, at: int | None)
     ]
 
 
-async def _sites(store: Source, hashes: list[str], current: KnownPrograms | None) -> dict[str, KnownPrograms]:
+async def _sites(store: StoreReader, hashes: list[str], current: KnownPrograms | None) -> dict[str, KnownPrograms]:
     sources = await store.programs(hashes)
     found = {}
     for name in hashes:

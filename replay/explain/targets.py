@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from actors.values import values
 from language.syntax import ast
-
-NEGATED: Final[dict[str, str]] = {
-    "<": ">=",
-    "<=": ">",
-    ">": "<=",
-    ">=": "<",
-    "=": "!=",
-    "!=": "=",
-}
-MIRRORED: Final[dict[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def shared_names(where: ast.Expression) -> Iterator[tuple[str, str]]:

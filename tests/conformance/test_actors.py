@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from persistence.interface import Commit, Snapshot
+from persistence.interface import Commit, JoinedName, Position, Snapshot
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import every
 
@@ -65,28 +65,35 @@ async def test_timers_are_listed_without_the_actors_that_have_none(keeper: Keepe
 
 
 async def test_an_anonymous_name_points_to_its_user(keeper: Keeper) -> None:
-    await keeper.store.commit(Commit(names=[("~a", "ann"), ("~b", "bob")]))
-    await keeper.store.commit(Commit(names=[("~b", "ann")]))
+    await keeper.store.commit(Commit(names=[JoinedName("~a", "ann"), JoinedName("~b", "bob")]))
+    await keeper.store.commit(Commit(names=[JoinedName("~b", "ann")]))
     await keeper.reopen()
     assert await keeper.store.resolve(["~a", "~b", "~c"]) == {"~a": "ann", "~b": "ann"}
 
 
 async def test_recovery_begins_where_the_last_snapshots_end(keeper: Keeper) -> None:
     await keeper.store.commit(Commit(replayed_from=40))
-    await keeper.store.commit(Commit(names=[("~a", "ann")]))
+    await keeper.store.commit(Commit(names=[JoinedName("~a", "ann")]))
     assert (await keeper.reopen()).replay_from == 40
     await keeper.store.commit(Commit(replayed_from=30))
     assert (await keeper.reopen()).replay_from == 40
 
 
-async def test_users_and_their_positions_are_listed_some_at_a_time(keeper: Keeper) -> None:
+async def test_users_and_their_positions_are_listed_in_the_order_of_their_names(keeper: Keeper) -> None:
     snapshots = [Snapshot(name, position, None, b"x") for position, name in enumerate(["ü", "ann", "~v", "bob", "zoe"])]
     await keeper.store.commit(Commit(snapshots=snapshots))
-    found: list[tuple[str, int]] = []
-    while some := await keeper.store.positions(found[-1][0] if found else "", 2):
-        assert len(some) <= 2
-        found += some
-    assert found == [("ann", 1), ("bob", 3), ("zoe", 4), ("~v", 2), ("ü", 0)]
+    assert await every(keeper.store.positions()) == [("ann", 1), ("bob", 3), ("zoe", 4), ("~v", 2), ("ü", 0)]
+
+
+async def test_who_is_stored_while_positions_are_read_is_neither_missed_nor_listed_twice(keeper: Keeper) -> None:
+    """The notice of a site change stores everybody that it has read of, batch by batch."""
+    await keeper.store.commit(Commit(snapshots=[Snapshot(f"u{n:04}", 1, None, b"x") for n in range(5_000)]))
+    found: list[Position] = []
+    async for batch in keeper.store.positions():
+        assert batch
+        found += batch
+        await keeper.store.commit(Commit(snapshots=[Snapshot(one.user, 2, None, b"y") for one in batch]))
+    assert found == [(f"u{n:04}", 1) for n in range(5_000)]
 
 
 async def test_timers_of_one_moment_are_listed_by_user(keeper: Keeper) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from persistence.interface import Commit, Link, Mark, Snapshot, StoreError, Suppression
+from persistence.interface import Commit, JoinedName, Link, Mark, Snapshot, StoredProgram, StoreError, Suppression
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import decision, entry, every, send
 
@@ -17,14 +17,14 @@ async def test_one_commit_holds_all_of_a_turn(keeper: Keeper) -> None:
             entries=[entry(1, body=b'{"a":1}'), entry(2, body=b'{"b":2}', context=b'{"c":3}')],
             decisions=[decision(1), decision(2)],
             sends=[send("s1"), send("s2")],
-            names=[("~a", "ann")],
+            names=[JoinedName("~a", "ann")],
             snapshots=[Snapshot("ann", 2, None, b"\x00state"), Snapshot("~a", 1, None, b"old")],
             gone=["~a"],
             replayed_from=1,
             marks=[Mark(id="s1", state="claimed", at=5, boot="b")],
             suppressions=[Suppression("x@example.test", "bounced", 1)],
             links=[Link("s1", 0, "https://shop.example/")],
-            programs=[("h", b'{"p":1}', 1)],
+            programs=[StoredProgram("h", b'{"p":1}', 1)],
         )
     )
     head = await keeper.reopen()

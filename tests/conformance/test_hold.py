@@ -11,7 +11,7 @@ import pytest
 from persistence.interface import Commit, Hold, Mark
 from persistence.sqlite import SqliteStore
 from tests.conformance.conftest import Keeper
-from tests.conformance.rows import entry, send
+from tests.conformance.rows import entry, every, send
 
 pytestmark = pytest.mark.anyio
 
@@ -46,16 +46,21 @@ async def test_what_was_released_in_one_hold_is_not_released_in_the_next(keeper:
     assert await due(keeper) == []
 
 
-async def test_what_waits_is_read_a_page_at_a_time_on_hold_or_not(keeper: Keeper) -> None:
+async def test_what_waits_is_read_on_hold_or_not(keeper: Keeper) -> None:
     await keeper.store.commit(Commit(sends=[send(f"s{number}", at=1_000 + number // 2) for number in range(6)]))
     await keeper.store.commit(Commit(marks=[Mark(id="s3", state="failed", at=1)]))
     await keeper.store.put_on_hold(Hold(5, "a copy"))
+    assert [row.send.id for row in await every(keeper.store.waiting())] == ["s0", "s1", "s2", "s4", "s5"]
+
+
+async def test_what_waits_can_be_settled_while_it_is_read_and_each_send_is_seen_once(keeper: Keeper) -> None:
+    await keeper.store.commit(Commit(sends=[send(f"s{number:04}", at=1_000 + number // 3) for number in range(2_500)]))
     found: list[str] = []
-    after = (-1, "")
-    while page := await keeper.store.waiting(after, 2):
-        found += [row.send.id for row in page]
-        after = page[-1].due, page[-1].send.id
-    assert found == ["s0", "s1", "s2", "s4", "s5"]
+    async for batch in keeper.store.waiting():
+        assert batch
+        found += [row.send.id for row in batch]
+        await keeper.store.commit(Commit(marks=[Mark(id=row.send.id, state="failed", at=1) for row in batch]))
+    assert found == [f"s{number:04}" for number in range(2_500)]
 
 
 async def test_a_hold_outlives_the_process(keeper: Keeper) -> None:

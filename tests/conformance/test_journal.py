@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from actors.model.event import Event
-from persistence.interface import Commit, JournalEntry, JournalHead
+from persistence.interface import Commit, JoinedName, JournalEntry, JournalHead
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import entry, every, store_blocks
 
@@ -112,7 +112,7 @@ async def test_the_history_of_a_user_holds_only_theirs(keeper: Keeper) -> None:
 @pytest.mark.parametrize("places", [[2], [1, 3], [1, 1], [2, 1]], ids=str)
 async def test_a_journal_with_a_gap_or_a_place_twice_is_refused_whole(keeper: Keeper, places: list[int]) -> None:
     with pytest.raises(AssertionError, match="is next in the journal"):
-        await keeper.store.commit(Commit(entries=[entry(seq) for seq in places], names=[("~a", "ann")]))
+        await keeper.store.commit(Commit(entries=[entry(seq) for seq in places], names=[JoinedName("~a", "ann")]))
     assert (await keeper.store.counts())["journal"] == 0
     assert (await keeper.store.counts())["names"] == 0
     await keeper.store.commit(Commit(entries=[entry(1)]))

@@ -5,7 +5,7 @@ import pytest
 from actors.model.turn import Decision
 from persistence.interface import Commit
 from tests.conformance.conftest import Keeper
-from tests.conformance.rows import decision
+from tests.conformance.rows import decision, every
 
 pytestmark = pytest.mark.anyio
 
@@ -52,9 +52,12 @@ async def test_the_ledger_is_read_newest_first_by_user_and_by_campaign(keeper: K
     assert await keeper.store.ledger(limit=3) == newest[:3]
     assert await keeper.store.ledger(user="ann") == [row for row in newest if row.user == "ann"]
     assert await keeper.store.ledger(campaign="cart") == [row for row in newest if row.campaign == "cart"]
-    assert await keeper.store.ledger(user="bob", campaign="browse", before=50) == [
-        row for row in newest if row.user == "bob" and row.campaign == "browse" and row.at < 50
+    assert await keeper.store.ledger(user="bob", campaign="browse") == [
+        row for row in newest if row.user == "bob" and row.campaign == "browse"
     ]
+    assert await every(keeper.store.whole_ledger()) == newest
+    assert await every(keeper.store.whole_ledger("cart")) == [row for row in newest if row.campaign == "cart"]
+    assert await every(keeper.store.whole_ledger("nothing")) == []
     assert await keeper.store.ledger(user="nobody") == []
 
 
@@ -62,3 +65,13 @@ async def test_a_row_that_comes_late_stands_at_its_own_time(keeper: Keeper) -> N
     await keeper.store.commit(Commit(decisions=[decision(2, at=200)]))
     await keeper.store.commit(Commit(decisions=[decision(1, at=100), decision(3, at=200)]))
     assert [row.turn for row in await keeper.store.ledger()] == [3, 2, 1]
+
+
+async def test_a_millisecond_with_more_rows_than_a_batch_is_read_whole_and_each_row_once(keeper: Keeper) -> None:
+    rows = [decision(turn, at=100 if turn > 3 else turn) for turn in range(1, 5_000)]
+    await keeper.store.commit(Commit(decisions=rows))
+    found: list[int] = []
+    async for batch in keeper.store.whole_ledger():
+        found += [row.turn for row in batch]
+        await keeper.store.commit(Commit(decisions=[decision(10_000 + len(found), at=200)]))
+    assert found == [row.turn for row in reversed(rows)]

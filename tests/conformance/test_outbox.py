@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from persistence.interface import UNSETTLED, Commit, Link, Mark, Outboxed, SendState, Suppression
+from persistence.interface import UNSETTLED, Commit, Link, Mark, Outboxed, SendState, StoredProgram, Suppression
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import decision, entry, send
 
@@ -183,8 +183,8 @@ async def test_a_link_leads_where_its_last_rendering_says(keeper: Keeper) -> Non
 
 async def test_a_program_is_kept_as_it_was_first_given(keeper: Keeper) -> None:
     source = b'{"site": "\xc3\xbc \\u0000"}'
-    await keeper.store.commit(Commit(programs=[("h1", source, 5), ("h2", b"{}", 6)]))
-    await keeper.store.commit(Commit(programs=[("h1", b"other", 7)]))
+    await keeper.store.commit(Commit(programs=[StoredProgram("h1", source, 5), StoredProgram("h2", b"{}", 6)]))
+    await keeper.store.commit(Commit(programs=[StoredProgram("h1", b"other", 7)]))
     await keeper.reopen()
     assert await keeper.store.programs(["h1", "h3"]) == {"h1": source}
 

@@ -6,7 +6,7 @@ import pytest
 
 from actors.model.event import Event
 from persistence import interface
-from persistence.interface import Commit, Held, Quarantined, RowsRefused, Snapshot
+from persistence.interface import Commit, EventId, Held, Quarantined, RowsRefused, Snapshot
 from tests.conformance.conftest import Keeper
 from tests.conformance.rows import decision, entry, every
 
@@ -37,7 +37,7 @@ async def test_an_event_is_in_quarantine_once_however_often_it_is_sent(keeper: K
 async def test_what_is_dismissed_and_fails_again_in_one_commit_stays(keeper: Keeper) -> None:
     await keeper.store.commit(Commit(quarantined=[kept("bob", "m1"), kept("bob", "m2"), kept("ann", "m1")]))
     await keeper.store.commit(
-        Commit(dismissed=[("bob", "m1"), ("bob", "m2"), ("bob", "m3")], quarantined=[kept("bob", "m1", 7)])
+        Commit(dismissed=[EventId("bob", f"m{number}") for number in (1, 2, 3)], quarantined=[kept("bob", "m1", 7)])
     )
     assert await keeper.store.quarantined("bob") == [kept("bob", "m1", 7)]
     assert await keeper.store.quarantined("ann") == [kept("ann", "m1")]

@@ -17,6 +17,7 @@ from persistence import reading, writing
 from persistence.interface import (
     Commit,
     Hold,
+    JoinedName,
     JournalEntry,
     Link,
     Mark,
@@ -67,7 +68,7 @@ BAD_ROWS = {
     "an unknown purpose": Commit(entries=[entry(1)], sends=[wrong(send(), purpose="fun")]),
     "an unknown state": Commit(sends=[send()], marks=[wrong(Mark(id="s1", state="claimed", at=1), state=None)]),
     "a timer at no time": Commit(entries=[entry(1)], snapshots=[Snapshot("ann", 1, 0, b"")]),
-    "a name joined to itself": Commit(entries=[entry(1)], names=[("~a", "~a")]),
+    "a name joined to itself": Commit(entries=[entry(1)], names=[JoinedName("~a", "~a")]),
     "no address": Commit(entries=[entry(1)], suppressions=[Suppression("", "bounced", 1)]),
     "a link to nowhere": Commit(entries=[entry(1)], links=[Link("s1", 0, "")]),
 }
@@ -218,11 +219,14 @@ async def test_no_question_of_the_engine_reads_a_whole_table(store: SqliteStore)
     await every(store.history("a"))
     await every(store.history(""))
     await store.ledger(user="a")
-    await store.ledger(campaign="c", before=5)
+    await store.ledger(campaign="c")
+    await every(store.whole_ledger())
+    await every(store.whole_ledger("c"))
+    await every(store.positions())
     await store.ledger()
     await store.due_sends(5, 5)
     await store.next_send_due()
-    await store.waiting((1, "s"), 5)
+    await every(store.waiting())
     await store.put_on_hold(Hold(1, "a copy"))
     await store.due_sends(5, 5)
     await store.next_send_due()
@@ -250,7 +254,7 @@ async def test_no_question_of_the_engine_reads_a_whole_table(store: SqliteStore)
     [
         (Commit(entries=[entry(1), JournalEntry(2, 9_999, wrong(Event(user="bob"), kind="click"))]), "bob"),
         (Commit(entries=[entry(1)], decisions=[decision(), wrong(decision(user="bob"), campaign=None)]), "bob"),
-        (Commit(entries=[entry(1)], names=[("~a", "ann"), ("~b", "~b")]), "~b"),
+        (Commit(entries=[entry(1)], names=[JoinedName("~a", "ann"), JoinedName("~b", "~b")]), "~b"),
         (Commit(entries=[entry(1)], snapshots=[Snapshot("ann", 1, 5, b""), Snapshot("bob", -1, 5, b"")]), "bob"),
     ],
     ids=["entry", "decision", "name", "snapshot"],

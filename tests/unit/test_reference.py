@@ -20,9 +20,9 @@ from starlette.routing import Route
 
 from actors.model.event import FEEDBACK_IF_MACHINE, FEEDBACK_ONLY, HUMAN_FEEDBACK
 from actors.model.feedback import about
+from actors.model.reasons import ENDED, NOT_ENTERED, SKIPPED
 from actors.model.turn import DecisionKind, Send
 from actors.values.names import ALIASES
-from analytics.reasons import NOT_ENTERED, SKIPPED
 from cuebird.serving.app import App, open_app
 from cuebird.serving.dashboard import dashboard_routes
 from cuebird.serving.metrics import Metrics
@@ -261,7 +261,9 @@ def test_every_reason_is_in_the_reference_and_in_the_words_of_the_dashboard() ->
     assert set(told) == objections | {"expired", "shadow"}
     assert first("rows.md", "Why somebody did not enter") == list(NOT_ENTERED)
     ends = {reason for call in calls("actors", "end") for reason in texts(call, 3)}
-    assert set(first("rows.md", "Why a run ended")) == ends
+    told = first("rows.md", "Why a run ended")
+    assert told == list(ENDED)
+    assert set(told) == ends
 
 
 def test_what_an_entry_is_refused_for_is_what_the_code_says() -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from actors.model.event import Event
 from actors.model.turn import Decision, DecisionKind
-from analytics.figures import PAGE_ROWS, Figures, read_figures
+from analytics.figures import Figures, read_figures
 from analytics.naming import label
 from analytics.user_view import read_user
 from persistence.interface import Commit, JournalEntry
-from persistence.memory import MemoryStore
+from persistence.memory import BATCH_ROWS, MemoryStore
 
 
 def row(turn: int, decision: DecisionKind, at: int = 0, campaign: str = "cart", **more: object) -> Decision:
@@ -83,7 +83,7 @@ async def test_after_a_restart_the_figures_are_the_same() -> None:
 async def test_a_millisecond_with_more_rows_than_a_page_is_counted_whole() -> None:
     store = MemoryStore()
     await store.open()
-    busy = [row(turn, "entered", at=5) for turn in range(1, PAGE_ROWS * 2 + 50)]
+    busy = [row(turn, "entered", at=5) for turn in range(1, BATCH_ROWS * 2 + 50)]
     await store.commit(Commit(decisions=[row(0, "entered", at=1), *busy, row(9999, "sent", at=9)]))
     figures = await read_figures(store, head=0)
     assert cart_of(figures)["entered"] == len(busy) + 1
@@ -93,10 +93,10 @@ async def test_a_millisecond_with_more_rows_than_a_page_is_counted_whole() -> No
 async def test_the_start_of_a_large_shop_reads_only_the_newest_rows() -> None:
     store = MemoryStore()
     await store.open()
-    await store.commit(Commit(decisions=[row(turn, "entered", at=turn) for turn in range(PAGE_ROWS + 500)]))
+    await store.commit(Commit(decisions=[row(turn, "entered", at=turn) for turn in range(BATCH_ROWS + 500)]))
     figures = await read_figures(store, head=0, rows_max=300)
     assert cart_of(figures)["entered"] == 300
-    assert figures.recent(1)[0].turn == PAGE_ROWS + 499
+    assert figures.recent(1)[0].turn == BATCH_ROWS + 499
 
 
 @pytest.mark.anyio

@@ -6,8 +6,12 @@ from typing import get_args
 
 import pytest
 
-from actors.model.turn import Decision, DecisionKind
-from analytics.reasons import SKIPPED, sentence, tone, value_of
+from actors.model.reasons import SKIPPED
+from actors.model.turn import Decision, DecisionKind, goal_value
+from analytics.figures import Figures
+from analytics.reasons import sentence, tone
+from cuebird.playing.campaign_counts import CampaignCounts
+from replay.backtest.side import Side
 
 
 def row(decision: DecisionKind, **more: object) -> Decision:
@@ -57,7 +61,7 @@ def test_what_was_not_sent_stands_out() -> None:
 
 @pytest.mark.parametrize(("detail", "value"), [(b'{"value":12.5}', 12.5), (b'{"value":true}', 0), (b"[]", 0)])
 def test_only_a_number_is_worth_something(detail: bytes, value: float) -> None:
-    assert value_of(row("goal", detail=detail)) == value
+    assert goal_value(row("goal", detail=detail)) == value
 
 
 def test_the_reasons_are_those_of_the_language() -> None:
@@ -65,3 +69,31 @@ def test_the_reasons_are_those_of_the_language() -> None:
         *("no_consent", "suppressed", "no_address", "audience", "holdout", "capped", "cooldown", "quiet_hours"),
         *("expired", "render_error", "shadow", "unproven"),
     }
+
+
+def test_whoever_counts_goals_counts_the_same_worth() -> None:
+    """The dashboard, a simulation and a backtest: what is no number is worth nothing to any of them."""
+    rows = [
+        row("goal", turn=turn, run=f"r{turn}", detail=detail)
+        for turn, detail in enumerate(
+            [b'{"value":12.5}', b'{"value":true}', b'{"value":"7"}', b'{"value":null}', b"{}"]
+        )
+    ]
+    figures, counts, side = Figures(), CampaignCounts(), Side(0)
+    figures.count(rows)
+    counts.count(rows)
+    side.see(rows)
+    (shown,) = figures.campaigns()
+    total = side.total("c")
+    assert [(shown.goals, shown.value), (counts.of("c").goals, counts.of("c").value), (total.goals, total.value)] == [
+        (5, 12.5)
+    ] * 3
+
+
+@pytest.mark.parametrize("reason", ["joined", "archived", "goal", "unsubscribed"])
+def test_why_somebody_left_is_said_in_words(reason: str) -> None:
+    assert sentence(row("exited", reason=reason)) != f"Left: {reason}"
+
+
+def test_the_campaigns_own_word_for_an_exit_stands_for_itself() -> None:
+    assert sentence(row("exited", reason="lost_interest")) == "Left: lost interest"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from cuebird.changes.proposal import compile_source, source_of
 from engine.limits import Limits
 from language.syntax import ast
-from persistence.interface import JournalEntry, JournalHead, StoreError
+from persistence.interface import JournalEntry, StoreError
 from persistence.reader import ReadingStore, reading
 from persistence.sqlite import SqliteStore
 from replay.backtest.backtest import Backtest, backtest
@@ -195,24 +195,15 @@ async def test_each_part_of_the_past_is_played_under_the_site_that_counted_then(
 # --- a journal that has lost its beginning ----------------------------------------------------------------------------
 
 
-class Cut:
+class Cut(ReadingStore):
     """A database whose journal begins later."""
 
     def __init__(self, store: ReadingStore, first: int) -> None:
-        self._store = store
-        self._first = first
-
-    async def head(self) -> JournalHead:
-        return await self._store.head()
+        vars(self).update(vars(store))
+        self._first_kept = first
 
     def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:
-        return self._store.tail(max(after, self._first - 1), until)
-
-    def history(self, user: str) -> AsyncIterator[list[JournalEntry]]:
-        return self._store.history(user)
-
-    async def programs(self, hashes: Sequence[str]) -> dict[str, bytes]:
-        return await self._store.programs(hashes)
+        return super().tail(max(after, self._first_kept - 1), until)
 
 
 async def test_a_journal_that_no_longer_reaches_back_far_enough_is_refused_with_the_first_time_that_can_be_asked(

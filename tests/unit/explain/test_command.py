@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from actors.model.event import Event
 from cuebird.cli import main
 from language.load import load_site
-from persistence.interface import Commit, JournalEntry
+from persistence.interface import Commit, JournalEntry, StoredProgram
 from persistence.program_periods import ProgramBeginning, entry
 from persistence.sqlite import SqliteStore
 from replay.explain.recall import known_site
@@ -49,7 +49,7 @@ async def _fill(folder: Path) -> None:
     await store.commit(
         Commit(
             entries=[began, _added(2, START + 1_000, 45), _added(3, START + 3_600_000, 20)],
-            programs=[(_hash(folder), source, START)],
+            programs=[StoredProgram(_hash(folder), source, START)],
         )
     )
     await store.close()

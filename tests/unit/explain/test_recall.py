@@ -12,7 +12,7 @@ from actors.model.event import Event
 from actors.model.turn import Decision
 from cuebird.serving.app import compile_source
 from language.load import read_site
-from persistence.interface import Commit, Mark, Outboxed, SendState, StoreRefused
+from persistence.interface import Commit, JoinedName, Mark, Outboxed, SendState, StoreRefused
 from persistence.reader import ReadingStore, reading
 from persistence.sqlite import SqliteStore
 from replay.explain.explain import NoSuchCampaign, explain, explained
@@ -182,7 +182,7 @@ async def test_a_campaign_that_does_not_exist_names_those_that_do(tmp_path: Path
 async def filled(path: Path) -> SqliteStore:
     store = SqliteStore(path)
     await store.open()
-    await store.commit(Commit(names=[("~v1", "ann")]))
+    await store.commit(Commit(names=[JoinedName("~v1", "ann")]))
     return store
 
 
@@ -195,9 +195,9 @@ async def test_a_reader_sees_what_is_committed_while_it_reads(tmp_path: Path) ->
     writer = await filled(tmp_path / "x.db")
     async with reading(tmp_path / "x.db") as store:
         assert await seen(store) == {"~v1": "ann"}
-        await writer.commit(Commit(names=[("~v2", "bob")]))
+        await writer.commit(Commit(names=[JoinedName("~v2", "bob")]))
         assert await seen(store) == {"~v1": "ann", "~v2": "bob"}
-    await writer.commit(Commit(names=[("~v3", "bob")]))
+    await writer.commit(Commit(names=[JoinedName("~v3", "bob")]))
     await writer.close()
 
 

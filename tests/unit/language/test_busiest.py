@@ -76,6 +76,24 @@ def test_the_sentence_is_proved_or_says_at_least(campaign: str, policy: str, fir
     assert said(site(campaign, policy))[0] == first_line
 
 
+@pytest.mark.parametrize(
+    ("campaign", "first_line"),
+    [
+        ("cap: {limit: 1, per: 24h}\nsteps: [{send: {push: r}}]", "A user gets at most 1 message in a day of 24 hours"),
+        ("cap: {limit: 10, per: day}\nsteps: [{send: {push: r}}]", "A user gets at most 10 messages in a day"),
+        ("steps: [{send: {push: r, cap: {limit: 10, per: day}}}]", "A user gets at most 10 messages in a day"),
+        ("steps: [{send: {push: r, cap: {limit: 6, per: day}}}, {send: {push: s, cap: {limit: 7, per: day}}}]", "A user gets at most 13 messages in a day"),
+        ("steps: [{send: {push: r, cap: {limit: 10, per: day}}}, {send: {push: s}}]", "No cap and no `re_entry` limits how many messages a user gets in a day"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("purpose", ["marketing", "transactional"])
+def test_the_cap_of_a_campaign_or_of_each_of_its_sends_ends_how_many_a_day_brings(
+    campaign: str, first_line: str, purpose: str
+) -> None:
+    found = site(f"purpose: {purpose}\nentry: {{event: paid}}\n{campaign}\n")
+    assert said(found)[0].partition(":")[0] == first_line
+
+
 def test_a_letter_that_prints_what_nobody_told_is_named_as_the_reason() -> None:
     letter = "---\nsubject: Hello {{ user.first_name }}\n---\nhi"
     assert said(site(ONE, **{"templates/m.html": letter})) == [
