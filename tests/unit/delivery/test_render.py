@@ -310,6 +310,7 @@ def test_a_push_leads_nowhere_but_to_the_web(tmp_path: Path) -> None:
         ("a.html", "{{" + "(" * 5000 + "1" + ")" * 5000 + "}}", "nested too deeply"),
         ("a.txt", "{{ x", "a.txt:1: "),
         ("a.push.yaml", "- x", "key: value"),
+        ("a.push.yaml", "title: '{% for %}'", "a.push.yaml:1: "),
         ("a.push.yaml", "title: &a x\nbody: *a", "a.push.yaml:2: aliases"),
         ("a.push.yaml", "title: {{ x }}", "needs quotes"),
         ("a.html", "x" * 300_000, "larger than"),

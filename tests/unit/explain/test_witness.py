@@ -141,6 +141,12 @@ CASES = [
         ["product_viewed", "asked"],
     ),
     Case(
+        "one more than the favourite of now",
+        "event: asked, if: 'top(product_viewed.category) = \"z\"'",
+        [event("1m", "product_viewed", category="a")],
+        ["product_viewed", "product_viewed", "asked"],
+    ),
+    Case(
         "a key that is taken",
         "event: asked, key: k, re_entry: once",
         [event("0s", "asked", k="a"), event("1m", "done")],
