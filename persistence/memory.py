@@ -181,7 +181,7 @@ class MemoryStore:
     async def dues(self) -> AsyncIterator[list[tuple[str, int]]]:
         self._check()
         due = [(each.user, each.due) for each in self._actors.values() if each.due is not None]
-        for batch in _batches(sorted(due, key=lambda pair: (pair[1], pair[0]))):
+        for batch in _batches(due):
             yield batch
 
     async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:

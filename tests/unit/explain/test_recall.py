@@ -276,3 +276,19 @@ async def _sent_line(path: Path, known: KnownPrograms, now: int, past: bool = Fa
 def test_every_state_of_a_message_has_its_words(state: SendState, reply: str, told: str) -> None:
     found = Outboxed(send=send("m1"), state=state, attempts=2, due=START, boot="", reply=reply)
     assert fate(found, START) == told
+
+
+@pytest.mark.anyio
+async def test_of_a_journal_that_was_cut_only_what_came_after_the_snapshot_is_taken_again(tmp_path: Path) -> None:
+    known = site(50)
+    async with town(tmp_path / "x.db", known) as place:
+        for price in (20, 21, 22):
+            await place.take(added("ann", price))
+        await place.engine.snapshot()
+        await place.take(added("ann", 23))
+        first = (await place.journal())[0]
+        await place.disk.cut(first.seq, first.at + 1)
+        found = await recall(place.disk, "ann", known)
+    assert found is not None
+    assert (found.complete, found.start is not None) == (False, True)
+    assert [msgspec.json.decode(entry.event.body)["price"] for entry in found.entries] == [23]

@@ -44,6 +44,7 @@ def test_an_idle_wait_tells_how_long_it_has_been_quiet_and_when_it_ends() -> Non
 def test_what_happened_in_a_run_is_told_in_order() -> None:
     run = run_of(ANN, ADDED, at="2d")
     assert not run.active
+    assert run.wake == 0
     assert texts(run) == [
         "entered, key c1",
         "wait idle: until 10:31",

@@ -161,6 +161,7 @@ def test_the_way_in_that_is_told_is_confirmed_by_the_simulator(case: Case) -> No
     story = Story(site_of(f"entry: {{{case.entry}}}\n{case.more}\n{SEND}", profile=case.profile), *case.story)
     enters = next(witness for witness in story.at(case.at).witnesses if witness.outcome == "enters")
     assert [move.event or "identify" for move in enters.moves] == case.events
+    assert [move.at for move in enters.moves] == sorted({move.at for move in enters.moves}), "one after the other"
     assert story.confirms(enters, case.at), enters.text
 
 

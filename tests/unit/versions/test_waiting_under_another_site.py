@@ -80,3 +80,21 @@ async def test_who_comes_back_right_after_the_change_waits_for_what_the_new_site
         told.set()
         await shop.pass_time(32 * DAY)
         assert await shop.sends() == [("ann", "first", START + 31 * DAY), ("ann", "hi", START + 31 * DAY - 30 * MINUTE)]
+
+
+async def test_what_came_due_a_millisecond_after_the_change_is_judged_by_the_new_policy_also_after_a_kill() -> None:
+    def policed(policy: str) -> ast.Site:
+        second = GREETING.replace("{for: 1h}", "{for: 3600003ms}").replace("first", "second")
+        return read({"campaigns/hello.yaml": GREETING, "campaigns/more.yaml": second, "policy.yaml": policy})
+
+    async with town(policed(OPT_OUT)) as shop:
+        await shop.take(event("ann", "signed_up"))
+        await shop.pass_time(60 * MINUTE)
+        shop.clock.advance(2)
+        await swap(shop, policed(OPT_IN))
+        await shop.pass_time(MINUTE)
+        assert [(user, template) for user, template, _ in await shop.sends()] == [("ann", "first")]
+        before = await shop.state("ann")
+        await shop.restart()
+        await shop.quiet()
+        assert await shop.state("ann") == before
