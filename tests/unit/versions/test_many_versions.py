@@ -141,15 +141,20 @@ async def test_whoever_signed_up_between_random_edits_and_crashes_is_greeted_as_
 
 
 async def test_changes_of_the_policy_alone_push_no_version_of_a_campaign_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is left out of a canary stays on the last live version, however often caps are changed."""
+    """What an older version asked to remember is remembered on, however often caps are changed."""
     monkeypatch.setattr(program_periods, "VERSIONS_MAX", 2)
 
     def capped(text: str, number: int) -> ast.Site:
         return read({"campaigns/hello.yaml": text, "policy.yaml": f"caps: [{{limit: {number}, per: day}}]\n"})
 
-    async with town(capped(edited(0), 1)) as shop:
+    counting = edited(0).replace("signed_up}", "signed_up, if: count(looked) >= 2}")
+    async with town(capped(counting, 1)) as shop:
+        await shop.take(event("ann", "looked"))
         for number in range(2, 6):
-            await swap(shop, capped(f"status: canary 0%\n{edited(1)}", number))
+            await swap(shop, capped(edited(1), number))
+        assert versions(shop) == 2
+        await shop.take(event("ann", "looked"))
+        await swap(shop, capped(counting, 6))
         await shop.take(event("ann", "signed_up"))
         await shop.pass_time(31 * DAY)
         assert await greetings(shop) == [("ann", "greeting_0")]
