@@ -10,7 +10,7 @@ import pytest
 from actors.actor import new_actor
 from actors.model import slots as kinds
 from actors.model.compiled_patterns import AllOf
-from actors.model.memory import First
+from actors.model.memory import First, Log, Slot
 from actors.model.scope import Scope
 from actors.model.state import ENTRIES_BYTES_MAX, ENTRY_BYTES_MIN
 from actors.runs.patterns import PARTIALS_MAX
@@ -75,3 +75,32 @@ def test_visitors_who_turn_out_to_be_one_user_bring_no_more_of_what_began_their_
     runs = story.simulator.actors["ann"].runs
     assert len(runs) == 4 * (visitors + 1)
     assert sum(len(run.entry) for run in runs) <= ENTRIES_BYTES_MAX + len(runs) * ENTRY_BYTES_MIN
+
+
+FILLED: dict[str, Slot] = {
+    "a log of one": Log(key=1, event="e", properties=("p",), keep=1),
+    "a log of a count": Log(key=1, event="e", keep=300),
+    "the first": First(key=1, event="e", of="p"),
+    "the last few": kinds.LastOf(key=1, event="e", keep=5, distinct="p"),
+    "the last many": kinds.LastOf(key=1, event="e", keep=60, distinct=None),
+    "a tally": kinds.Tally(key=1, event="e", of="p", half_life=1_000_000, keep=10),
+    "a sum": kinds.SumOf(key=1, event="e", of="n"),
+    "a score": kinds.Score(key=1, weights=(("e", 0.1),), half_life=1000),
+}
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_what_is_remembered_can_fill_what_check_says_and_never_more(name: str) -> None:
+    """A bound far above the truth would keep users on disk for nothing."""
+    slot, largest = FILLED[name], 0
+    for length in (2_000, 124):
+        scope = Scope(new_actor("ann"), compile_site(site(campaign("a", "a", push()))), START)
+        scope.name, state = "e", None
+        for number in range(400):
+            scope.occurred = scope.ordinal = LATE + number
+            scope.take_up(msgspec.json.encode({"p": f"{number:04}" + "x" * length, "more": "y" * length, "n": 1e300}))
+            state = slot.put(state, scope)
+            size = len(msgspec.msgpack.encode(state))
+            assert size <= slot.bytes_max
+            largest = max(largest, size)
+    assert largest > 0.85 * slot.bytes_max
