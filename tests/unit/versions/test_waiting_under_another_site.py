@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from engine.limits import Limits
 from language.syntax import ast
 from tests.unit.engine.town import MINUTE, START, event
 from tests.unit.versions.sites import FIRST, read, swap, town
@@ -13,6 +14,8 @@ from tests.unit.versions.sites import FIRST, read, swap, town
 pytestmark = pytest.mark.anyio
 
 DAY = 24 * 60 * MINUTE
+ROOMY = Limits(snapshot_every_ms=3_600_000)
+COLD = Limits(live_actors_max=1, packed_bytes_max=1, snapshot_every_ms=3_600_000)
 GREETING = FIRST.replace("purpose: transactional\n", "")
 OPT_OUT, OPT_IN = "consent: {marketing: opt_out}\n", "consent: {marketing: opt_in}\n"
 WIN_BACK = "why: x\nentry: {event: never}\npurpose: transactional\nsteps: [{send: {push: hi}}]\n"
@@ -82,19 +85,24 @@ async def test_who_comes_back_right_after_the_change_waits_for_what_the_new_site
         assert await shop.sends() == [("ann", "first", START + 31 * DAY), ("ann", "hi", START + 31 * DAY - 30 * MINUTE)]
 
 
-async def test_what_came_due_a_millisecond_after_the_change_is_judged_by_the_new_policy_also_after_a_kill() -> None:
+@pytest.mark.parametrize("limits", [ROOMY, COLD], ids=["all in memory", "one in memory"])
+async def test_what_came_due_a_millisecond_after_the_change_is_judged_by_the_new_policy_also_after_a_kill(
+    limits: Limits,
+) -> None:
     def policed(policy: str) -> ast.Site:
         second = GREETING.replace("{for: 1h}", "{for: 3600003ms}").replace("first", "second")
         return read({"campaigns/hello.yaml": GREETING, "campaigns/more.yaml": second, "policy.yaml": policy})
 
-    async with town(policed(OPT_OUT)) as shop:
-        await shop.take(event("ann", "signed_up"))
+    users = ("ann", "bob", "cyd")
+    async with town(policed(OPT_OUT), limits=limits) as shop:
+        for user in users:
+            await shop.take(event(user, "signed_up"))
         await shop.pass_time(60 * MINUTE)
         shop.clock.advance(2)
         await swap(shop, policed(OPT_IN))
         await shop.pass_time(MINUTE)
-        assert [(user, template) for user, template, _ in await shop.sends()] == [("ann", "first")]
-        before = await shop.state("ann")
+        assert [(user, template) for user, template, _ in await shop.sends()] == [(user, "first") for user in users]
+        before = [await shop.state(user) for user in users]
         await shop.restart()
         await shop.quiet()
-        assert await shop.state("ann") == before
+        assert [await shop.state(user) for user in users] == before
