@@ -399,11 +399,13 @@ async def test_a_connection_that_closes_while_we_write_down_that_we_are_at_the_d
     tmp_path: Path,
 ) -> None:
     """The dot was not sent, so the mail was not delivered."""
-    async with Scripted({"body": ["close"]}) as server, running(tmp_path, server.port) as world:
+    async with Scripted() as server, running(tmp_path, server.port) as world:
         connection = SmtpConnection(world.smtp, None)
         await connection.open()
 
         async def until_it_is_closed() -> None:
+            for task in server.open:
+                task.cancel()
             async with asyncio.timeout(5):
                 while connection.is_open:
                     await asyncio.sleep(0)

@@ -30,7 +30,14 @@ def test_front_matter_may_be_empty(front: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("front", "kind"), [("- subject\n", "a list"), ("subject\n", "the text `subject`"), ("7\n", "the number 7")]
+    ("front", "kind"),
+    [
+        ("- subject\n", "a list"),
+        ("subject\n", "the text `subject`"),
+        ("7\n", "the number 7"),
+        ("true\n", "true"),
+        ("false\n", "false"),
+    ],
 )
 def test_front_matter_that_is_no_lines_of_key_and_value_is_refused(front: str, kind: str) -> None:
     assert problems(f"---\n{front}---\n<p>Hi</p>\n") == [f"2:1: the front matter is `key: value` lines, not {kind}"]

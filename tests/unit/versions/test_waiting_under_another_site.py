@@ -94,15 +94,17 @@ async def test_what_came_due_a_millisecond_after_the_change_is_judged_by_the_new
         return read({"campaigns/hello.yaml": GREETING, "campaigns/more.yaml": second, "policy.yaml": policy})
 
     users = ("ann", "bob", "cyd")
-    async with town(policed(OPT_OUT), limits=limits) as shop:
+    async with town(policed(OPT_OUT), limits=ROOMY) as shop:
         for user in users:
             await shop.take(event(user, "signed_up"))
+        await shop.engine.snapshot()
         await shop.pass_time(60 * MINUTE)
         shop.clock.advance(2)
         await swap(shop, policed(OPT_IN))
         await shop.pass_time(MINUTE)
         assert [(user, template) for user, template, _ in await shop.sends()] == [(user, "first") for user in users]
         before = [await shop.state(user) for user in users]
+        shop.limits = limits
         await shop.restart()
         await shop.quiet()
         assert [await shop.state(user) for user in users] == before
