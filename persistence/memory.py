@@ -192,8 +192,8 @@ class MemoryStore:
 
     async def dues(self) -> AsyncIterator[list[Due]]:
         self._check()
-        dues = [Due(each.user, each.due) for each in self._actors.values() if each.due is not None]
-        for batch in _batches(sorted(dues, key=lambda due: (due.at, due.user))):
+        due = [Due(each.user, each.due) for each in self._actors.values() if each.due is not None]
+        for batch in _batches(due):
             yield batch
 
     async def tail(self, after: int, until: int | None = None) -> AsyncIterator[list[JournalEntry]]:

@@ -48,7 +48,7 @@ class Stimulus(msgspec.Struct, frozen=True, kw_only=True):
     def with_needs(self, needs: Needs) -> Stimulus:
         """With the properties on the event that brings the user in, the traits, and what has to happen after the entry."""
         *before, last = self.steps or (StimulusStep(after=0),)
-        if last.event and needs.properties:
+        if last.event:
             last = msgspec.structs.replace(last, properties={**last.properties, **needs.properties})
         entered = msgspec.structs.replace(self, steps=(*before, last), traits={**self.traits, **needs.traits})
         return entered.then(_steps(needs.before), self.entered + APART_MS) if needs.before else entered

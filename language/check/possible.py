@@ -219,7 +219,8 @@ def _candidates(node: ast.Node, constants: Iterable[Any]) -> Iterator[Any]:
     limits = _range(node)
     if limits is not None:
         low, high = limits
-        whole = {low, high, *(int(one) + step for one in numbers if abs(one) < 1e15 for step in (-1, 0, 1, 2))}
+        # Where something holds up to a number, it holds at that number or at the one before it; else up to `high`.
+        whole = {low, high, *(int(one) - step for one in numbers if abs(one) < 1e15 for step in (0, 1))}
         yield from (one for one in whole if low <= one <= high)
         return
     yield from (None, True, False, 0, "", "\x00", [], *told)

@@ -58,9 +58,8 @@ def _text(*texts: str) -> int:
 def _run(campaign: Campaign) -> int:
     """Of one run, without the properties of its entry event."""
     fields = len(Run.__struct_fields__)
-    names = (
-        _text(campaign.id) + _text(campaign.version) + HEAD + NAME_BYTES_MAX + _text(*_variants(campaign), "holdout")
-    )
+    # The head of its key is counted with the fields.
+    names = _text(campaign.id) + _text(campaign.version) + NAME_BYTES_MAX + _text(*_variants(campaign), "holdout")
     awaited = [one.name for one in _code(campaign) if isinstance(one, WaitUntil | WaitWhen) and one.name]
     named = sum(_text(name) + 1 for name in set(awaited))
     patterns = {pattern.key: pattern for pattern in (*campaign.partial, *campaign.timed)}

@@ -94,9 +94,3 @@ async def test_who_is_stored_while_positions_are_read_is_neither_missed_nor_list
         found += batch
         await keeper.store.commit(Commit(snapshots=[Snapshot(one.user, 2, None, b"y") for one in batch]))
     assert found == [(f"u{n:04}", 1) for n in range(5_000)]
-
-
-async def test_timers_of_one_moment_are_listed_by_user(keeper: Keeper) -> None:
-    await keeper.store.commit(Commit(snapshots=[Snapshot(name, 1, 5, b"x") for name in ("cyd", "ann", "bob")]))
-    await keeper.store.commit(Commit(snapshots=[Snapshot("dan", 1, 4, b"x")]))
-    assert await every(keeper.store.dues()) == [("dan", 4), ("ann", 5), ("bob", 5), ("cyd", 5)]

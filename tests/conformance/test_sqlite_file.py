@@ -332,3 +332,25 @@ async def test_a_second_name_of_a_database_that_is_open_here_is_refused(path: Pa
     store = SqliteStore(other)
     assert (await store.open()).seq == 1
     await store.close()
+
+
+async def test_a_new_file_is_in_its_directory_also_after_a_power_cut(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is fsynced of a file is lost with its name, if its directory is not."""
+    flushed: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def seen(fd: int) -> None:
+        flushed.append((os.fstat(fd).st_ino, path.exists()))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    prepare_file(path, VERSION)
+    assert flushed == [(path.parent.stat().st_ino, True)]
+
+
+async def test_a_reader_of_what_is_no_database_says_so(path: Path) -> None:
+    path.write_bytes(b"dear diary\n" * 100)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        await connect_reader(path)

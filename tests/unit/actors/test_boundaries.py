@@ -74,3 +74,22 @@ def test_a_run_knows_its_own_id() -> None:
     story.tell("0s", "a")
     assert [row.decision for row in story.rows("sent")] == ["sent"]
     assert msgspec.json.encode(story.rows("sent")[0].run) != b'""'
+
+
+def test_a_goal_that_was_told_before_the_entry_it_comes_after_is_worth_what_the_first_of_them_was() -> None:
+    made = campaign("a", "a", wait("for", "1d"), push(), goal="bought", within="2d")
+    assert made.goal is not None
+    story = Story(msgspec.structs.replace(made, goal=msgspec.structs.replace(made.goal, value="total")))
+    for when, total in (("11m", 10), ("12m", 20), ("13m", 30)):
+        story.tell(when, "bought", total=total)
+    story.tell("20m", "a", late_by="10m")
+    assert [msgspec.json.decode(row.detail)["value"] for row in story.rows("goal")] == [10]
+
+
+def test_of_a_visitor_who_turned_out_to_be_a_user_no_timer_and_no_segment_is_left() -> None:
+    story = Story(campaign("c", 'entered segment("gone")', push()), segments={"gone": "idle > 7d"})
+    story.tell("0s", "a", user="~v")
+    visitor = story.simulator.actors["~v"]
+    assert visitor.watch > 0
+    story.alias("1s", "~v")
+    assert (visitor.moved_to, visitor.watch, visitor.due, visitor.segments) == ("ann", 0, 0, ())

@@ -121,3 +121,12 @@ def test_every_check_is_made_anew_when_what_was_held_is_tried_again() -> None:
     story.tell("10m", "email_bounced", source="engine", permanent=True, address="ann@example.test")
     assert sent(story) == [1]
     assert [(row.template, row.reason) for row in story.rows("skipped")] == [("again", "suppressed")]
+
+
+@pytest.mark.parametrize(("first", "again"), [("14h", 38.0), ("50399s", 14.0)])
+def test_what_goes_out_at_midnight_counts_for_the_day_that_begins_and_not_for_the_one_that_ends(
+    first: str, again: float
+) -> None:
+    """It is ten in the morning at the start."""
+    _, second = sent(asked(first, "15h" if first == "14h" else "14h", caps=(ast.Cap(limit=1, seconds=None),)))
+    assert second == again * 3600

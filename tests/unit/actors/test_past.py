@@ -184,3 +184,11 @@ def test_a_visitor_of_the_past_becomes_the_user_without_a_letter() -> None:
     assert story.until("1h") == []
     assert story.simulator.actors["ann"].segments == ("vip",)
     assert story.simulator.actors["ann"].first_seen == story.start - 700 * 3_600_000
+
+
+@pytest.mark.parametrize(("topic", "ended"), [(None, 2), ("c", 1), ("another", 0)])
+def test_a_no_of_the_past_ends_the_runs_of_its_topic_and_without_one_all(topic: str | None, ended: int) -> None:
+    story = Story(campaign("c", "a", wait("for", "1d"), email()), campaign("d", "a", wait("for", "1d"), email()))
+    story.tell("0s", "a")
+    story.past("1m", "1s", "email_unsubscribed", topic=topic)
+    assert [row.reason for row in story.rows("exited")] == ["unsubscribed"] * ended

@@ -301,3 +301,8 @@ async def test_random_days_folded_again_give_the_ledger_of_the_engine(seed: int,
     assert sorted((row.user, row.at, numbered(row)) for row in rows) == sorted(
         (row.user, row.at, numbered(row)) for row in ledger
     )
+
+
+async def test_who_did_not_come_in_is_counted_by_reason_on_both_sides(shop: Shop) -> None:
+    [cart] = (await shop.play(site(CART.replace("price > 50", "price > 60")))).campaigns
+    assert (dict(cart.before.not_entered), dict(cart.after.not_entered)) == ({"condition": 1}, {"condition": 3})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from email import message_from_bytes
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from delivery.email import message_id
+from delivery.outcomes import SmtpFault
+from delivery.smtp import SmtpConnection
 from persistence.interface import Commit, Mark, Suppression
 from persistence.memory import MemoryStore
 from tests.unit.delivery.making import HOUR, NOW, a_send
@@ -390,3 +393,23 @@ async def test_a_staging_copy_settles_what_it_may_not_mail_with_the_reason(tmp_p
         assert row.reply.startswith("only_to: the address is not among those that get mail here")
         assert (await world.event("email_failed"))["reason"] == row.reply
         assert server.rcpts == ["RCPT TO:<ann@shop.example>"]
+
+
+async def test_a_connection_that_closes_while_we_write_down_that_we_are_at_the_dot_leaves_no_doubt(
+    tmp_path: Path,
+) -> None:
+    """The dot was not sent, so the mail was not delivered."""
+    async with Scripted() as server, running(tmp_path, server.port) as world:
+        connection = SmtpConnection(world.smtp, None)
+        await connection.open()
+
+        async def until_it_is_closed() -> None:
+            for task in server.open:
+                task.cancel()
+            async with asyncio.timeout(5):
+                while connection.is_open:
+                    await asyncio.sleep(0)
+
+        with pytest.raises(SmtpFault) as caught:
+            await connection.send("news@shop.example", "ann@example.test", b"Subject: x\r\n\r\n", until_it_is_closed)
+        assert (caught.value.stage, caught.value.kind) == ("body", "closed")

@@ -145,3 +145,10 @@ async def test_a_failure_of_the_store_stops_the_dispatcher(tmp_path: Path) -> No
             await asyncio.wait_for(asyncio.shield(world.task), 5)
         assert world.pushed == []
         world.may_stop = True
+
+
+async def test_a_push_is_worth_sending_up_to_the_millisecond_at_which_it_expires(tmp_path: Path) -> None:
+    async with running(tmp_path) as world:
+        await world.decide(a_push(1, expires=NOW), a_push(2, expires=NOW - 1))
+        await world.state(a_push(1), "sent")
+        assert (await world.state(a_push(2), "failed")).reply == "expired"

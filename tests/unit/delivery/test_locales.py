@@ -125,3 +125,12 @@ def test_a_shop_of_no_locale_is_told_so() -> None:
 def test_commands_that_render_nothing_do_not_wait_for_babel() -> None:
     asked = "import sys, cuebird.cli, templating.filters, delivery.settings as s; s.DeliverySettings(); print('babel' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", ["money", "number"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_amount_of_a_million_billions_is_a_mistake_and_one_below_it_is_written(name: str, sign: int) -> None:
+    template = f"{{{{ value | {name} }}}}"
+    assert "999,999,999,999,999" in written(template, value=sign * (10**15 - 1))
+    with pytest.raises(ValueError, match=f"{name} of"):
+        written(template, value=sign * 10**15)

@@ -310,6 +310,7 @@ def test_a_push_leads_nowhere_but_to_the_web(tmp_path: Path) -> None:
         ("a.html", "{{" + "(" * 5000 + "1" + ")" * 5000 + "}}", "nested too deeply"),
         ("a.txt", "{{ x", "a.txt:1: "),
         ("a.push.yaml", "- x", "key: value"),
+        ("a.push.yaml", "title: '{% for %}'", "a.push.yaml:1: "),
         ("a.push.yaml", "title: &a x\nbody: *a", "a.push.yaml:2: aliases"),
         ("a.push.yaml", "title: {{ x }}", "needs quotes"),
         ("a.html", "x" * 300_000, "larger than"),
@@ -328,3 +329,20 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(TemplatesInvalid) as caught:
         templates(tmp_path, a_html="{% for %}", b_push="[")
     assert {problem.file for problem in caught.value.problems} == {"a.html", "b.push.yaml", "c.html"}
+
+
+@pytest.mark.parametrize(("buttons", "refused"), [(198, False), (199, True)])
+def test_a_push_holds_two_hundred_values_and_no_more(tmp_path: Path, buttons: int, refused: bool) -> None:
+    """The whole is one, and so is the list."""
+    (tmp_path / "a.push.yaml").write_text(f"buttons: [{', '.join(['x'] * buttons)}]")
+    if refused:
+        with pytest.raises(TemplatesInvalid, match=r"a\.push\.yaml:1: more than 200 values in one push"):
+            templates(tmp_path)
+    else:
+        templates(tmp_path)
+
+
+def test_the_items_of_a_list_are_numbered_from_one_in_the_text_part(tmp_path: Path) -> None:
+    html = "---\nsubject: s\n---\n<ol><li>Pay</li><li>Wait<ul><li>a day</li></ul></li><li>Unpack</li></ol>"
+    text = templates(tmp_path, cart_1_html=html).email(a_send()).text
+    assert [line.strip() for line in text.splitlines() if line][:4] == ["1. Pay", "2. Wait", "- a day", "3. Unpack"]

@@ -16,6 +16,7 @@ from delivery.settings import DeliverySettings, SmtpSettings
         ({"from_name": "Shop\r\nBcc: x"}, "from_name"),
         ({"helo_name": "a\nb"}, "helo_name"),
         ({"connections_max": 0}, "at least 1"),
+        ({"connection_messages_max": 0}, "at least 1"),
         ({"security": "ssl"}, "security"),
         ({"hots": "x"}, "hots"),
     ],
@@ -57,3 +58,8 @@ def test_a_staging_copy_mails_to_the_addresses_and_domains_that_are_named_and_to
     ):
         assert not settings.may_mail(address), address
     assert DeliverySettings().may_mail("anybody@anywhere.example")
+
+
+def test_one_connection_that_carries_one_message_is_enough() -> None:
+    told = {"connections_max": 1, "connection_messages_max": 1}
+    assert msgspec.convert(told, SmtpSettings).connection_messages_max == 1

@@ -115,3 +115,17 @@ async def test_what_was_not_kept_of_a_user_is_counted() -> None:
     async with Town() as town:
         await town.take(event("ann", kind="identify", text="x" * 40_000), event("ann", "product_added", text=LARGE))
         assert town.engine.statistics().reached == {"event_bytes": 2, "traits": 1}
+
+
+async def test_large_actors_may_fill_what_there_is_for_them_to_the_last_byte() -> None:
+    async def weighed(most: int) -> tuple[int, int]:
+        async with Town(limits=Limits(live_heavy_bytes_max=most, snapshot_every_ms=3_600_000)) as town:
+            await town.take(event("ann", kind="identify", message_id="m", text=LARGE))
+            await town.engine.snapshot()
+            now = town.engine.statistics()
+            return now.live_heavy_bytes, now.live_actors
+
+    weight, _ = await weighed(10**9)
+    assert weight > 20_000
+    assert await weighed(weight) == (weight, 1)
+    assert await weighed(weight - 1) == (0, 0)

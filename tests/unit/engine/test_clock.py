@@ -312,3 +312,8 @@ def test_a_manual_clock_does_not_go_back() -> None:
     clock = ManualClock(100)
     with pytest.raises(ValueError, match="cannot go back"):
         clock.move_to(99)
+
+
+def test_a_clock_that_is_moved_by_hand_tells_how_far_off_a_time_is_and_nothing_of_one_that_is_past() -> None:
+    clock = ManualClock(1_000)
+    assert [clock.seconds_until(ms) for ms in (3_500, 1_000, 500)] == [2.5, 0.0, 0.0]

@@ -17,3 +17,9 @@ async def test_each_event_that_was_taken_is_counted_once() -> None:
         assert town.engine.statistics().events - begun == 3
         await town.take(event("bob"), event("ann"))  # both are in memory now
         assert town.engine.statistics().events - begun == 5
+
+
+async def test_of_a_journal_that_nobody_has_looked_at_yet_nothing_is_said() -> None:
+    async with Town() as town:
+        journal = town.engine.statistics().journal
+        assert (journal.begins_at, journal.entries, journal.bytes) == (0, 0, 0)

@@ -153,3 +153,11 @@ def test_a_silence_that_was_over_in_history_says_so() -> None:
         "false",
         "it was over when history told of it; it begins again when the user is heard",
     )
+
+
+def test_one_that_is_complete_and_one_that_has_only_begun_are_told_together() -> None:
+    """The first waits for no answer already, the second for its next step."""
+    came = [event("0s", "a"), event("1m", "b"), event("2m", "a")]
+    part = entry("a then b then no c within 2h", *came, at="10m")
+    assert (part.state, part.until) == ("pending", after("2h1m"))
+    assert [one.waits_for for one in part.partials] == ["no c", "b"]

@@ -25,9 +25,10 @@ from tests.unit.engine.town import MINUTE, START, Town, event
 HOUR = 60 * MINUTE
 
 
-def site(value: int) -> KnownPrograms:
+def site(value: int, status: str = "live") -> KnownPrograms:
     campaign = f"""
 why: carts over {value}
+status: {status}
 entry: {{event: product_added, if: cart.value > {value}}}
 exit_when: [order_completed]
 steps:
@@ -276,3 +277,32 @@ async def _sent_line(path: Path, known: KnownPrograms, now: int, past: bool = Fa
 def test_every_state_of_a_message_has_its_words(state: SendState, reply: str, told: str) -> None:
     found = Outboxed(send=send("m1"), state=state, attempts=2, due=START, boot="", reply=reply)
     assert fate(found, START) == told
+
+
+@pytest.mark.anyio
+async def test_of_a_journal_that_was_cut_only_what_came_after_the_snapshot_is_taken_again(tmp_path: Path) -> None:
+    known = site(50)
+    async with town(tmp_path / "x.db", known) as place:
+        for price in (20, 21, 22):
+            await place.take(added("ann", price))
+        await place.engine.snapshot()
+        await place.take(added("ann", 23))
+        first = (await place.journal())[0]
+        await place.disk.cut(first.seq, first.at + 1)
+        found = await recall(place.disk, "ann", known)
+    assert found is not None
+    assert (found.complete, found.start is not None) == (False, True)
+    assert [msgspec.json.decode(entry.event.body)["price"] for entry in found.entries] == [23]
+
+
+@pytest.mark.anyio
+async def test_who_is_in_a_campaign_that_was_archived_is_told_that_the_run_ends(tmp_path: Path) -> None:
+    path, known = tmp_path / "x.db", site(50)
+    async with town(path, known) as place:
+        await place.take(added("ann", 60))
+    archived = site(50, "archived")
+    async with town(path, archived) as place:
+        found = await explain(place.disk, archived, "ann", START + MINUTE)
+    assert found is not None
+    (run,) = found.campaigns[0].runs
+    assert (run.active, run.now) == (True, "its version of the campaign is not kept any more: it ends at its next move")

@@ -44,6 +44,7 @@ def test_an_idle_wait_tells_how_long_it_has_been_quiet_and_when_it_ends() -> Non
 def test_what_happened_in_a_run_is_told_in_order() -> None:
     run = run_of(ANN, ADDED, at="2d")
     assert not run.active
+    assert run.wake == 0
     assert texts(run) == [
         "entered, key c1",
         "wait idle: until 10:31",
@@ -180,3 +181,12 @@ def test_a_sum_in_a_run_tells_of_how_many_events_it_is_the_event_that_began_the_
     first, second = (event(at, "product_added", price=40) for at in ("0s", "2m"))
     condition, _ = run_of(ANN, first, second, at="10m", campaign=campaign).wait
     assert condition.saw == "sum(product_added.price) is 80, needs > 90, of 2 events from the entry on"
+
+
+def test_a_goal_that_was_reached_while_the_run_goes_on_is_told() -> None:
+    campaign = "entry: {event: asked}\ngoal: {event: bought, within: 7d, continue: true}\nsteps: [{wait: {for: 1d}}, {send: {email: x}}]"
+    asked, bought = event("0s", "asked"), event("2m", "bought")
+    (before,) = run_of(ANN, asked, bought, at="1m", campaign=campaign).goal
+    (after_it,) = run_of(ANN, asked, bought, at="10m", campaign=campaign).goal
+    assert (before.text, before.state) == ("bought", "false")
+    assert after_it == Part(text="goal", state="true", saw="it was reached")

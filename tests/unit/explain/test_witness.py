@@ -141,6 +141,12 @@ CASES = [
         ["product_viewed", "asked"],
     ),
     Case(
+        "one more than the favourite of now",
+        "event: asked, if: 'top(product_viewed.category) = \"z\"'",
+        [event("1m", "product_viewed", category="a")],
+        ["product_viewed", "product_viewed", "asked"],
+    ),
+    Case(
         "a key that is taken",
         "event: asked, key: k, re_entry: once",
         [event("0s", "asked", k="a"), event("1m", "done")],
@@ -155,6 +161,7 @@ def test_the_way_in_that_is_told_is_confirmed_by_the_simulator(case: Case) -> No
     story = Story(site_of(f"entry: {{{case.entry}}}\n{case.more}\n{SEND}", profile=case.profile), *case.story)
     enters = next(witness for witness in story.at(case.at).witnesses if witness.outcome == "enters")
     assert [move.event or "identify" for move in enters.moves] == case.events
+    assert [move.at for move in enters.moves] == sorted({move.at for move in enters.moves}), "one after the other"
     assert story.confirms(enters, case.at), enters.text
 
 

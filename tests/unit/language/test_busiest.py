@@ -146,3 +146,24 @@ def test_a_letter_that_asks_for_a_context_is_found_by_an_event_that_has_it() -> 
     entry = """{event: 'page_viewed where context.page.path = "/x"', if: 'event.context.campaign.name = "autumn"'}"""
     found = said(site(f"entry: {entry}\nsteps: [{{send: {{push: a}}}}]"))
     assert "each `page_viewed` brings one more" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("condition", "events"),
+    [
+        ("did looked", ["looked", "asked"]),
+        ("recent_views", ["product_viewed", "asked"]),
+        ("cart.items", ["product_added", "asked"]),
+        ("max(order_completed.total) > 70", ["order_completed", "asked"]),
+    ],
+)
+def test_what_has_to_come_before_is_found_and_nothing_is_told_that_is_not_needed(
+    condition: str, events: list[str]
+) -> None:
+    """Another campaign is tried first and finds the same event by itself: one of the two is left."""
+    other = f"why: x\npriority: 90\nentry: {{event: {events[0]}, re_entry: once}}\nsteps: [{{send: {{email: m}}}}]\n"
+    asked = f"entry: {{event: asked, if: {condition}, re_entry: once}}\nsteps: [{{send: {{email: m}}}}]\n"
+    found = site(asked, **{"campaigns/other.yaml": other})
+    busiest = busiest_day(found, compile_site(found))
+    assert (busiest.sent, busiest.most) == (2, 2)
+    assert [one.event for one in busiest.inputs] == ["", *events]

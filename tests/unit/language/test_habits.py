@@ -76,6 +76,8 @@ def test_a_pattern_as_it_is_written_elsewhere(pattern: str, told: str) -> None:
         (f"{WHY}entry: {{event: a}}\nsteps: []\n", ["`steps` is empty: a campaign does at least one thing"]),
         (f"{WHY}{STEPS}entry: {{event: a, if: user.country in [NO, SE]}}\n", ["no YAML: expected ',' or '}', but got '[' (while parsing a flow mapping): within { } an expression with [ ] in it needs quotes: 'a in [\"x\", \"y\"]'"]),
         (f"{WHY}entry: {{event: a}}\nsteps: [{{wait: {{at: 9am}}}}]\n", ['expected a time of day from "00:00" to "23:59", came the text `9am`: write "09:00"']),
+        (f"{WHY}entry: {{event: a}}\nsteps: [{{wait: {{at: 1pm}}}}]\n", ['expected a time of day from "00:00" to "23:59", came the text `1pm`: write "13:00"']),
+        (f"{WHY}entry: {{event: a}}\nsteps: [{{wait: {{at: 13pm}}}}]\n", ['expected a time of day from "00:00" to "23:59", came the text `13pm`']),
         (f"{WHY}entry: {{event: a}}\nsteps: [{{wait: {{at: 12:30 pm}}}}]\n", ['expected a time of day from "00:00" to "23:59", came the text `12:30 pm`: write "12:30"']),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
 import pytest
@@ -53,6 +54,7 @@ def test_a_condition_that_can_never_hold(text: str, column: int, why: str) -> No
         'x = "19.00" and x = "19"',
         "x != 1 and x != 2",
         "not x and x = 0",
+        'not x and x != null and x != false and x != "" and x != []',
         "not (x > 5) and not (x <= 5)",
         "count(a) > 2 and count(a, last 3d) < 3",
         "count(a) > 2 and count(b) < 3",
@@ -127,3 +129,15 @@ def test_nothing_is_called_impossible_that_some_value_makes_true(
     if why_never(condition) is not None:
         for x, y in tried:
             assert not values.truth(evaluate(condition, {"x": x, "y": y})), (x, y)
+
+
+NUMBERS: Final = [-1.5, -1, 0, 0.5, 1, 5, 5.5, 6, 7, 22, 22.5, 23, 24]
+
+
+@pytest.mark.parametrize("above", [">", ">="])
+@pytest.mark.parametrize("below", ["<", "<="])
+def test_hours_between_two_numbers_are_none_or_some(above: str, below: str) -> None:
+    for low, high in itertools.product(NUMBERS, NUMBERS):
+        condition = parse_expression(f"hour(now) {above} {low} and hour(now) {below} {high}")
+        some = any(COMPARE[above](hour, low) and COMPARE[below](hour, high) for hour in range(24))
+        assert (why_never(condition) is None) == some, (above, low, below, high)

@@ -160,6 +160,7 @@ def test_what_is_wrong_with_a_re_entry(re_entry: str, told: str) -> None:
         ("[{wait: {at: '09:00', days: [mon, tuse]}}]", ["1:42: a day is `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`, not the text `tuse`; did you mean `tue`?"]),
         ("[{wait: {at: '09:00', tz: Mars}}]", ["1:34: there is no time zone `Mars`: write `user`, or one as Europe/Berlin"]),
         ("[{wait: {at: '09:00', up_to: 3h}}]", ["1:9: a wait `at` has no `up_to`"]),
+        ("[{wait: {at: '09:00', days: []}}]", ["1:36: expected at least one of `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`, came an empty list"]),
         ("[{wait: {for: 3h, days: mon}}]", ["1:9: a wait `for` has no `days`"]),
         ("[{wait: {until: a, as: cart}}]", ["1:31: `cart` cannot be a name here: choose a word that means nothing yet"]),
         ("[{send: {}}]", ["1:9: a send is one of `email` and `push`"]),

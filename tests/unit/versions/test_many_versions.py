@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from engine.limits import Limits
+from language.syntax import ast
 from persistence import program_periods
 from persistence.interface import Store
 from persistence.memory import MemoryStore
 from persistence.program_periods import VERSIONS_MAX
 from persistence.sqlite import SqliteStore
 from tests.unit.engine.town import MINUTE, Town, event
-from tests.unit.versions.sites import site, swap, town
+from tests.unit.versions.sites import read, site, swap, town
 
 pytestmark = pytest.mark.anyio
 
@@ -137,3 +138,23 @@ async def test_whoever_signed_up_between_random_edits_and_crashes_is_greeted_as_
                 await shop.restart()
         await shop.pass_time(31 * DAY)
         assert await greetings(shop) == expected
+
+
+async def test_changes_of_the_policy_alone_push_no_version_of_a_campaign_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an older version asked to remember is remembered on, however often caps are changed."""
+    monkeypatch.setattr(program_periods, "VERSIONS_MAX", 2)
+
+    def capped(text: str, number: int) -> ast.Site:
+        return read({"campaigns/hello.yaml": text, "policy.yaml": f"caps: [{{limit: {number}, per: day}}]\n"})
+
+    counting = edited(0).replace("signed_up}", "signed_up, if: count(looked) >= 2}")
+    async with town(capped(counting, 1)) as shop:
+        await shop.take(event("ann", "looked"))
+        for number in range(2, 6):
+            await swap(shop, capped(edited(1), number))
+        assert versions(shop) == 2
+        await shop.take(event("ann", "looked"))
+        await swap(shop, capped(counting, 6))
+        await shop.take(event("ann", "signed_up"))
+        await shop.pass_time(31 * DAY)
+        assert await greetings(shop) == [("ann", "greeting_0")]
