@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from functools import cache
 from graphlib import TopologicalSorter
@@ -188,3 +189,19 @@ def test_only_the_demo_has_an_inbox_of_its_own() -> None:
         if any(name.split(".")[0] == "aiosmtpd" for name in imports_of(path))
     }
     assert found == {"cuebird/demo/catcher.py"}
+
+
+def test_the_table_of_the_architecture_is_this_one() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    table = dict(re.findall(r"^\| `(\w+)/` \|.*\| ([^|]+) \|$", text, re.MULTILINE))
+    told = {folder: tuple(re.findall(r"`([\w.]+)`", may)) for folder, may in table.items() if folder in MAY_IMPORT}
+    assert told == MAY_IMPORT
+    assert table["actors"] == "nothing of ours"
+    assert table["cuebird"] == "everything"
+
+
+def test_the_rooms_stand_on_each_other_in_the_order_of_the_table() -> None:
+    """CycleError names the rooms."""
+    TopologicalSorter(
+        {folder: {allowed.split(".")[0] for allowed in may} for folder, may in MAY_IMPORT.items()}
+    ).prepare()
