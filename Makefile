@@ -11,7 +11,7 @@ SHARED := -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check bench mutants pictures lock clean
+.PHONY: help setup demo test quick check bench mutants wheel pictures lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: setup ## the canonical workload, as ratios measured in one run
 
 mutants: setup ## change the code a little, at random: does a test notice? (N=40 PATHS=actors SEED=7)
 	$(BIN)/python -m tests.mutants $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(PATHS)
+
+wheel: setup ## build dist/*.whl, the rooms under one roof (hatch_build.py)
+	$(BIN)/python -m hatchling build -t wheel
 
 pictures: setup ## take the pictures of the README anew (needs Chromium)
 	$(BIN)/python -m tests.acceptance.pictures

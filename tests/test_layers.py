@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections import defaultdict
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,14 @@ IMPURE = {
 
 CLOCK_READERS = {"engine/clock.py"}
 
+FOR_TYPES_ALONE = {
+    ("actors.model.scope", "actors.model.program"),
+    ("engine.slow_path", "engine.intake"),
+    ("language.compiler.code", "language.compiler.compile"),
+    ("language.syntax.calls", "language.syntax.build"),
+}
+"""Who looks back at whoever imports it, under TYPE_CHECKING. These may become fewer, not more."""
+
 
 def modules_of(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
@@ -84,6 +95,43 @@ def test_each_folder_imports_only_what_the_table_allows(folder: str) -> None:
         and not any(name == allowed or name.startswith(allowed + ".") for allowed in (folder, *MAY_IMPORT[folder]))
     ]
     assert wrong == []
+
+
+def name_of(path: Path) -> str:
+    """`engine/intake.py` is `engine.intake`, and `engine/__init__.py` is `engine`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def looks() -> frozenset[tuple[Path, Path]]:
+    """Which file imports which, wherever in it and for whatever purpose."""
+    paths = {name_of(path): path for folder in (*MAY_IMPORT, "cuebird") for path in modules_of(folder)}
+    return frozenset(
+        (path, found)
+        for path in paths.values()
+        for name in imports_of(path)
+        if (found := paths.get(name) or paths.get(name.rpartition(".")[0])) and found != path
+    )
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """CycleError names the files, each imported by the next."""
+    graph: defaultdict[str, set[str]] = defaultdict(set)
+    for path, found in looks():
+        if (edge := (name_of(path), name_of(found))) not in FOR_TYPES_ALONE:
+            graph[edge[0]].add(edge[1])
+    assert len(graph) > 200
+    TopologicalSorter(graph).prepare()
+
+
+def test_no_folders_import_each_other_in_a_circle() -> None:
+    """A folder is the files that lie in it itself; those of `cuebird/` are its entrances, and nothing below needs them."""
+    graph: defaultdict[str, set[str]] = defaultdict(set)
+    for path, found in looks():
+        if path.parent != found.parent:
+            graph[str(path.parent.relative_to(ROOT))].add(str(found.parent.relative_to(ROOT)))
+    assert len(graph) > 25
+    TopologicalSorter(graph).prepare()
 
 
 def test_an_actor_can_do_no_io_and_read_no_clock() -> None:
@@ -141,3 +189,19 @@ def test_only_the_demo_has_an_inbox_of_its_own() -> None:
         if any(name.split(".")[0] == "aiosmtpd" for name in imports_of(path))
     }
     assert found == {"cuebird/demo/catcher.py"}
+
+
+def test_the_table_of_the_architecture_is_this_one() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    table = dict(re.findall(r"^\| `(\w+)/` \|.*\| ([^|]+) \|$", text, re.MULTILINE))
+    told = {folder: tuple(re.findall(r"`([\w.]+)`", may)) for folder, may in table.items() if folder in MAY_IMPORT}
+    assert told == MAY_IMPORT
+    assert table["actors"] == "nothing of ours"
+    assert table["cuebird"] == "everything"
+
+
+def test_the_rooms_stand_on_each_other_in_the_order_of_the_table() -> None:
+    """CycleError names the rooms."""
+    TopologicalSorter(
+        {folder: {allowed.split(".")[0] for allowed in may} for folder, may in MAY_IMPORT.items()}
+    ).prepare()

@@ -13,7 +13,7 @@ import msgspec
 
 from cuebird.changes.proposal import compile_source
 from cuebird.changes.sites import open_site, refuse
-from cuebird.progress import Bar
+from cuebird.playing.progress import Bar
 from language.syntax import ast
 from language.syntax.durations import FORMS, duration_ms, instant_ms, written
 from language.syntax.problems import SiteErrors, did_you_mean, nearest

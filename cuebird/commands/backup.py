@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from cuebird.backups import back_up
 from cuebird.changes.database_state import database
+from cuebird.transfer.backups import back_up
 from engine.clock import SystemClock
 from persistence.interface import StoreError
 

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from cuebird.changes.sites import refuse
-from cuebird.explaining import printed
+from cuebird.playing.explaining import printed
 from cuebird.settings.config import ConfigError, load
 from engine.clock import SystemClock
 from language.load import load_site

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from cuebird.importing import EventsRoute, Imported, ImportStopped, Refused, send_all
+from cuebird.playing.progress import Bar
 from cuebird.playing.recordings import Unreadable, lines_of
-from cuebird.progress import Bar
+from cuebird.transfer.importing import EventsRoute, Imported, ImportStopped, Refused, send_all
 
 REFUSED_SHOWN_MAX: Final = 20
 KEY_VARIABLE: Final = "CUEBIRD_SERVER_KEY"

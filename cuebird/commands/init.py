@@ -16,8 +16,9 @@ import click
 from cuebird.settings.config import FILE
 from cuebird.settings.new_keys import NewKey, new_key
 from cuebird.settings.placeholders import ADDRESS, NAME
+from ingress.http.dashboard_pages import TEMPLATES
 
-STARTER: Final = Path(__file__).parents[2] / "templates" / "site"
+STARTER: Final = TEMPLATES / "site"
 
 _CHARACTERS = re.compile(r"[^\x00-\x1f\x7f{}<>\"\\]{1,120}")
 """What a name or an address may hold: it is put into HTML, templates and TOML."""

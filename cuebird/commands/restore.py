@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from cuebird.backups import restore
 from cuebird.changes.database_state import database
+from cuebird.transfer.backups import restore
 from engine.clock import SystemClock
 from persistence.interface import StoreError
 

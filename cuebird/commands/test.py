@@ -12,7 +12,7 @@ import msgspec
 
 from actors.model.program import Program
 from cuebird.changes.sites import open_site, refuse
-from cuebird.progress import progressing
+from cuebird.playing.progress import progressing
 from language.compiler.compile import compile_site
 from language.site.scenarios import load_scenarios
 from language.syntax.problems import SiteErrors

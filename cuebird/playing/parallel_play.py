@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from actors.model.program import Program
 from cuebird.playing.process_pool import cores, in_processes
+from cuebird.playing.progress import Bar
 from cuebird.playing.report import PlayReport
-from cuebird.progress import Bar
 from engine.gc_pause import uncollected
 from replay.ledger import line
 from replay.recording import Arrival, Player, Rank, people, rank

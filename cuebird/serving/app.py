@@ -33,10 +33,10 @@ from cuebird.changes.last_good import files_of, start_of
 from cuebird.changes.migration import migrate
 from cuebird.changes.proposal import compile_source as compile_source
 from cuebird.changes.proposal import operator, told_figures
-from cuebird.control.orders import Orders
 from cuebird.control.server import Control, open_control
 from cuebird.serving.key_watch import KeyWatch
 from cuebird.serving.metrics import Metrics
+from cuebird.serving.orders import Orders
 from cuebird.serving.outbox import OutboxRefused, Release, decide
 from cuebird.serving.reload import Reload
 from cuebird.serving.starting import Recovered, tell_begin, tell_recovered, tell_serving

@@ -25,7 +25,7 @@ from ingress.connections.socket import Socket
 from ingress.connections.websocket import LINE, Doors, Listener
 
 log = logging.getLogger(__name__)
-quiet = logging.getLogger("ingress.connections.transport.websockets")
+quiet = logging.getLogger(f"{__name__}.websockets")
 quiet.setLevel(logging.WARNING)  # a line a connection says nothing at a thousand a second
 
 PIECE: Final = 65_536

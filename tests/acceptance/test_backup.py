@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from cuebird.backups import back_up
+from cuebird.transfer.backups import back_up
 from engine.clock import SystemClock
 from tests.acceptance.kill.post_office import PostOffice, post_office
 from tests.acceptance.kill.process import SITE, launched, until

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from cuebird.cli import main
-from cuebird.importing import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ImportedLine, Refused, batches, message_of
 from cuebird.playing.parallel_play import rows
 from cuebird.playing.recordings import read_replay
+from cuebird.transfer.importing import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ImportedLine, Refused, batches, message_of
 from ingress.messages.messages import Normalizer
 from language.compiler.compile import compile_site
 from language.load import read_site
@@ -67,7 +67,7 @@ def test_a_batch_is_bounded_in_lines_and_in_bytes() -> None:
 
 
 def test_a_server_that_is_not_there_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cuebird.importing.ATTEMPTS_MAX", 1)
+    monkeypatch.setattr("cuebird.transfer.importing.ATTEMPTS_MAX", 1)
     file = tmp_path / "past.jsonl"
     file.write_text('{"event":"a","userId":"u","timestamp":1700000000}\n')
     result = CliRunner().invoke(main, ["import", "events", str(file), "--to", "http://127.0.0.1:1"])

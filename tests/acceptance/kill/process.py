@@ -74,13 +74,16 @@ class Process:
 
 @asynccontextmanager
 async def launched(
-    *arguments: str | Path, settings: Mapping[str, str | int | Path] | None = None, files_max: int | None = None
+    *arguments: str | Path,
+    settings: Mapping[str, str | int | Path] | None = None,
+    files_max: int | None = None,
+    program: Path = CUEBIRD,
 ) -> AsyncIterator[Process]:
     """`cuebird` with these arguments; `settings` as environment variables without their `CUEBIRD_`. Killed at the end.
-    `files_max`: how many files it may have open."""
+    `files_max`: how many files it may have open; `program`: another `cuebird` than this environment's."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CUEBIRD_")}
     ours = {f"CUEBIRD_{name}": str(value) for name, value in (settings or {}).items()}
-    command = [str(CUEBIRD), *map(str, arguments)]
+    command = [str(program), *map(str, arguments)]
     if files_max is not None:
         command = ["/bin/sh", "-c", f'ulimit -n {files_max}; exec "$@"', "sh", *command]
     process = Process(

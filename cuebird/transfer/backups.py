@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from cuebird.progress import Bar
+from cuebird.playing.progress import Bar
 from persistence.copying import HOLDS_SINCE, Copied, bring_up, copy, finish
 from persistence.interface import StoreRefused
 from persistence.lock import EngineLock

@@ -1,0 +1,1 @@
+"""Events and databases brought in and taken out: import, backup, restore."""
