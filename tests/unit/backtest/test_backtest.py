@@ -15,8 +15,8 @@ from persistence.interface import JournalEntry, JournalHead, StoreError
 from persistence.reader import ReadingStore, reading
 from persistence.sqlite import SqliteStore
 from replay.backtest.backtest import Backtest, backtest
-from replay.backtest.fold import Fold
 from replay.backtest.reach import TooShort, furthest
+from replay.fold import Fold
 from replay.ledger import iso
 from tests.unit.engine.town import MINUTE, START, Town, event
 from tests.unit.versions.sites import read, swap
@@ -296,9 +296,9 @@ async def test_random_days_folded_again_give_the_ledger_of_the_engine(seed: int,
         async for entries in town.disk.tail(0):
             for entry in entries:
                 if entry.event.kind == "program":
-                    fold.begin(eras.under(entry.seq + 1)[0], entry.at)
+                    fold.begin(eras.under(entry.seq + 1)[0], entry.at, entry.seq)
                 else:
-                    fold.take(entry.event, entry.at)
+                    fold.take(entry)
         fold.until(head.at)
         rows = [row for row in fold.drain() if row.decision != "not_entered"]
     assert len(rows) > 20

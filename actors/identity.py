@@ -1,0 +1,37 @@
+"""Who an alias says its user was before: the one reading of it, live, at the start and at every other time.
+
+An alias joins a visitor to a user. Said of a visitor it joins nobody, for nobody knows yet who he is; said *from* a known
+user it would be a claim on that user's past, and joins nobody either.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.model.event import ANONYMOUS, Event
+
+
+class _Alias(msgspec.Struct):
+    from_: object = msgspec.field(name="from", default="")
+
+
+_decode = msgspec.json.Decoder(_Alias).decode
+
+
+def is_visitor(name: object) -> bool:
+    """Return whether it is the actor name of a visitor who is not known: `~` and an id."""
+    return isinstance(name, str) and len(name) > 1 and name.startswith(ANONYMOUS)
+
+
+def visitor_of(event: Event) -> str:
+    """Return the name of the visitor whom the event joins to its user, "" if it joins nobody.
+
+    Whether he was joined before, and so stays where he is, the caller knows.
+    """
+    if event.kind != "alias" or event.user.startswith(ANONYMOUS):
+        return ""
+    try:
+        name = _decode(event.body).from_
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ""
+    return name if isinstance(name, str) and is_visitor(name) else ""
