@@ -18,9 +18,20 @@ class _Alias(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Alias).decode
 
 
-def is_visitor(name: object) -> bool:
+def is_visitor(name: str) -> bool:
     """Return whether it is the actor name of a visitor who is not known: `~` and an id."""
-    return isinstance(name, str) and len(name) > 1 and name.startswith(ANONYMOUS)
+    return len(name) > 1 and name.startswith(ANONYMOUS)
+
+
+def named_by(event: Event) -> str:
+    """Return the name of the visitor whom an alias names, whoever it is said of; "" if it names none."""
+    if event.kind != "alias":
+        return ""
+    try:
+        name = _decode(event.body).from_
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ""
+    return name if isinstance(name, str) and is_visitor(name) else ""
 
 
 def visitor_of(event: Event) -> str:
@@ -28,10 +39,4 @@ def visitor_of(event: Event) -> str:
 
     Whether he was joined before, and so stays where he is, the caller knows.
     """
-    if event.kind != "alias" or event.user.startswith(ANONYMOUS):
-        return ""
-    try:
-        name = _decode(event.body).from_
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return ""
-    return name if isinstance(name, str) and is_visitor(name) else ""
+    return "" if event.user.startswith(ANONYMOUS) else named_by(event)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from actors.actor import Actor
-from actors.identity import visitor_of
+from actors.identity import named_by
 from actors.model.event import Event
 from actors.model.program import Program
 from actors.model.turn import TOO_OLD, Decision
@@ -50,8 +50,8 @@ def people(inputs: Iterable[Arrival]) -> list[list[Arrival]]:
         if mine is None:
             mine = by_name[event.user] = []
         mine.append(one)
-        if event.kind == "alias" and (visitor := visitor_of(event)):
-            joined = True
+        if event.kind == "alias" and (visitor := named_by(event)):
+            joined = True  # or will be, if it is said of a visitor who turns out to be somebody
             known_as[root(visitor)] = root(event.user)
     if not joined:
         return list(by_name.values())
