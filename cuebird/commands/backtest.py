@@ -55,7 +55,7 @@ def command(site: Path, db: Path, since: str, listed: str | None, as_json: bool)
     if as_json:
         click.echo(json.dumps(_as_json(found), indent=2, ensure_ascii=False))
         return
-    click.echo("\n".join(_page(found, changed, listed)))
+    click.echo("\n".join(page(found, changed, listed)))
 
 
 async def _played(db: Path, site: ast.Site, since: str) -> Backtest:
@@ -81,7 +81,7 @@ def _since(told: str, now: int) -> int:
 # --- for a reader -----------------------------------------------------------------------------------------------------
 
 
-def _page(found: Backtest, site: ast.Site, listed: str | None) -> Iterator[str]:
+def page(found: Backtest, site: ast.Site, listed: str | None) -> Iterator[str]:
     yield f"{found.inputs:,} events from {_moment(found.since)} to {_moment(found.until)}, {found.people:,} people"
     yield from _left_out(found.left_out)
     unchanged = [one.campaign for one in found.campaigns if one.is_empty]

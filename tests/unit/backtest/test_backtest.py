@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from actors.model.program import Program, index
+from actors.model.scope import Evaluate, Scope
 from cuebird.changes.proposal import compile_source, source_of
 from engine.limits import Limits
 from language.syntax import ast
@@ -190,6 +194,44 @@ async def test_each_part_of_the_past_is_played_under_the_site_that_counted_then(
     [cart] = (await made.play(later)).campaigns
     assert [(one.user, one.later_ms) for one in cart.shifted] == [("ann", 30 * MINUTE)]
     assert cart.same == 1
+
+
+# --- an actor that fails ----------------------------------------------------------------------------------------------
+
+
+def failing_for(*users: str) -> Callable[[bytes], Program]:
+    """Compiles the recorded programs with a fault: the condition of a campaign fails for these users."""
+
+    def made(source: bytes) -> Program:
+        program = compile_source(source)
+        campaigns = tuple(
+            msgspec.structs.replace(one, condition=partial(_fails, users, one.condition)) for one in program.campaigns
+        )
+        return msgspec.structs.replace(
+            program,
+            campaigns=campaigns,
+            versions={one.version: one for one in campaigns},
+            interests=index(campaigns, program.slots),
+        )
+
+    return made
+
+
+def _fails(users: tuple[str, ...], condition: Evaluate | None, scope: Scope) -> object:
+    if scope.actor.user in users:
+        raise KeyError("a bug")
+    return condition is None or condition(scope)
+
+
+async def test_a_user_whose_actor_fails_is_left_out_on_both_sides_and_named(shop: Shop) -> None:
+    async with reading(shop.path) as store:
+        played = await backtest(
+            store, site(CART.replace("30m", "45m")), START, compile_source=failing_for("ann", "cyd")
+        )
+    assert played.left_out == {"ann": "KeyError: 'a bug'", "cyd": "KeyError: 'a bug'"}
+    [cart] = played.campaigns
+    assert [(one.user, one.later_ms) for one in cart.shifted] == [("bob", 15 * MINUTE)]
+    assert cart.gone == cart.new == []
 
 
 # --- a journal that has lost its beginning ----------------------------------------------------------------------------
