@@ -67,6 +67,8 @@ class Fold:
         self._alarms = Alarms()
         self._next = NEVER
         """No timer is due before it."""
+        self._sole: Actor | None = None
+        """The only actor there is so far: it has no alarm."""
 
     def __len__(self) -> int:
         """Users, and visitors who are nobody else."""
@@ -87,7 +89,7 @@ class Fold:
 
     def resume(self, actor: Actor) -> None:
         """Go on from this state of a user, as a snapshot has it. It is the fold's from here on."""
-        self._live.put(actor.user, actor)
+        self._settle_in(actor)
         self._arm(actor)
 
     def know_elsewhere(self, names: Iterable[str]) -> None:
@@ -150,32 +152,39 @@ class Fold:
 
     def until(self, at: int | None) -> None:
         """Let time run, that instant included; None: until nothing is due."""
-        alarms = self._alarms
-        while (due := alarms.next_due()) is not None and (at is None or due <= at):
-            for _, name in alarms.pop_due(due, 1):
-                actor = self._actor(name)
-                if not 0 < actor.due <= due:
-                    self._arm(actor)
-                    continue
-                self.now = max(self.now, due)
-                try:
-                    turn = fire(actor, due, self.program)
-                except Exception as error:
-                    self._fail(error, name, "")
-                else:
-                    self._arm(actor)
-                    self._gather(actor, turn)
-                if self._crowded:
-                    self._put_away()
-        self._next = alarms.next_due() or NEVER
-        if at is not None:
-            self.now = max(self.now, at)
+        last = NEVER - 1 if at is None else at
+        while self._next <= last:
+            if self._sole is not None:
+                self._look_at(self._sole, self._next)
+            else:
+                for due, name in self._alarms.pop_due(self._next, 1):
+                    self._look_at(self._actor(name), due)
+                self._next = self._alarms.next_due() or NEVER
+        if at is not None and at > self.now:
+            self.now = at
+
+    def _look_at(self, actor: Actor, due: int) -> None:
+        """An alarm may ring too soon, never too late."""
+        if not 0 < actor.due <= due:
+            self._arm(actor)
+            return
+        if due > self.now:
+            self.now = due
+        try:
+            turn = fire(actor, due, self.program)
+        except Exception as error:
+            self._fail(error, actor.user, "")
+            return
+        self._arm(actor)
+        self._gather(actor, turn)
+        if self._crowded:
+            self._put_away()
 
     def clear(self) -> None:
         """Forget all users and the time that has run, for an independent history; what was counted stays."""
-        if self._next != NEVER:
-            self._alarms, self._next = Alarms(), NEVER
-        self.now = 0
+        if len(self._alarms):
+            self._alarms = Alarms()
+        self._sole, self._next, self.now = None, NEVER, 0
         self._live.clear()
         if self._packed:
             self._packed.clear()
@@ -197,6 +206,8 @@ class Fold:
         self._live.pop(user)
         self._packed.pop(user, None)
         self._alarms.set(user, 0)
+        if self._sole is not None and self._sole.user == user:
+            self._sole, self._next = None, NEVER
 
     def _fail(self, error: Exception, user: str, visitor: str) -> None:
         if not self._spares:
@@ -216,19 +227,36 @@ class Fold:
         if actor is None:
             data = self._packed.pop(name, None)
             actor = new_actor(name) if data is None else unpack(data)
-            self._live.put(name, actor)
+            self._settle_in(actor)
             self._crowded = len(self._live) > self._live_max
         return actor
+
+    def _settle_in(self, actor: Actor) -> None:
+        """Most people of a recording have one name, and a history of one actor needs no alarms."""
+        if self._sole is not None:
+            self._no_longer_sole()
+        elif not (self._live.young or self._live.old or self._packed):
+            self._sole = actor
+        self._live.put(actor.user, actor)
+
+    def _no_longer_sole(self) -> None:
+        first, self._sole = self._sole, None
+        if first is not None:
+            self._arm(first)
 
     def _put_away(self) -> None:
         """Only between two turns: a turn may hold two actors."""
         self._crowded = False
+        self._no_longer_sole()  # it may be the one that leaves
         while len(self._live) > self._live_max:
             leaving = self._live.evict()
             assert leaving is not None, "more than none are live"
             self._packed[leaving[0]] = pack(leaving[1])
 
     def _arm(self, actor: Actor) -> None:
+        if actor is self._sole:
+            self._next = actor.due or NEVER
+            return
         self._alarms.set(actor.user, actor.due)
         if 0 < actor.due < self._next:
             self._next = actor.due

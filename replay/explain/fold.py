@@ -142,8 +142,7 @@ def _folded(recalled: Recalled, now: int, change: Callable[[Program], Program]) 
     while later and later[0].at <= now:
         known = _begun(folded, later.pop(0), change)
     folded.until(now)
-    program = msgspec.structs.replace(known.known.program, tells_all=True)
-    return KnownPrograms(known.known.site, change(program)), folded
+    return KnownPrograms(known.known.site, folded.program), folded
 
 
 def _begun(folded: Fold, period: Period, change: Callable[[Program], Program]) -> Period:

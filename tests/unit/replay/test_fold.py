@@ -94,6 +94,15 @@ def test_users_beyond_those_kept_as_objects_are_played_all_the_same(live_max: in
     assert len(fold) == len(fold.actors) == 2
 
 
+@pytest.mark.parametrize("live_max", [0, 1])
+def test_the_only_user_there_is_may_be_put_away_between_two_inputs(live_max: int) -> None:
+    fold = Fold(failing(), live_max=live_max)
+    sent = play(
+        fold, (0, event("ann", "signed_up")), (30, event("ann", "product_added")), (91, event("ann", "signed_up"))
+    )
+    assert sent == [("ann", 90), ("ann", 120)]
+
+
 def test_an_independent_history_begins_with_nobody() -> None:
     fold = Fold(failing())
     first = play(fold, (0, event("~v", "signed_up")), (0, joins("~v", "ann")))
