@@ -228,16 +228,17 @@ class Fold:
             data = self._packed.pop(name, None)
             actor = new_actor(name) if data is None else unpack(data)
             self._settle_in(actor)
-            self._crowded = len(self._live) > self._live_max
         return actor
 
     def _settle_in(self, actor: Actor) -> None:
         """Most people of a recording have one name, and a history of one actor needs no alarms."""
+        live = self._live
         if self._sole is not None:
             self._no_longer_sole()
-        elif not (self._live.young or self._live.old or self._packed):
+        elif not (live.young or live.old or self._packed):
             self._sole = actor
-        self._live.put(actor.user, actor)
+        live.put(actor.user, actor)
+        self._crowded = len(live.young) + len(live.old) > self._live_max
 
     def _no_longer_sole(self) -> None:
         first, self._sole = self._sole, None

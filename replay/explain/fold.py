@@ -130,9 +130,7 @@ def _folded(recalled: Recalled, now: int, change: Callable[[Program], Program]) 
     folded = Fold(change(known.known.program))
     if recalled.start is not None:
         folded.resume(unpack(pack(recalled.start)))
-    folded.know_elsewhere(
-        name for entry in recalled.entries if (name := visitor_of(entry.event)) not in recalled.joined
-    )
+    folded.know_elsewhere({visitor_of(entry.event) for entry in recalled.entries} - {"", *recalled.joined})
     for entry in recalled.entries:
         if entry.at > now:
             break
