@@ -14,9 +14,10 @@ import logging
 from collections.abc import Iterable, Iterator, Set
 from typing import Final
 
-from actors.actor import Actor, fire, renew, take
+from actors.actor import Actor, fire
 from actors.alarms import Alarms
 from actors.model.program import Program
+from actors.taking import take_entry
 from engine.gc_pause import uncollected
 from engine.loading import read
 from engine.quarantine import reason_of
@@ -190,13 +191,10 @@ def _take_again(entries: list[JournalEntry], residence: Residence, eras: Program
         if entry.seq <= actor.position:
             continue
         try:
-            take(actor, event, entry.at, program)
-            if actor.position < began:
-                renew(actor, program, entry.at)
+            take_entry(actor, None, event, entry.at, entry.seq, program, began)
         except Exception as error:  # whatever is in the actor: it is this user's
             residence.hold(user, f"it failed on journal entry {entry.seq}, which it had taken: {reason_of(error)}")
             continue
-        actor.position = entry.seq
         changed.add(user)
         taken += 1
     return taken

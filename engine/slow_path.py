@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from actors.actor import Actor, pack, renew, take
 from actors.alarms import Alarms
+from actors.identity import visitor_of
 from actors.joining import join
-from actors.model.event import ANONYMOUS, Event
+from actors.model.event import Event
 from actors.model.recent import has_taken
 from actors.model.speech import forwarded
 from actors.model.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
@@ -24,8 +23,6 @@ from persistence.interface import JoinedName, JournalEntry
 
 if TYPE_CHECKING:
     from engine.intake import Intake
-
-_source_of = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class PendingEvent:
@@ -104,8 +101,8 @@ class SlowPath:
         if actor is None:
             self._wait(user, event, pending)
             return
-        if event.kind == "alias" and not user.startswith(ANONYMOUS):
-            name = _aliased(event)
+        if event.kind == "alias":
+            name = visitor_of(event)
             if name and name not in self._residence.names:
                 self._alias(actor, name, event, at, pending)
                 return
@@ -263,12 +260,3 @@ class SlowPath:
     def _counted(self, stored: bool, pending: PendingEvent) -> None:
         pending.quarantined += stored
         pending.crowded |= not stored
-
-
-def _aliased(event: Event) -> str:
-    """The anonymous name that an alias is about, "" if it names none."""
-    try:
-        name = _source_of(event.body).get("from")
-    except msgspec.DecodeError:
-        return ""
-    return name if isinstance(name, str) and name.startswith(ANONYMOUS) and len(name) > 1 else ""

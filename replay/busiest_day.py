@@ -138,9 +138,8 @@ class _Counting(Simulator):
 
     work = 0
 
-    def _keep(self, actor: Actor, turn: Turn) -> None:
+    def _note(self, actor: Actor, turn: Turn) -> None:
         self.work += 1 + len(actor.runs) // 2
-        super()._keep(actor, turn)
 
 
 class _Search:

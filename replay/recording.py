@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from actors.actor import fire
+from actors.actor import Actor
+from actors.identity import named_by
 from actors.model.event import Event
 from actors.model.program import Program
-from actors.model.turn import NOTHING, TOO_OLD, UNTRACKED, Decision
-from replay.population import Population, previous_name
+from actors.model.turn import TOO_OLD, Decision
+from persistence.interface import JournalEntry
+from replay.fold import Fold
 
 
 class Arrival(NamedTuple):
@@ -50,9 +50,9 @@ def people(inputs: Iterable[Arrival]) -> list[list[Arrival]]:
         if mine is None:
             mine = by_name[event.user] = []
         mine.append(one)
-        if event.kind == "alias":
-            joined = True
-            known_as[root(previous_name(event))] = root(event.user)
+        if event.kind == "alias" and (visitor := named_by(event)):
+            joined = True  # or will be, if it is said of a visitor who turns out to be somebody
+            known_as[root(visitor)] = root(event.user)
     if not joined:
         return list(by_name.values())
     by_person: dict[str, list[list[Arrival]]] = {}
@@ -71,43 +71,41 @@ class Player:
 
     def __init__(self, program: Program, until: int, *, verbose: bool) -> None:
         """`until`: when time ends for everybody. `verbose`: rows `not_entered` too."""
-        self._program = msgspec.structs.replace(program, tells_all=verbose)
+        self._fold = Fold(program, tells_all=verbose)
         self._until = until
-        self.refusals: dict[tuple[str, str], int] = {}
-        """(campaign, reason) -> entries refused."""
-        self.untracked = 0
         self.duplicates = 0
         self.too_old = 0
-        self.population = Population()
-        """Of the person who was played last."""
 
-    def play(self, arrivals: Sequence[Arrival]) -> Iterator[tuple[Arrival | None, tuple[Decision, ...]]]:
+    @property
+    def refusals(self) -> dict[tuple[str, str], int]:
+        """(campaign, reason) -> entries refused."""
+        return self._fold.refusals
+
+    @property
+    def untracked(self) -> int:
+        return self._fold.untracked
+
+    @property
+    def actors(self) -> dict[str, Actor]:
+        """Of the person who was played last; a visitor who turned out to be somebody is not among them."""
+        return self._fold.actors
+
+    def play(self, arrivals: Sequence[Arrival]) -> Iterator[tuple[Arrival | None, Sequence[Decision]]]:
         """Each input that is neither a duplicate nor too old with the rows that came of it and of the time before it; at the end None, with
         the rows of the time after the last."""
-        population = self.population = Population()
-        program = self._program
+        fold = self._fold
+        fold.clear()
         for one in arrivals:
-            turn = population.take(one.event, one.at, program)[1]
+            turn = fold.take(JournalEntry(one.number, one.at, one.event))
             if turn is None:
                 self.duplicates += 1
-                continue
-            if turn is TOO_OLD:
+            elif turn is TOO_OLD:
                 self.too_old += 1
-                continue
-            if turn is UNTRACKED:
-                self.untracked += 1
-            elif turn.refusals:
-                self._count(turn.refusals)
-            yield one, turn.decisions
-        for actor in population.everybody.values():
-            turn = fire(actor, self._until, program)
-            if turn is not NOTHING:
-                self._count(turn.refusals)
-                yield None, turn.decisions
-
-    def _count(self, refusals: tuple[tuple[str, str], ...]) -> None:
-        for refusal in refusals:
-            self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
+            else:
+                yield one, fold.drain()
+        fold.until(self._until)
+        if fold.decisions:
+            yield None, fold.drain()
 
 
 def rank(row: Decision, by: Arrival | None) -> Rank:

@@ -55,7 +55,7 @@ def command(site: Path, db: Path, since: str, listed: str | None, as_json: bool)
     if as_json:
         click.echo(json.dumps(_as_json(found), indent=2, ensure_ascii=False))
         return
-    click.echo("\n".join(_page(found, changed, listed)))
+    click.echo("\n".join(page(found, changed, listed)))
 
 
 async def _played(db: Path, site: ast.Site, since: str) -> Backtest:
@@ -81,8 +81,9 @@ def _since(told: str, now: int) -> int:
 # --- for a reader -----------------------------------------------------------------------------------------------------
 
 
-def _page(found: Backtest, site: ast.Site, listed: str | None) -> Iterator[str]:
+def page(found: Backtest, site: ast.Site, listed: str | None) -> Iterator[str]:
     yield f"{found.inputs:,} events from {_moment(found.since)} to {_moment(found.until)}, {found.people:,} people"
+    yield from _left_out(found.left_out)
     unchanged = [one.campaign for one in found.campaigns if one.is_empty]
     for one in found.campaigns:
         if not one.is_empty or one.campaign == listed:
@@ -93,6 +94,14 @@ def _page(found: Backtest, site: ast.Site, listed: str | None) -> Iterator[str]:
     if unchanged:
         yield ""
         yield f"no difference in {', '.join(unchanged)}"
+
+
+def _left_out(users: dict[str, str]) -> Iterator[str]:
+    if users:
+        yield f"left out, for their actors failed: {len(users):,}; none of their messages is compared"
+        yield from (f"  {user}: {why}" for user, why in list(users.items())[:USERS_MAX])
+        if len(users) > USERS_MAX:
+            yield f"  and {len(users) - USERS_MAX:,} more: --json has them all"
 
 
 def _campaign(one: BacktestDifference) -> Iterator[str]:
@@ -162,6 +171,7 @@ def _as_json(found: Backtest) -> dict[str, Any]:
         "until": iso(found.until),
         "events": found.inputs,
         "people": found.people,
+        "left_out": found.left_out,
         "campaigns": [
             {
                 "campaign": one.campaign,

@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 from crawlerdetect import CrawlerDetect
 
+from actors.identity import visitor_of
 from actors.model.event import Event
 from actors.values.address import valid_address
-from replay.population import previous_name
 
 USER_AGENTS_MAX: Final = 50_000
 
@@ -53,7 +53,8 @@ class DataQuality:
     def see(self, event: Event) -> None:
         if event.kind == "alias":
             # Who was joined before stays where he is, as the actors have it.
-            self._moved.setdefault(previous_name(event), event.user)
+            if visitor := visitor_of(event):
+                self._moved.setdefault(visitor, event.user)
             return
         self._visitors.add(event.user)
         if b'"userAgent"' in event.context:

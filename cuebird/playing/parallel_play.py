@@ -38,7 +38,7 @@ def census(program: Program, inputs: Sequence[Arrival], until: int, parts: int |
                 if one is not None:
                     counted.see(one.event)
                 counted.tally.count(decided)
-            counted.meet(player.population.actors.values())
+            counted.meet(player.actors.values())
         counted.tally.refuse(player.refusals)
         counted.untracked, counted.duplicates, counted.too_old = player.untracked, player.duplicates, player.too_old
         yield counted

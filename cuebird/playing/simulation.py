@@ -140,9 +140,27 @@ class Simulation:
         self._take(user, "identify", {**(traits or {}), **more})
 
     def alias(self, user: str, anonymous: str) -> None:
-        """The visitor (`visitor-7`) turns out to be the user: memory, runs and timers move."""
+        """The visitor (`visitor-7`) turns out to be the user: memory, runs and timers move.
+
+        ValueError if it would join nobody: said of a visitor, from a known user, from the user himself, or from no name.
+        """
+        visitor = self._visitor(user, anonymous)
         self._meet(user)
-        self._take(user, "alias", {"from": ANONYMOUS + anonymous.removeprefix(ANONYMOUS)})
+        self._take(user, "alias", {"from": visitor})
+
+    def _visitor(self, user: str, anonymous: str) -> str:
+        name = anonymous.removeprefix(ANONYMOUS)
+        if not name:
+            raise ValueError("an alias is from a visitor: name one, such as visitor-7")
+        if user.startswith(ANONYMOUS):
+            raise ValueError(
+                f"an alias is of a user: who the visitor {user} is, nobody knows yet; alias('ann', {name!r})"
+            )
+        is_user = name == user or name in self._met
+        if anonymous == name and is_user and ANONYMOUS + name not in self._simulator.actors:
+            who = "the user whose alias it is" if name == user else "a user, and nobody takes over what another did"
+            raise ValueError(f"an alias is from a visitor, and {name} is {who}; a visitor's name begins with ~")
+        return ANONYMOUS + name
 
     def feedback(self, sent: Sent, name: str, /, **properties: str | bool) -> bool:
         """What became of a message: `email_opened`, `email_clicked`, `email_bounced` with permanent=True and address=…

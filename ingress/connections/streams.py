@@ -13,6 +13,7 @@ from functools import partial
 
 import msgspec
 
+from actors.identity import visitor_of
 from actors.model.event import ANONYMOUS, BARE, Event
 from engine.submit import Receipt, Submit
 
@@ -237,15 +238,14 @@ def following(submit: Submit, streams: Streams, owner: Owner) -> Submit:
     who that is, for a visitor who was somebody before stays that."""
 
     def submit_and_follow(events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
-        joined = [event for event in events if event.kind == "alias"]
+        joined = [name for event in events if event.kind == "alias" and (name := visitor_of(event))]
         if not joined:
             submit(events, done)
             return
 
         def follow(receipt: Receipt) -> None:
             if receipt.refused is None and not receipt.quarantined:
-                for event in joined:
-                    name = msgspec.json.decode(event.body, type=dict[str, str])["from"]
+                for name in joined:
                     owner(name, partial(streams.rename, name))
             done(receipt)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, get_args
 
@@ -152,6 +152,9 @@ class _Reader:
         self._site = site
         self._events = events_of(site) | WELL_KNOWN
         self._advice: list[Problem] = []
+        self._users: set[str] = set()
+        self._visitors: set[str] = set()
+        """Who does something in the scenario at hand, visitors without their `~`."""
 
     def scenario(self, value: Value) -> Scenario | None:
         self._advice = []
@@ -211,6 +214,7 @@ class _Reader:
         """In order of time, and at one moment in the order in which they are written."""
         assert isinstance(events, YamlMapping)
         found: list[Timed] = []
+        self._users, self._visitors = {user, *_named("user", events)}, set(_named("anonymous", events))
         for moment, value in events.values.items():
             offset = duration_ms(moment)
             if offset is None:
@@ -271,11 +275,10 @@ class _Reader:
     ) -> Event | None:
         kind: Kind = "identify" if told == "identify" else "alias" if told == "alias" else "track"
         if kind == "alias":
-            previous = body.get("from")
-            if not isinstance(previous, str | int) or len(body) != 1:
-                self._report.at(value, "an alias is written {alias: {from: visitor-7}}")
+            visitor = self._visitor(body, value, user)
+            if visitor is None:
                 return None
-            body = {"from": ANONYMOUS + str(previous).removeprefix(ANONYMOUS)}
+            body = {"from": visitor}
         name = canonical(told, self._aliases) if kind == "track" else ""
         if kind == "track" and not name:
             self._report.at(value, "an event needs a name")
@@ -293,6 +296,33 @@ class _Reader:
             body=_encode(body),
             source="engine" if name in FEEDBACK else "server",
         )
+
+    def _visitor(self, body: Mapping[str, Any], value: Value, user: str) -> str | None:
+        """Whom an alias of the user is from. None, and a problem at its place, if that joins nobody."""
+        told = body.get("from")
+        name = str(told).removeprefix(ANONYMOUS) if isinstance(told, str | int) and not isinstance(told, bool) else ""
+        if not name or len(body) != 1:
+            self._report.at(value, "an alias is written {alias: {from: visitor-7}}")
+            return None
+        assert isinstance(value, YamlMapping), "with a `from` it is a mapping"
+        if user.startswith(ANONYMOUS):
+            whose = value.values.get("anonymous") or value.values.get("user") or value
+            self._report.at(
+                whose,
+                f"an alias is of a user: who the visitor `{user.removeprefix(ANONYMOUS)}` is, nobody knows yet; "
+                f"write {{alias: {{from: {name}}}, user: ann}}",
+            )
+            return None
+        if told == name and name in self._users and name not in self._visitors:
+            said = value.values["alias"]
+            place = said.values["from"] if isinstance(said, YamlMapping) else said
+            who = "the user whose alias it is" if name == user else "a user, and nobody takes over what another did"
+            self._report.at(
+                place,
+                f"an alias is from a visitor, and `{name}` is {who}; a visitor's events say `anonymous: visitor-7`",
+            )
+            return None
+        return ANONYMOUS + name
 
     def _check_event(self, name: str, value: Value) -> None:
         """Advice on one that changes nothing: in a scenario that is likelier a slip than meant."""
@@ -359,3 +389,12 @@ class _Reader:
                 there = one_of(sorted(known)).replace(" or ", " and ")
                 rest = f"; there are {there}, and what else was decided is in `detail`, as in {{detail: {{{name}: …}}}}"
                 self._report.at(key, f"a row has no field `{name}`{did_you_mean(nearest(name, known)) or rest}")
+
+
+def _named(who: str, events: YamlMapping) -> Iterator[str]:
+    """The names under `user` or `anonymous` of all events."""
+    for value in events.values.values():
+        for part in value.items if isinstance(value, Sequence) else [value]:
+            name = part.values.get(who) if isinstance(part, YamlMapping) else None
+            if isinstance(name, Scalar):
+                yield str(name.value)

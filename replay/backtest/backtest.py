@@ -11,16 +11,15 @@ from collections.abc import Callable
 
 import msgspec
 
-from actors.model.event import Event
 from actors.model.program import Program
 from language.compiler.compile import compile_site
 from language.syntax import ast
 from persistence import program_periods
 from persistence.interface import JournalEntry, StoreError, StoreReader
 from replay.backtest.compare import BacktestDifference, compare
-from replay.backtest.fold import Fold
 from replay.backtest.reach import require
 from replay.backtest.side import Side, note_refusals
+from replay.fold import Fold
 
 
 class Backtest(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +30,8 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     inputs: int
     """Taken from `since` on."""
     people: int
+    left_out: dict[str, str]
+    """User -> why his actor failed, on either side. From then on he is played on neither, and his messages are not compared."""
     campaigns: list[BacktestDifference]
 
 
@@ -53,26 +54,31 @@ async def backtest(
     changed = compile_site(site)
     recorded = await _recorded(store, compile_source)
     before, after = Side(since), Side(since)
-    old, new = Fold(recorded.under(first.seq + 1)[0]), Fold(changed)
+    old, new = Fold(recorded.under(first.seq + 1)[0], spares=True), Fold(changed, spares=True)
     inputs = 0
     async for entries in store.tail(first.seq - 1, head.seq):
         for entry in entries:
             if program_periods.is_beginning(entry):
-                old.begin(recorded.under(entry.seq + 1)[0], entry.at)
+                old.begin(recorded.under(entry.seq + 1)[0], entry.at, entry.seq)
                 continue
             inputs += entry.at >= since
-            old.take(entry.event, entry.at)
-            new.take(_renamed(entry.event, changed), entry.at)
+            old.take(entry)
+            new.take(_renamed(entry, changed))
+            _leave_out_on_both(old, new)
             _see(before, after, old, new)
         progress(entries[-1].seq - first.seq + 1, head.seq - first.seq + 1)
     for fold in (old, new):
         fold.until(head.at)
+    _leave_out_on_both(old, new)
     _see(before, after, old, new)
+    for side in (before, after):
+        side.leave_out(new.left_out)
     return Backtest(
         since=since,
         until=head.at,
         inputs=inputs,
-        people=new.people,
+        people=len(new),
+        left_out=dict(sorted(new.left_out.items())),
         campaigns=compare(
             before,
             after,
@@ -110,7 +116,18 @@ def _see(before: Side, after: Side, old: Fold, new: Fold) -> None:
         after.see(is_now)
 
 
-def _renamed(event: Event, program: Program) -> Event:
+def _leave_out_on_both(old: Fold, new: Fold) -> None:
+    """Whom one side cannot play the other must not: else all that it sends him would look like the change's doing."""
+    if old.left_out or new.left_out:
+        for one, other in ((old, new), (new, old)):
+            for user, why in one.left_out.items() - other.left_out.items():
+                other.leave_out(user, why)
+
+
+def _renamed(entry: JournalEntry, program: Program) -> JournalEntry:
     """The changed site may call an event of the past by another name."""
+    event = entry.event
     name = program.aliases.get(event.name)
-    return event if name is None or name == event.name else msgspec.structs.replace(event, name=name)
+    if name is None or name == event.name:
+        return entry
+    return msgspec.structs.replace(entry, event=msgspec.structs.replace(event, name=name))

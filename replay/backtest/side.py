@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 import msgspec
@@ -72,6 +72,10 @@ class Side:
                 self._look_at(row, self.total(row.campaign) if row.at >= self.since else SideTotals())
             if row.decision in ("exited", "finished"):
                 self._started.pop(row.run, None)
+
+    def leave_out(self, users: Container[str]) -> None:
+        """Drop the messages of these users: what is compared is what both sides played to the end."""
+        self.messages = [message for message in self.messages if message.user not in users]
 
     def total(self, campaign: str) -> SideTotals:
         return self.totals.setdefault(campaign, SideTotals())

@@ -11,15 +11,16 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.actor import fire, new_actor, pack, take, unpack
-from actors.joining import join
+from actors.actor import pack, unpack
+from actors.identity import visitor_of
 from actors.model.memory import Log, slot_key
 from actors.model.program import Program, index
 from actors.model.scope import Evaluate, Scope
 from actors.model.state import Actor, Run
-from actors.model.turn import Decision, Turn
+from actors.model.turn import Decision
 from actors.model.work import Work
-from replay.explain.recall import KnownPrograms, Period, Recalled, source_of
+from replay.explain.recall import KnownPrograms, Period, Recalled
+from replay.fold import Fold
 
 KEEP: Final = 10_000
 """Events that the actor which forgets nothing remembers all the same."""
@@ -111,12 +112,11 @@ def _scope(actor: Actor, program: Program, now: int, run: Run | None, body: byte
 
 def fold(recalled: Recalled, now: int) -> Moment:
     """The user as of `now`: after all inputs and timers up to and including it."""
-    real = _Fold(recalled, _feeding_all)
-    elephant = _Fold(recalled, lambda program: _feeding_all(forgetting_nothing(program)))
-    known, actor = real.until(now)
+    known, real = _folded(recalled, now, lambda program: program)
+    elephant = _folded(recalled, now, forgetting_nothing)[1]
     return Moment(
-        actor=actor,
-        elephant=elephant.until(now)[1],
+        actor=real.actor(recalled.user),
+        elephant=elephant.actor(recalled.user),
         known=known,
         now=now,
         decisions=real.decisions,
@@ -124,55 +124,25 @@ def fold(recalled: Recalled, now: int) -> Moment:
     )
 
 
-def _feeding_all(program: Program) -> Program:
-    return msgspec.structs.replace(program, tells_all=True)
+def _folded(recalled: Recalled, now: int, change: Callable[[Program], Program]) -> tuple[KnownPrograms, Fold]:
+    """What counts at `now`, and the fold that has come there with each program changed so."""
+    known, *later = recalled.epochs
+    folded = Fold(change(known.known.program))
+    if recalled.start is not None:
+        folded.resume(unpack(pack(recalled.start)))
+    folded.know_elsewhere({visitor_of(entry.event) for entry in recalled.entries} - {"", *recalled.joined})
+    for entry in recalled.entries:
+        if entry.at > now:
+            break
+        while later and later[0].seq < entry.seq:
+            known = _begun(folded, later.pop(0), change)
+        folded.take(entry)
+    while later and later[0].at <= now:
+        known = _begun(folded, later.pop(0), change)
+    folded.until(now)
+    return KnownPrograms(known.known.site, folded.program), folded
 
 
-class _Fold:
-    def __init__(self, recalled: Recalled, change: Callable[[Program], Program]) -> None:
-        self.decisions: list[Decision] = []
-        self._recalled = recalled
-        self._change = change
-        self._actors: dict[str, Actor] = {}
-        self._epochs = list(recalled.epochs)
-        self._known = self._next_period()
-        if recalled.start is not None:
-            self._actors[recalled.user] = unpack(pack(recalled.start))
-
-    def until(self, now: int) -> tuple[KnownPrograms, Actor]:
-        for entry in self._recalled.entries:
-            if entry.at > now:
-                break
-            self._reach(lambda epoch, seq=entry.seq: epoch.seq < seq)  # type: ignore[misc]
-            event, actor = entry.event, self._actor(entry.event.user)
-            name = source_of(entry)
-            source = self._actor(name) if name in self._recalled.joined else actor
-            if source is actor:
-                self._keep(take(actor, event, entry.at, self._known.program))
-            else:
-                self._keep(join(actor, source, event, entry.at, self._known.program))
-        self._reach(lambda epoch: epoch.at <= now)
-        actor = self._actor(self._recalled.user)
-        self._keep(fire(actor, now, self._known.program))
-        return self._known, actor
-
-    def _reach(self, reached: Callable[[Period], bool]) -> None:
-        """Time runs on under the old program until the new one counts."""
-        while self._epochs and reached(self._epochs[0]):
-            for actor in self._actors.values():
-                self._keep(fire(actor, self._epochs[0].at - 1, self._known.program))
-            self._known = self._next_period()
-
-    def _next_period(self) -> KnownPrograms:
-        known = self._epochs.pop(0).known
-        return KnownPrograms(known.site, self._change(known.program))
-
-    def _actor(self, name: str) -> Actor:
-        found = self._actors.get(name)
-        if found is None:
-            found = self._actors[name] = new_actor(name)
-        return self._actor(found.moved_to) if found.moved_to else found
-
-    def _keep(self, turn: Turn | None) -> None:
-        if turn is not None:
-            self.decisions += turn.decisions
+def _begun(folded: Fold, period: Period, change: Callable[[Program], Program]) -> Period:
+    folded.begin(change(period.known.program), period.at, period.seq)
+    return period

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from actors.actor import unpack
-from actors.model.event import ANONYMOUS
+from actors.identity import visitor_of
 from actors.model.program import Program
 from actors.model.state import Actor
 from actors.model.turn import Decision
@@ -63,28 +63,11 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True):
         return max([0, *(entry.at for entry in self.entries[-1:]), *(row.at for row in self.rows[-1:])])
 
 
-class _Alias(msgspec.Struct):
-    from_: object = msgspec.field(name="from", default="")
-
-
-_alias = msgspec.json.Decoder(_Alias).decode
 _recorded = msgspec.json.Decoder(program_periods.ProgramBeginning).decode
 
 
 def known_site(site: ast.Site) -> KnownPrograms:
     return KnownPrograms(site, compile_site(site))
-
-
-def source_of(entry: JournalEntry) -> str:
-    """The anonymous name that an alias of the journal is about; "" for everything else."""
-    event = entry.event
-    if event.kind != "alias" or event.user.startswith(ANONYMOUS):
-        return ""
-    try:
-        name = _alias(event.body).from_
-    except msgspec.DecodeError:
-        return ""
-    return name if isinstance(name, str) and name.startswith(ANONYMOUS) and len(name) > 1 else ""
 
 
 async def recall(
@@ -96,9 +79,9 @@ async def recall(
     """
     owner = (await store.resolve([user])).get(user, user)
     own = await _history(store, owner, at)
-    if owner != user and not any(source_of(entry) == user for entry in own):
+    if owner != user and not any(visitor_of(entry.event) == user for entry in own):
         owner, own = user, await _history(store, user, at)  # at that time nobody knew who the visitor was
-    names = {name for entry in own if (name := source_of(entry))}
+    names = {name for entry in own if (name := visitor_of(entry.event))}
     owners = await store.resolve(sorted(names))
     joined = frozenset(name for name in names if owners.get(name, owner) == owner)
     entries = sorted([*own, *[one for name in joined for one in await _history(store, name, at)]], key=_seq)

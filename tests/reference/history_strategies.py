@@ -41,6 +41,9 @@ LONG: tuple[dict[str, Any], ...] = (
 )
 """Properties that are longer than what is kept: of a name, of a remembered event, of any event."""
 
+NAMES_NOBODY: tuple[dict[str, Any], ...] = ({"from": "u1"}, {"from": "u2"}, {"from": "~"}, {"from": 7}, {})
+"""What an alias says that joins nobody."""
+
 SPEAKERS: tuple[Source, ...] = ("server", "client", "visitor", "visitor", "bare", "bare")
 
 Input = tuple[Event, int]
@@ -113,8 +116,9 @@ def _events(draw: st.DrawFn, user: str, message_id: str, features: Features) -> 
             return _event(user, draw(st.sampled_from(EVENTS)), {"n": 1}, message_id, context=context)
         case "sign":
             return _event(user, draw(st.sampled_from(("signed_in", "signed_out"))), {}, message_id)
-        case "alias" if user != "~v":
-            return _event(user, "", {"from": "~v"}, message_id, kind="alias")
+        case "alias":
+            named = draw(st.sampled_from(({"from": "~v"},) * 6 + NAMES_NOBODY))
+            return _event(user, "", named, message_id, kind="alias")
         case _:
             properties: dict[str, Any] = {}
             if (number := draw(st.sampled_from((None, 0, 1, 2, "2", 3)))) is not None:

@@ -51,8 +51,9 @@ class Interpreter:
         properties = msgspec.json.decode(event.body)
         if event.name:
             properties = as_much_as_fits(properties, EVENT_BYTES)
-        if event.kind == "alias" and properties["from"] not in {*self.names, person.history.user}:
-            return self.join(person, self.person(properties["from"]), event)
+        visitor = properties.get("from") if event.kind == "alias" and not person.history.user.startswith("~") else None
+        if isinstance(visitor, str) and visitor[:1] == "~" and visitor[1:] and visitor not in self.names:
+            return self.join(person, self.person(visitor), event)
         if event.message_id in person.ids[-IDS:]:
             return False
         if event.name and event.source != "engine" and event.name not in OF_THE_ACCOUNT and not self.may_track(person):

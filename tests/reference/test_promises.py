@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from actors.actor import pack, unpack
+from actors.actor import pack
 from actors.model.event import Event
 from actors.model.state import ENDED
 from actors.model.turn import Decision, Send
@@ -149,32 +149,26 @@ def test_nobody_has_two_active_runs_for_one_key() -> None:
     holds()
 
 
-class Packing(Simulator):
-    """Puts every actor away and takes it out again between any two inputs."""
-
-    def take(self, event: Event, at: int) -> bool:
-        everybody = self._population.everybody
-        for name, actor in everybody.items():
-            everybody[name] = unpack(pack(actor))
-        return super().take(event, at)
-
-
 def test_putting_an_actor_away_between_two_inputs_changes_nothing() -> None:
     @sampled(0.15)
     @given(site=sites(PEOPLE), history=histories(JOINED))
     def holds(site: ast.Site, history: History) -> None:
         start, inputs = history
         program = compile_site(site)
-        first, second = Simulator(program, start), Packing(program, start)
+        first, second = Simulator(program, start), Simulator(program, start, live_max=0)
         for simulator in (first, second):
             for event, at in inputs:
                 simulator.take(event, at)
             simulator.run(until(start, inputs))
         assert msgspec.json.encode(first.decisions) == msgspec.json.encode(second.decisions), told(site, history)
         assert first.sends == second.sends
-        assert [pack(actor) for actor in first.actors.values()] == [pack(actor) for actor in second.actors.values()]
+        assert packed(first) == packed(second)
 
     holds()
+
+
+def packed(simulator: Simulator) -> dict[str, bytes]:
+    return {name: pack(actor) for name, actor in simulator.actors.items()}
 
 
 def test_the_same_history_gives_the_same_bytes() -> None:
@@ -201,7 +195,7 @@ def test_people_played_one_by_one_decide_what_all_decide_together() -> None:
         met: list[str] = []
         for person in people(Arrival(at, number, event) for number, (event, at) in enumerate(inputs)):
             rows += [(rank(row, one), row) for one, decided in player.play(person) for row in decided]
-            met += player.population.actors
+            met += player.actors
         rows.sort(key=lambda one: one[0])
         assert [row for _, row in rows] == together.decisions, told(site, history)
         assert sorted(met) == sorted(together.actors)

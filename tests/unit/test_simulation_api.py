@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -107,6 +108,29 @@ def test_a_visitor_who_signs_in_keeps_the_cart(sim: Simulation) -> None:
     sim.track("~visitor-7", "product_added", price=60, name="Lamp")
     sim.advance("10m")
     sim.alias("ann", "visitor-7")
+    sim.advance("1h")
+    assert [mail.user for mail in sim.sent(template="reminder")] == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("user", "anonymous", "told"),
+    [
+        ("~v3", "v7", "an alias is of a user: who the visitor ~v3 is, nobody knows yet; alias('ann', 'v7')"),
+        ("ann", "bob", "an alias is from a visitor, and bob is a user, and nobody takes over what another did; a visitor's name begins with ~"),
+        ("ann", "ann", "an alias is from a visitor, and ann is the user whose alias it is; a visitor's name begins with ~"),
+        ("ann", "", "an alias is from a visitor: name one, such as visitor-7"),
+        ("ann", "~", "an alias is from a visitor: name one, such as visitor-7"),
+    ],
+)  # fmt: skip
+def test_an_alias_that_would_join_nobody_is_refused(sim: Simulation, user: str, anonymous: str, told: str) -> None:
+    sim.track("bob", "product_added", price=60)
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        sim.alias(user, anonymous)
+
+
+def test_a_visitor_may_be_called_as_a_user_is(sim: Simulation) -> None:
+    sim.track("~ann", "product_added", price=60, name="Lamp")
+    sim.alias("ann", "ann")
     sim.advance("1h")
     assert [mail.user for mail in sim.sent(template="reminder")] == ["ann"]
 

@@ -114,7 +114,7 @@ def test_a_new_version_of_the_campaign_goes_on_counting() -> None:
     changed = campaign(
         "receipt", "paid", wait("for", "1s"), push(cap=DAILY), purpose="transactional", concurrency="parallel"
     )
-    one.simulator.program = compile_site(site(changed))
+    one.simulator.begin(compile_site(site(changed)), one.simulator.now)
     one.tell("1h", "paid")
     assert [found[1] for found in decided(one)] == ["sent", "capped"]
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from actors.model.program import Program, index
+from actors.model.scope import Evaluate, Scope
 from cuebird.changes.proposal import compile_source, source_of
 from engine.limits import Limits
 from language.syntax import ast
@@ -15,8 +19,8 @@ from persistence.interface import JournalEntry, StoreError
 from persistence.reader import ReadingStore, reading
 from persistence.sqlite import SqliteStore
 from replay.backtest.backtest import Backtest, backtest
-from replay.backtest.fold import Fold
 from replay.backtest.reach import TooShort, furthest
+from replay.fold import Fold
 from replay.ledger import iso
 from tests.unit.engine.town import MINUTE, START, Town, event
 from tests.unit.versions.sites import read, swap
@@ -192,6 +196,44 @@ async def test_each_part_of_the_past_is_played_under_the_site_that_counted_then(
     assert cart.same == 1
 
 
+# --- an actor that fails ----------------------------------------------------------------------------------------------
+
+
+def failing_for(*users: str) -> Callable[[bytes], Program]:
+    """Compiles the recorded programs with a fault: the condition of a campaign fails for these users."""
+
+    def made(source: bytes) -> Program:
+        program = compile_source(source)
+        campaigns = tuple(
+            msgspec.structs.replace(one, condition=partial(_fails, users, one.condition)) for one in program.campaigns
+        )
+        return msgspec.structs.replace(
+            program,
+            campaigns=campaigns,
+            versions={one.version: one for one in campaigns},
+            interests=index(campaigns, program.slots),
+        )
+
+    return made
+
+
+def _fails(users: tuple[str, ...], condition: Evaluate | None, scope: Scope) -> object:
+    if scope.actor.user in users:
+        raise KeyError("a bug")
+    return condition is None or condition(scope)
+
+
+async def test_a_user_whose_actor_fails_is_left_out_on_both_sides_and_named(shop: Shop) -> None:
+    async with reading(shop.path) as store:
+        played = await backtest(
+            store, site(CART.replace("30m", "45m")), START, compile_source=failing_for("ann", "cyd")
+        )
+    assert played.left_out == {"ann": "KeyError: 'a bug'", "cyd": "KeyError: 'a bug'"}
+    [cart] = played.campaigns
+    assert [(one.user, one.later_ms) for one in cart.shifted] == [("bob", 15 * MINUTE)]
+    assert cart.gone == cart.new == []
+
+
 # --- a journal that has lost its beginning ----------------------------------------------------------------------------
 
 
@@ -287,9 +329,9 @@ async def test_random_days_folded_again_give_the_ledger_of_the_engine(seed: int,
         async for entries in town.disk.tail(0):
             for entry in entries:
                 if entry.event.kind == "program":
-                    fold.begin(eras.under(entry.seq + 1)[0], entry.at)
+                    fold.begin(eras.under(entry.seq + 1)[0], entry.at, entry.seq)
                 else:
-                    fold.take(entry.event, entry.at)
+                    fold.take(entry)
         fold.until(head.at)
         rows = [row for row in fold.drain() if row.decision != "not_entered"]
     assert len(rows) > 20

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cuebird.commands.backtest import command
+from cuebird.commands.backtest import command, page
+from replay.backtest.backtest import Backtest
 from tests.unit.backtest.test_backtest import CART, Shop, site
-from tests.unit.engine.town import MINUTE, event
+from tests.unit.engine.town import MINUTE, START, event
 
 
 @pytest.fixture
@@ -58,6 +59,17 @@ def test_the_page_says_who_is_no_longer_sent_and_why(shop: Path) -> None:
     ]
 
 
+def test_who_is_left_out_is_named_with_the_reason_and_not_without_end() -> None:
+    left_out = {f"user{number}": "KeyError: 'a bug'" for number in range(10, 32)}
+    found = Backtest(since=START, until=START + MINUTE, inputs=40, people=2, left_out=left_out, campaigns=[])
+    lines = list(page(found, site(), None))
+    assert lines[1:3] == [
+        "left out, for their actors failed: 22; none of their messages is compared",
+        "  user10: KeyError: 'a bug'",
+    ]
+    assert lines[-1] == "  and 2 more: --json has them all"
+
+
 def test_the_same_site_is_told_in_one_line(shop: Path) -> None:
     write(shop, CART)
     assert run(shop)[1].splitlines()[-1] == "no difference in cart"
@@ -68,6 +80,7 @@ def test_json_holds_everything(shop: Path) -> None:
     code, text = run(shop, "--since", "2026-01-05T08:00:00Z", "--json")
     told = json.loads(text)
     assert code == 0
+    assert told["left_out"] == {}
     assert [one["later_ms"] for one in told["campaigns"][0]["at_another_time"]] == [600_000, 600_000]
     assert told["campaigns"][0]["median_later_ms"] == 600_000
 

@@ -232,7 +232,7 @@ async def test_a_journal_that_cannot_be_taken_again_holds_its_user_and_the_start
     )
     before = await town.state("bob")
     with monkeypatch.context() as patched:
-        patched.setattr("engine.recovery.take", failing(lambda event: event.message_id == "b2"))
+        patched.setattr("actors.taking.take", failing(lambda event: event.message_id == "b2"))
         await town.restart()
         assert kept(town) == (1, 0)
         assert (await town.take(event("bob", message_id="b3"), event("ann"))) == Receipt(accepted=1, quarantined=1)

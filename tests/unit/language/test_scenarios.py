@@ -181,6 +181,12 @@ def test_a_detail_matches_if_what_is_given_of_it_does(site: Site) -> None:
         ("{scenario: x, events: {soon: a}, expect: {}}", "1:24: `soon` is no moment: write 500ms, 30s, 10m, 2h, 30d, 2w, or joined as in 1h30m"),
         ("{scenario: x, events: {0s: {a: {}, b: {}}}, expect: {}}", "1:28: an event is {name: {properties}}, beside it at most `anonymous`, `context`, `late_by`, `message_id` or `user`"),
         ("{scenario: x, events: {0s: {alias: {}}}, expect: {}}", "1:28: an alias is written {alias: {from: visitor-7}}"),
+        ("{scenario: x, events: {0s: {alias: {from: ''}}}, expect: {}}", "1:28: an alias is written {alias: {from: visitor-7}}"),
+        ("{scenario: x, events: {0s: {alias: {from: true}}}, expect: {}}", "1:28: an alias is written {alias: {from: visitor-7}}"),
+        ("{scenario: x, events: {0s: {alias: {from: v7}, anonymous: v3}}, expect: {}}", "1:59: an alias is of a user: who the visitor `v3` is, nobody knows yet; write {alias: {from: v7}, user: ann}"),
+        ("{scenario: x, events: {0s: {alias: {from: v7}, user: ~v7}}, expect: {}}", "1:54: an alias is of a user: who the visitor `v7` is, nobody knows yet; write {alias: {from: v7}, user: ann}"),
+        ("{scenario: x, events: {0s: {a: {}, user: bob}, 1s: {alias: {from: bob}}}, expect: {}}", "1:67: an alias is from a visitor, and `bob` is a user, and nobody takes over what another did; a visitor's events say `anonymous: visitor-7`"),
+        ("{scenario: x, events: {0s: {alias: {from: ann}}}, expect: {}}", "1:43: an alias is from a visitor, and `ann` is the user whose alias it is; a visitor's events say `anonymous: visitor-7`"),
         ("{scenario: x, events: {0s: a}, expect: {snet: []}}", "1:41: there is no decision `snet`; did you mean `sent`?"),
         ("{scenario: x, events: {0s: a}, expect: {sent: 3}}", "1:47: `sent` is a list of rows ([] for none), not the number 3"),
         ("{scenario: x, events: {0s: a}, expect: {sent: [{templte: x}]}}", "1:49: a row has no field `templte`; did you mean `template`?"),
@@ -194,6 +200,18 @@ def test_what_is_wrong_with_a_scenario(text: str, told: str, site: Site) -> None
     with pytest.raises(SiteErrors) as caught:
         scenarios(text, site)
     assert str(caught.value).splitlines()[0] == f"scenarios/s.yaml:{told}"
+
+
+def test_a_visitor_may_be_called_as_a_user_is(site: Site) -> None:
+    text = """
+scenario: x
+campaigns: [receipt]
+events:
+  0s: {order_completed: {}, anonymous: ann}
+  1s: [{order_completed: {}, user: bob}, {alias: {from: ann}}, {alias: {from: ~bob}}]
+expect: {entered: [{user: ann, at: 0s}, {user: bob}]}
+"""
+    assert run(text, site).passed
 
 
 def test_scenarios_are_found_in_their_directory_by_file_and_place(tmp_path: Path, site: Site) -> None:
