@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from engine.limits import Limits
 from language.syntax import ast
+from persistence.interface import Position
 from tests.unit.engine.town import MINUTE, START, event
 from tests.unit.versions.sites import FIRST, read, swap, town
 
@@ -71,9 +73,10 @@ async def test_who_comes_back_right_after_the_change_waits_for_what_the_new_site
         await shop.pass_time(DAY - 30 * MINUTE)
         told, positions = asyncio.Event(), shop.disk.positions
 
-        async def later(after: str, limit: int) -> list[tuple[str, int]]:
+        async def later() -> AsyncIterator[list[Position]]:
             await told.wait()
-            return list(await positions(after, limit))
+            async for batch in positions():
+                yield batch
 
         shop.disk.positions = later
         await swap(shop, with_default(waiting))
