@@ -6,9 +6,8 @@ A message that cannot be rendered right is not rendered at all (RenderError): no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import jinja2
@@ -21,7 +20,8 @@ from delivery.settings import DeliverySettings
 from templating.budget import OUTPUT_CHARACTERS_MAX, BudgetSpent, budget
 from templating.links import Campaigned, Target, check_tags, track, with_ending, with_preheader
 from templating.plain_text import plain_text
-from templating.templates import TEXT, EmailTemplate, compiled, compiled_sources
+from templating.sources import TemplateSources
+from templating.templates import TEXT, EmailTemplate, compiled
 
 HEADER_CHARACTERS_MAX: Final = 255
 PUSH_BYTES_MAX: Final = 16 * 1024
@@ -73,16 +73,9 @@ class Templates:
         self._tokens = tokens
 
     @classmethod
-    def load(cls, path: Path, settings: DeliverySettings, tokens: Tokens) -> Templates:
-        """All templates of the directory `path` (which may be missing: then there are none). Raises TemplatesInvalid."""
-        emails, pushes = compiled(path)
-        return cls(emails, pushes, settings, tokens)
-
-    @classmethod
-    def of_sources(cls, sources: Mapping[str, str], settings: DeliverySettings, tokens: Tokens) -> Templates:
-        """Those of a program, from the texts that it was made of (path relative to the site -> text): so the letters are
-        of the same edit as the rules. Raises TemplatesInvalid."""
-        emails, pushes = compiled_sources(sources)
+    def of(cls, sources: TemplateSources, settings: DeliverySettings, tokens: Tokens) -> Templates:
+        """Those that a site was read with, so that the letters are of the same edit as the rules. Raises TemplatesInvalid."""
+        emails, pushes = compiled(sources)
         return cls(emails, pushes, settings, tokens)
 
     def email(self, send: Send) -> EmailMessage:

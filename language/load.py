@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from unicodedata import normalize
 
 import msgspec
 
 from language.check.advise import advise
+from language.letters.templates import SiteTemplates, read_templates
 from language.site.context import Context, Places
 from language.site.decode import Report
 from language.site.read_campaign import read_campaign
 from language.site.read_policy import PolicyParts, read_policy
 from language.site.read_profile import read_profile
 from language.site.read_steps import Sending
-from language.site.templates import SiteTemplates, read_templates
 from language.site.yaml import BYTES_MAX, Value, YamlError, load_yaml
 from language.syntax.ast import Campaign, Profile, Site
 from language.syntax.problems import Problem, SiteErrors, did_you_mean, nearest
 from language.syntax.vocabulary import RUN_PARTS
+from templating.sources import TemplateSources
 
 FILES_MAX: Final = 5_000
+
+READINGS_MAX: Final = 10
+"""Of a site's files, until two in a row are the same."""
 
 _RULES: Final = ("policy.yaml", "profile.yaml")
 
@@ -42,54 +47,92 @@ def load_site(path: Path) -> Site:
 
 def check_site(path: Path) -> Checked:
     """As `load_site`, and with the advice on what is allowed but probably not meant. Raises SiteErrors."""
-    if not path.is_dir():
-        raise _refused(str(path), "there is no such directory; a site is a directory with `campaigns/` in it")
-    files = _files(path)
+    files = read_files(path)
     if not any(name.startswith("campaigns/") for name in files):
         raise _refused(str(path / "campaigns"), "there is no campaign: write one as campaigns/NAME.yaml")
-    return read_site(files, str(path))
+    return _Reader(files, str(path)).site(_namesakes(path, files))
 
 
-def read_site(files: Mapping[str, bytes], path: str = "") -> Checked:
+def read_site(files: Mapping[str, bytes], path: str = "", *, stored: bool = False) -> Checked:
     """A site from the contents of its files, by path relative to the site: what a program's `sources` give back.
 
-    Raises SiteErrors.
+    `stored`: they are those of a program that was served once, so what only a rendering of its letters would stumble over
+    is no error. Raises SiteErrors.
     """
-    return _Reader(files, path).site()
+    return _Reader(files, path, renders=not stored).site()
+
+
+def site_files(path: Path) -> list[Path]:
+    """What a program is made of, in the site's directory."""
+    found = [path / name for name in _RULES if (path / name).is_file()]
+    found += sorted(file for file in (path / "campaigns").glob("*") if file.suffix in (".yaml", ".yml"))
+    found += sorted(file for file in (path / "templates").rglob("*") if file.is_file())
+    return [file for file in found if not file.name.startswith(".")]
+
+
+def read_files(path: Path) -> dict[str, bytes]:
+    """Return the contents of a site's files by path relative to the site, all as they were on disk at one moment. All that
+    is made of a site is made of these bytes.
+
+    Raises SiteErrors for what cannot be read.
+    """
+    if not path.is_dir():
+        raise _refused(str(path), "there is no such directory; a site is a directory with `campaigns/` in it")
+    before = _reading(path)
+    for _ in range(READINGS_MAX):
+        # Two readings that are the same: as it is in both, each file was at the moment between them.
+        now = _reading(path)
+        if now == before:
+            return now
+        before = now
+    raise _refused(str(path), "its files are saved faster than they can be read: try again when they rest")
+
+
+def _reading(path: Path) -> dict[str, bytes]:
+    files = site_files(path)
+    if len(files) > FILES_MAX:
+        raise _refused(str(path), f"more than {FILES_MAX} files")
+    read = ((file.relative_to(path).as_posix(), _content(file)) for file in files)
+    return {name: content for name, content in read if content is not None}
+
+
+def _content(file: Path) -> bytes | None:
+    """None of a file that was taken away after it was listed."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _refused(str(file), f"cannot be read: {error.strerror}") from None
+
+
+def _namesakes(path: Path, files: Mapping[str, bytes]) -> Iterator[Problem]:
+    """Templates that differ in capitals or in how an accent is encoded: elsewhere they are one file, and one of them is lost."""
+    first: dict[str, str] = {}
+    for name in sorted(name for name in files if name.startswith("templates/")):
+        other = first.setdefault(normalize("NFC", name).casefold(), name)
+        if other != name:
+            message = f"{other} and this have one name, but for capitals or accents: many systems keep only one of them, so rename one"
+            yield Problem(file=(path / name).as_posix(), line=1, column=1, message=message)
 
 
 def _refused(file: str, message: str) -> SiteErrors:
     return SiteErrors([Problem(file=file, line=1, column=1, message=message)])
 
 
-def _files(path: Path) -> dict[str, bytes]:
-    """What the program is made of. Raises SiteErrors for what cannot be read."""
-    found = [path / name for name in _RULES if (path / name).is_file()]
-    found += sorted(file for file in (path / "campaigns").glob("*") if file.suffix in (".yaml", ".yml"))
-    found += sorted(file for file in (path / "templates").rglob("*") if file.is_file())
-    found = [file for file in found if not file.name.startswith(".")]
-    if len(found) > FILES_MAX:
-        raise _refused(str(path), f"more than {FILES_MAX} files")
-    return {file.relative_to(path).as_posix(): _content(file) for file in found}
-
-
-def _content(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(BYTES_MAX + 1)
-    except OSError as error:
-        raise _refused(str(file), f"cannot be read: {error.strerror}") from None
-
-
 class _Reader:
-    def __init__(self, files: Mapping[str, bytes], path: str) -> None:
+    def __init__(self, files: Mapping[str, bytes], path: str, *, renders: bool = True) -> None:
         self._files = files
         self._path = path
         self._report = Report()
-        self._context = Context(report=self._report)
+        self._context = Context(report=self._report, renders=renders)
         self._sends: list[Sending] = []
 
-    def site(self) -> Checked:
+    def site(self, found: Iterable[Problem] = ()) -> Checked:
+        """`found`: what is known to be wrong already."""
+        for problem in found:
+            self._report.add(problem)
         profile = self._profile()
         policy = self._policy()
         templates = self._templates()
@@ -109,6 +152,7 @@ class _Reader:
             sources=tuple(
                 (name, data.decode("utf-8-sig")) for name, data in sorted(self._files.items()) if _is_text(name)
             ),
+            letters=TemplateSources() if templates is None else templates.sources,
         )
         for problem in advise(site, self._context.places):
             self._report.add(problem)
@@ -163,6 +207,15 @@ class _Reader:
         step = sending.step
         key = (step.channel, step.template)
         ending = "html" if step.channel == "email" else "push.yaml"
+        if (
+            f"layouts/{step.template.removeprefix('layouts/')}.{ending}" in templates.layouts
+            and key not in templates.infos
+        ):
+            layout = step.template.removeprefix("layouts/")
+            self._report.at(
+                sending.place, f"`{layout}` is a layout; a letter has `layout: {layout}` in its front matter"
+            )
+            return
         if key not in templates.infos:
             known = [name for channel, name in templates.infos if channel == step.channel]
             close: Sequence[str] = difflib.get_close_matches(step.template, known, n=1)

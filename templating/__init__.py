@@ -1,1 +1,1 @@
-"""Letters: front matter, sandbox, filters, links."""
+"""Letters: layouts, sandbox, filters, links."""

@@ -178,11 +178,9 @@ _COUNTERS: Final = {
 
 
 class _Metered(NodeTransformer):
-    """Puts the counters into a template's tree, and refuses what cannot be counted."""
+    """Puts the counters into a template's tree."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
-        if node.recursive:
-            raise jinja2.TemplateSyntaxError("recursive loops are not used here", node.lineno)
         size = [nodes.Const(number) for number in _size(node)]
         node.iter = nodes.Filter(node.iter, "_counted", size, [], None, None, lineno=node.lineno)
         return self.generic_visit(node)
@@ -203,11 +201,25 @@ class _Metered(NodeTransformer):
         first, *rest = node.nodes
         return self.generic_visit(nodes.Filter(first, "_joined", rest, [], None, None, lineno=node.lineno))
 
-    def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
-        if isinstance(node, _REFUSED):
+
+def refusals(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+    """Yield (line, what) of the statements that are not used here."""
+    for node in tree.find_all((*_REFUSED, nodes.For)):
+        if not isinstance(node, nodes.For):
             what = type(node).__name__.lower()
-            raise jinja2.TemplateSyntaxError(f"{what} is not used here: a template is one file", node.lineno)
-        return super().generic_visit(node, *args, **kwargs)
+            yield (
+                node.lineno,
+                f"{what} is not used here: a template is one file, and what letters share is their `layout:`",
+            )
+        elif node.recursive:
+            yield node.lineno, "recursive loops are not used here"
+
+
+def _metered(tree: nodes.Template) -> nodes.Template:
+    for line, what in refusals(tree):
+        raise jinja2.TemplateSyntaxError(what, line)
+    _Metered().visit(tree)
+    return tree
 
 
 def _size(loop: nodes.For) -> tuple[int, int]:
@@ -249,10 +261,16 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.tests = _tests(self.tests)
         self.globals = {"range": _range}
 
+    def parsed(self, source: str) -> nodes.Template:
+        """Return the tree of a text, not counted yet: for `made`. Raises TemplateSyntaxError."""
+        return super()._parse(source, None, None)
+
+    def made(self, tree: nodes.Template) -> jinja2.Template:
+        """Return the template of a tree. Raises TemplateSyntaxError for what is not used here."""
+        return self.from_string(_metered(tree))
+
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
-        _Metered().visit(tree)
-        return tree
+        return _metered(super()._parse(source, name, filename))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         # `cart.items` is the cart's items, not the method of Python's dict that has the same name.

@@ -52,7 +52,7 @@ def source_of(site: ast.Site) -> bytes:
 def site_of(source: bytes) -> ast.Site:
     """The site of a stored source. Raises SiteErrors if this version of Cuebird does not understand it."""
     files: dict[str, str] = dict(msgspec.json.decode(source, type=list[tuple[str, str]]))
-    return read_site({name: text.encode() for name, text in files.items()}).site
+    return read_site({name: text.encode() for name, text in files.items()}, stored=True).site
 
 
 def compile_source(source: bytes) -> Program:

@@ -13,37 +13,26 @@ from actors.model.program import Program
 from language.compiler.compile import CompileError, compile_site
 from language.load import Checked, check_site
 from language.syntax.problems import Problem, SiteErrors
-from templating.templates import TemplatesInvalid, compiled
+from templating.templates import TemplateProblem, TemplatesInvalid, compiled
 
 
 def open_site(path: Path) -> tuple[Checked, Program]:
-    """The site, its advice, and its program. Raises SiteErrors with all that is wrong with its files."""
-    checked, found = None, []  # type: Checked | None, list[Problem]
+    """The site, its advice, and its program, all of one reading of its files. Raises SiteErrors with all that is wrong."""
+    checked = check_site(path)
     try:
-        checked = check_site(path)
-    except SiteErrors as error:
-        found += error.problems
-    told_of = {(one.file, one.line) for one in found}
-    unrendered = [one for one in _rendering(path) if (one.file, one.line) not in told_of]
-    if checked is None or unrendered:
-        raise SiteErrors([*(checked.advice if checked is not None else found), *unrendered])
+        compiled(checked.site.letters)
+    except TemplatesInvalid as error:
+        raise SiteErrors([_problem(path, one) for one in error.problems]) from None
     try:
         return checked, compile_site(checked.site)
     except CompileError as error:
         raise SiteErrors([Problem(file=str(path), line=1, column=1, message=str(error))]) from None
 
 
-def _rendering(path: Path) -> list[Problem]:
-    """What only delivery knows of templates: its filters, and what its sandbox refuses."""
-    below = path / "templates"
-    try:
-        compiled(below)
-    except TemplatesInvalid as error:
-        return [
-            Problem(file=(below / one.file).as_posix(), line=one.line, column=one.column, message=one.what)
-            for one in error.problems
-        ]
-    return []
+def _problem(path: Path, found: TemplateProblem) -> Problem:
+    """What only the compiler of letters finds, which is little."""
+    file = (path / "templates" / found.file).as_posix()
+    return Problem(file=file, line=found.line, column=1, message=found.what)
 
 
 def told(problems: tuple[Problem, ...]) -> list[dict[str, Any]]:

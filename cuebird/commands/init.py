@@ -73,7 +73,9 @@ def _make(directory: Path, name: str, address: str, keys: tuple[NewKey, ...]) ->
 
 
 def _letter(text: str, name: str, address: str) -> str:
-    """Front matter is text in YAML quotes, what follows it is HTML."""
+    """Front matter is text in YAML quotes, what follows it is HTML; a layout has none."""
+    if not text.startswith("---\n"):
+        return _personal(text, html.escape(name), html.escape(address))
     _, front, body = text.split("---\n", 2)
     quoted = _personal(front, name.replace("'", "''"), address.replace("'", "''"))
     return f"---\n{quoted}---\n{_personal(body, html.escape(name), html.escape(address))}"

@@ -97,6 +97,7 @@ class Simulation:
             program = compile_site(checked.site, only=tuple(campaigns))
         self._simulator = Simulator(program, start=_moment(start))
         self._aliases = program.aliases
+        self._letters = checked.site.letters
         self._links = {one.name: one.links for one in checked.site.templates or () if one.channel == "email"}
         self._known = known
         self._met: set[str] = set()
@@ -237,8 +238,8 @@ class Simulation:
     @cached_property
     def _templates(self) -> Templates:
         settings = load(self._path).settings.delivery
-        return Templates.load(
-            self._path / "templates", settings, Tokens([b"links of a simulation lead nowhere, so this is no secret"])
+        return Templates.of(
+            self._letters, settings, Tokens([b"links of a simulation lead nowhere, so this is no secret"])
         )
 
     # --- how it gets in -------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ async def open_app(
         tokens = Tokens(settings.secrets() if settings.server.secret else [own_secret(path.parent)])
 
         def load_templates(site: ast.Site) -> Templates:
-            return Templates.of_sources(dict(site.sources), delivery, tokens)
+            return Templates.of(site.letters, delivery, tokens)
 
         files = files_of(site_path)
         if isinstance(files, SiteErrors) and not path.exists():  # nothing is served yet

@@ -21,6 +21,7 @@ from delivery.render import Templates
 from engine.engine import Engine
 from engine.site_swap import SiteChange
 from language import versions
+from language.load import site_files
 from language.syntax import ast
 from language.syntax.problems import SiteErrors, errors_of
 from persistence.interface import StorageFull
@@ -34,8 +35,6 @@ WAITS: Final = (
     "the site's files are not what runs: `cuebird apply SITE --plan` shows how they differ, `cuebird apply SITE` puts them "
     "in its place"
 )
-
-_RULES: Final = ("policy.yaml", "profile.yaml")
 
 Print = tuple[tuple[str, int, int, int], ...]
 """Of every file: its path, when it was changed, its size, its inode."""
@@ -178,7 +177,7 @@ class Reload:
             return self._refuse(proposal.objections)
         templates = await asyncio.to_thread(self._load_templates, proposal.site)
         found = versions.with_figures(proposal.changes, self._figures())
-        change = SiteChange(who=who or owner(_files(self._path)), of=tuple(found))
+        change = SiteChange(who=who or owner(site_files(self._path)), of=tuple(found))
         # Before the program: what the new version sends at once must find its templates.
         put_back = self._use_templates(templates)
         try:
@@ -210,17 +209,10 @@ class Reload:
 def fingerprint(path: Path) -> Print:
     """Changes when any file of the site does. What cannot be looked at is left out."""
     found = []
-    for file in _files(path):
+    for file in site_files(path):
         try:
             stat = file.stat()
         except OSError:
             continue
         found.append((str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino))
     return tuple(found)
-
-
-def _files(path: Path) -> list[Path]:
-    found = [path / name for name in _RULES if (path / name).is_file()]
-    for folder in ("campaigns", "templates"):
-        found += sorted(file for file in (path / folder).rglob("*") if file.is_file() and not file.name.startswith("."))
-    return found

@@ -24,7 +24,7 @@ def placeholders(site: Site, loaded: Loaded) -> Iterator[Problem]:
         files = [(name, text) for name, text in site.sources if name.startswith("templates/") and words in text]
         if files:
             name, text = files[0]
-            where = "1 letter" if len(files) == 1 else f"{len(files)} letters"
+            where = "1 template" if len(files) == 1 else f"{len(files)} templates"
             source = SourceText(f"{site.path}/{name}", text)
             yield source.problem(
                 text.index(words), f"{where} still say{'s' * (len(files) == 1)} {words!r}: write your own", "advice"

@@ -52,6 +52,8 @@ class Context(msgspec.Struct, kw_only=True):
     pending: list[Callable[[], None]] = []
     """Checks of names, put off until all names that the file makes are known."""
     places: Places = msgspec.field(default_factory=Places)
+    renders: bool = True
+    """Whether its letters are to be rendered: of a program of the past it matters only what it decides."""
 
     def settle(self) -> None:
         """Carries out the checks that were put off."""

@@ -287,7 +287,9 @@ class _Composer:
     def _key(self, key: Value) -> str | None:
         """A key is text; what looks like a number, true or null is taken as it is written."""
         if not isinstance(key, Scalar):
-            self._note(key.start, "a key is a name, not a list or mapping")
+            braces = self._source.text[max(key.start - 1, 0) : key.start + 1] == "{{"
+            hint = "; a text that begins with {{ needs quotes" if braces else ""
+            self._note(key.start, f"a key is a name, not a list or mapping{hint}")
             return None
         if isinstance(key.value, str):
             return key.value[:KEY_CHARACTERS_MAX]

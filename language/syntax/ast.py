@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from templating.sources import TemplateSources
+
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     at: int = 0
@@ -417,3 +419,5 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """None: the site has no `templates/`, sends are decided and not rendered."""
     sources: tuple[tuple[str, str], ...]
     """(file relative to the site, its text) of all that the program is made of, sorted: what is hashed and stored."""
+    letters: TemplateSources = TemplateSources()
+    """The templates among them, taken apart: what is rendered."""

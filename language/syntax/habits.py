@@ -68,6 +68,23 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Struct of shapes.py -> key that it has not -> what is written."""
 
+FILTERS: Final[Mapping[str, str]] = {
+    "currency": "money",
+    "format_currency": "money",
+    "price": "money",
+    "number_format": "round",
+    "strftime": "date",
+    "format_date": "date",
+    "datetime": "date",
+    "upcase": "upper",
+    "downcase": "lower",
+    "size": "length",
+    "fallback": "default",
+    "strip_html": "striptags",
+    "url_encode": "urlencode",
+}
+"""What other template languages call a filter -> what it is called here."""
+
 STATUSES: Final[Mapping[str, str]] = {
     "active": "live",
     "enabled": "live",

@@ -171,7 +171,7 @@ async def _sites(store: StoreReader, hashes: list[str], current: KnownPrograms |
 def known_source(source: bytes) -> KnownPrograms:
     """The site of a program's stored sources. Raises SiteErrors."""
     files: list[tuple[str, str]] = msgspec.json.decode(source, type=list[tuple[str, str]])
-    return known_site(read_site({file: text.encode() for file, text in files}).site)
+    return known_site(read_site({file: text.encode() for file, text in files}, stored=True).site)
 
 
 def campaigns_by_version(epochs: Iterable[Period]) -> dict[str, tuple[ast.Site, ast.Campaign]]:

@@ -86,7 +86,7 @@ class Shop:
             submit=self.engine.submit,
             recheck=self.engine.recheck,
             publish=self.publish,
-            templates=Templates.load(path / "templates", settings, tokens),
+            templates=Templates.of(load_site(path).letters, settings, tokens),
             smtp=SmtpSettings(port=catcher.port, security="none", from_address="news@shop.example"),
             settings=settings,
             clock=clock,

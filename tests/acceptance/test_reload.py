@@ -13,12 +13,15 @@ import httpx2
 import pytest
 from click.testing import Result
 
+from cuebird.changes.proposal import compile_source, site_of
 from cuebird.serving.app import App, open_app
 from cuebird.settings.config import load
 from language.syntax.problems import SiteErrors
+from persistence import program_periods
 from tests.acceptance.kill.process import until
 from tests.acceptance.test_apply import answered, cuebird, make_site, signed_up, typed, write
 from tests.unit.delivery.making import a_send
+from tests.unit.language.test_one_reading import before_reading
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -191,3 +194,32 @@ async def test_files_that_changed_after_they_were_shown_are_not_applied(tmp_path
         assert not news.taken
         assert "changed since they were shown" in news.problems[0]
         assert not await greeted(app, http, "ann")
+
+
+async def test_a_save_while_an_edit_is_read_is_taken_whole_by_rules_journal_and_letters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(tmp_path / "shop")
+    letter = site / "templates" / "hello.push.yaml"
+
+    def save(words: str) -> None:
+        write(site, wait="0s", why=words)
+        letter.write_text(f"title: {words}\n")
+
+    async with serving(site, "watch") as (app, _):
+        before_reading(monkeypatch, letter.name, lambda: save("Second words."), times=1)
+        save("First words.")
+
+        async def taken() -> bool:
+            return "why: Second words." in dict(app.reload.site.sources)["campaigns/hello.yaml"]
+
+        await until(taken, "the second save is live")
+        periods = [one.body.hash for one in await program_periods.all_periods(app.store)]
+        stored = await app.store.programs(periods)
+        for source in (site_of(stored[one]).sources for one in periods[1:]):
+            words = dict(source)["campaigns/hello.yaml"].partition("\n")[0].removeprefix("why: ")
+            assert dict(source)["templates/hello.push.yaml"] == f"title: {words}\n"
+        assert app.engine.program.hash == periods[-1] == compile_source(stored[periods[-1]]).hash
+        assert site_of(stored[periods[-1]]).sources == app.reload.site.sources
+        shown = app.dispatcher.templates.push(a_send(template="hello", channel="push"))
+        assert shown == {"title": "Second words."}

@@ -32,6 +32,7 @@ from language.site.shapes import CampaignFile, PolicyFile, ProfileFile
 from language.site.yaml import Mapping, Sequence, load_yaml
 from replay.run_scenario import run_scenario
 from templating.templates import compiled
+from tests.unit.delivery.making import sources
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -115,7 +116,11 @@ def test_each_yaml_snippet_is_read_and_each_scenario_passes(snippet: Snippet, tm
 @pytest.mark.parametrize("snippet", [one for one in snippets("html") if one.text.startswith("---")], ids=str)
 def test_each_template_compiles(snippet: Snippet, tmp_path: Path) -> None:
     (tmp_path / "letter.html").write_text(snippet.text)
-    emails, _ = compiled(tmp_path)
+    (tmp_path / "layouts").mkdir()
+    for other in _of(snippet.page):
+        if "{% block content %}" in other.text:
+            (tmp_path / "layouts" / "shop.html").write_text(other.text)
+    emails, _ = compiled(sources(tmp_path))
     assert emails["letter"].html is not None
 
 

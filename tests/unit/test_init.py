@@ -24,6 +24,7 @@ from cuebird.settings.placeholders import placeholders
 from delivery.render import Templates
 from delivery.settings import DeliverySettings
 from ingress.principals.keys import Unauthorized
+from language.load import load_site
 from language.site.scenarios import load_scenarios
 from language.syntax.problems import Problem, SiteErrors
 
@@ -62,8 +63,8 @@ def test_what_is_left_of_the_starters_own_words_is_advised_on_until_it_is_change
         f"{shop}/cuebird.toml:24:1: advice: `smtp.from_address` is still 'letters@shop.example': shop.example is a domain for "
         "examples, and nobody's",
         f"{shop}/cuebird.toml:25:1: advice: `smtp.from_name` is still 'Your Shop': write your own",
-        f"{shop}/templates/browse_1.html:41:156: advice: 13 letters still say 'Your Shop': write your own",
-        f"{shop}/templates/browse_1.html:66:12: advice: 13 letters still say 'Street 1, 12345 Town': write your own",
+        f"{shop}/templates/layouts/shop.html:37:156: advice: 2 templates still say 'Your Shop': write your own",
+        f"{shop}/templates/layouts/shop.html:45:12: advice: 1 template still says 'Street 1, 12345 Town': write your own",
     ]
     mine = shop.parent / "mine"
     cuebird("init", mine, "--name", "Mine", "--address", "Here 2")
@@ -142,10 +143,10 @@ def test_the_letters_carry_the_shops_name_and_address(tmp_path: Path) -> None:
     result = cuebird("init", tmp_path / "shop", "--name", "Fish & Chips' Friends", "--address", "Quay 3, 99999 Harbour")
     assert result.exit_code == 0
     assert "change that in templates" not in result.output
-    text = (tmp_path / "shop" / "templates" / "cart_1.html").read_text()
-    assert "Fish &amp; Chips&#x27; Friends" in text
-    assert "Quay 3, 99999 Harbour" in text
-    assert "Your Shop" not in text
+    html = rendered("cart_1", FULL, site=tmp_path / "shop").html
+    assert "Fish &amp; Chips&#x27; Friends" in html
+    assert "Quay 3, 99999 Harbour" in html
+    assert not any("Your Shop" in text for _, text in load_site(tmp_path / "shop").sources)
     assert load(tmp_path / "shop").settings.smtp.from_name == "Fish & Chips' Friends"
     assert problems(tmp_path / "shop") == []
 
@@ -340,14 +341,14 @@ BARE: dict[str, dict[str, Any]] = {
 
 
 @lru_cache
-def starter_letters() -> Templates:
+def letters_of(site: Path) -> Templates:
     settings = DeliverySettings(public_url="https://t.shop.example", site_url="https://shop.example")
-    return Templates.load(STARTER / "templates", settings, Tokens([bytes(range(32))]))
+    return Templates.of(load_site(site).letters, settings, Tokens([bytes(range(32))]))
 
 
-def rendered(letter: str, context: dict[str, Any], purpose: str = "marketing") -> Any:
+def rendered(letter: str, context: dict[str, Any], purpose: str = "marketing", site: Path = STARTER) -> Any:
     told = {"user": {"id": "ann"}, "entry": {}, "run": {}, "data": {}} | context
-    return starter_letters().email(
+    return letters_of(site).email(
         Send(
             id="0" * 32,
             user="ann",
@@ -380,7 +381,7 @@ def test_each_letter_can_be_made_of_little_and_of_much(letter: str) -> None:
 
 @pytest.mark.parametrize("letter", LETTERS)
 def test_each_letter_is_made_for_narrow_and_for_dark_screens(letter: str) -> None:
-    text = (STARTER / "templates" / f"{letter}.html").read_text()
+    text = rendered(letter, FULL).html
     assert "@media (prefers-color-scheme: dark)" in text
     assert "@media (max-width: 480px)" in text
     assert "max-width:560px" in text
@@ -388,8 +389,9 @@ def test_each_letter_is_made_for_narrow_and_for_dark_screens(letter: str) -> Non
 
 @pytest.mark.parametrize("letter", LETTERS)
 def test_only_letters_about_the_account_or_an_order_lack_a_way_out(letter: str) -> None:
-    text = (STARTER / "templates" / f"{letter}.html").read_text()
-    assert ("unsubscribe_url" in text) is (letter not in {"welcome_1", "order_thanks"})
+    html = rendered(letter, FULL, "transactional").html
+    left = "https://t.shop.example/u/" in html
+    assert left is (letter not in {"welcome_1", "order_thanks"})
 
 
 def test_what_a_user_typed_does_not_become_markup() -> None:
@@ -427,9 +429,9 @@ def test_a_shop_with_an_ampersand_keeps_its_name_in_subjects_and_letters(tmp_pat
         "The letters say 'Street 1, 12345 Town': change that in templates/, or begin again with --address."
         in result.output
     )
-    letter = (tmp_path / "shop" / "templates" / "welcome_1.html").read_text()
-    assert "subject: 'Welcome to Zoë''s & Co'" in letter
-    assert "Zoë&#x27;s &amp; Co" in letter
+    letter = rendered("welcome_1", FULL, site=tmp_path / "shop")
+    assert letter.subject == "Welcome to Zoë's & Co"
+    assert "Zoë&#x27;s &amp; Co" in letter.html
     assert problems(tmp_path / "shop") == []
 
 

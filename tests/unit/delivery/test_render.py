@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from delivery.render import EmailMessage, RenderError
+from delivery.render import EmailMessage, RenderError, Templates
 from delivery.settings import DeliverySettings
+from language.load import read_site
+from language.syntax.problems import SiteErrors
 from templating.links import Target
 from templating.templates import TemplatesInvalid
 from tests.unit.delivery.making import SETTINGS, TOKENS, a_send, templates
@@ -297,22 +299,25 @@ def test_a_push_leads_nowhere_but_to_the_web(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "problem"),
     [
-        ("a.html", "---\nsubject: s\n---\nok\n{% for %}", "a.html:5: "),
-        ("a.html", "---\nsubject: s\nno end", "a.html:1: the front matter has no second"),
-        ("a.html", "---\nsubjekt: s\n---\nx", "a.html:2: unknown key 'subjekt'.*subject"),
-        ("a.html", "---\nsubject: {{ x }}\n---\nx", "a.html:2: .*needs quotes"),
-        ("a.html", "---\n- x\n---\nx", "key: value"),
-        ("a.html", "---\nsubject: [a]\n---\nx", "subject must be text"),
-        ("a.html", "{% include 'b.html' %}", "include is not used here"),
-        ("a.html", "{% macro m() %}{% endmacro %}", "macro is not used here"),
-        ("a.html", "{{ x | nonsense }}", "nonsense"),
-        ("a.html", "{{ '" + "(" * 5000, "a.html:1: "),
-        ("a.html", "{{" + "(" * 5000 + "1" + ")" * 5000 + "}}", "nested too deeply"),
-        ("a.txt", "{{ x", "a.txt:1: "),
-        ("a.push.yaml", "- x", "key: value"),
-        ("a.push.yaml", "title: '{% for %}'", "a.push.yaml:1: "),
-        ("a.push.yaml", "title: &a x\nbody: *a", "a.push.yaml:2: aliases"),
+        ("a.html", "---\nsubject: s\n---\nok\n{% for %}", "a.html:5:1: no template: Expected an expression"),
+        ("a.html", "---\nsubject: s\nno end", "a.html:1:1: the front matter has no second"),
+        ("a.html", "---\nsubjekt: s\n---\nx", "a.html:2:1: the front matter has no key `subjekt`.*`subject`"),
+        ("a.html", "---\nsubject: {{ x }}\n---\nx", "a.html:2:11: .*needs quotes"),
+        ("a.html", "---\n- x\n---\nx", "a.html:2:1: .*key: value"),
+        ("a.html", "---\nsubject: [a]\n---\nx", "a.html:2:10: `subject` is a text, not a list"),
+        ("a.html", "{% include 'b.html' %}", "a.html:1:1: include is not used here: .*`layout:`"),
+        ("a.html", "x\n{% macro m() %}{% endmacro %}", "a.html:2:1: macro is not used here"),
+        ("a.html", "{% for x in data.y recursive %}{% endfor %}", "recursive loops are not used here"),
+        ("a.html", "{{ x | nonsense }}", "a.html:1:8: there is no filter `nonsense`$"),
+        ("a.html", "{% if x is defind %}{% endif %}", "a.html:1:12: there is no test `defind`; did you mean `defined`"),
+        ("a.html", "{{ '" + "(" * 5000, "a.html:1:1: no template"),
+        ("a.html", "{{" + "(" * 5000 + "1" + ")" * 5000 + "}}", "nested too deep"),
+        ("a.txt", "{{ x", "a.txt:1:1: "),
+        ("a.push.yaml", "- x", "a.push.yaml:1:1: .*key: value"),
+        ("a.push.yaml", "title: '{% for %}'", "a.push.yaml:1:9: no template"),
+        ("a.push.yaml", "title: *a", "a.push.yaml:1:8: there is no anchor"),
         ("a.push.yaml", "title: {{ x }}", "needs quotes"),
+        ("a.push.yaml", f"title: {list(range(200))}", "more than 200 values in one push"),
         ("a.html", "x" * 300_000, "larger than"),
     ],
 )
@@ -320,13 +325,14 @@ def test_what_is_wrong_with_a_template_is_said_with_file_and_line(
     tmp_path: Path, file: str, text: str, problem: str
 ) -> None:
     (tmp_path / file).write_text(text)
-    with pytest.raises(TemplatesInvalid, match=problem):
+    with pytest.raises(SiteErrors) as caught:
         templates(tmp_path)
+    assert re.search(problem, str(caught.value).splitlines()[0])
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "c.html").write_bytes(b"\xff\xfe")
-    with pytest.raises(TemplatesInvalid) as caught:
+    with pytest.raises(SiteErrors) as caught:
         templates(tmp_path, a_html="{% for %}", b_push="[")
     assert {problem.file for problem in caught.value.problems} == {"a.html", "b.push.yaml", "c.html"}
 
@@ -336,7 +342,7 @@ def test_a_push_holds_two_hundred_values_and_no_more(tmp_path: Path, buttons: in
     """The whole is one, and so is the list."""
     (tmp_path / "a.push.yaml").write_text(f"buttons: [{', '.join(['x'] * buttons)}]")
     if refused:
-        with pytest.raises(TemplatesInvalid, match=r"a\.push\.yaml:1: more than 200 values in one push"):
+        with pytest.raises(SiteErrors, match=r"a\.push\.yaml:1:1: more than 200 values in one push"):
             templates(tmp_path)
     else:
         templates(tmp_path)
@@ -346,3 +352,15 @@ def test_the_items_of_a_list_are_numbered_from_one_in_the_text_part(tmp_path: Pa
     html = "---\nsubject: s\n---\n<ol><li>Pay</li><li>Wait<ul><li>a day</li></ul></li><li>Unpack</li></ol>"
     text = templates(tmp_path, cart_1_html=html).email(a_send()).text
     assert [line.strip() for line in text.splitlines() if line][:4] == ["1. Pay", "2. Wait", "- a day", "3. Unpack"]
+
+
+def test_a_letter_that_was_stored_before_the_sandbox_refused_it_is_said_with_file_and_line() -> None:
+    files = {
+        "campaigns/c.yaml": b"why: x\nentry: {event: a}\nsteps: [{send: {email: hello}}]\n",
+        "templates/hello.html": b"---\nsubject: x\n---\nHi\n{{ user.name | gone }}",
+    }
+    with pytest.raises(SiteErrors, match="there is no filter `gone`"):
+        read_site(files)
+    site = read_site(files, stored=True).site
+    with pytest.raises(TemplatesInvalid, match=r"^templates/hello\.html:5: No filter named 'gone'\.$"):
+        Templates.of(site.letters, SETTINGS, TOKENS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from templating.templates import TemplatesInvalid
+from language.syntax.problems import SiteErrors
 from tests.unit.delivery.making import a_send, templates
 
 
@@ -25,5 +25,5 @@ def test_only_links_that_a_reader_can_follow_are_followed(tmp_path: Path) -> Non
 
 
 def test_a_push_that_is_no_template_says_so_at_the_first_line(tmp_path: Path) -> None:
-    with pytest.raises(TemplatesInvalid, match=r"hello\.push\.yaml:1"):
+    with pytest.raises(SiteErrors, match=r"^hello\.push\.yaml:1:9: no template"):
         templates(tmp_path, hello_push='title: "{% if %}"\n')

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from language.load import read_site
+from language.site.yaml import load_yaml, plain
 from language.syntax.problems import SiteErrors
-from templating.yaml12 import load
 
 MAIL = "why: x\nentry: {event: a}\nsteps:\n  - send: {email: m, subject: Hello}\n"
 
@@ -45,4 +45,4 @@ def test_front_matter_that_is_no_lines_of_key_and_value_is_refused(front: str, k
 
 @pytest.mark.parametrize(("text", "number"), [("010", 10), ("09", 9), ("-07", -7), ("+3", 3)])
 def test_a_number_with_zeros_before_it_is_that_number_and_not_one_to_the_base_of_eight(text: str, number: int) -> None:
-    assert load(f"ttl: {text}") == {"ttl": number}
+    assert plain(load_yaml("a.push.yaml", f"ttl: {text}")) == {"ttl": number}

@@ -1,0 +1,1 @@
+"""The letters and live messages of a site: their files, their layouts, and what they look at."""
