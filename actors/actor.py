@@ -19,7 +19,7 @@ from actors.model.program import Campaign, Program
 from actors.model.recent import NEWEST_BYTES_MAX, kept, knew
 from actors.model.speech import PAGES, WITHOUT_PROOF, needs_proof
 from actors.model.state import ENDED, Actor, Run
-from actors.model.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
+from actors.model.turn import DUPLICATE, NOTHING, TOO_OLD, UNTRACKED, Turn
 from actors.model.work import Work
 from actors.past import take_past
 from actors.runs.entry import enter, is_for
@@ -68,20 +68,19 @@ def unpack(data: bytes) -> Actor:
 # --- taking an input ----------------------------------------------------------------------------------------------
 
 
-def take(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
-    """One input, stamped `at` (never before an earlier one), and all that comes of it.
+def take(actor: Actor, event: Event, at: int, program: Program) -> Turn:
+    """Take one input, stamped `at` (never before an earlier one), and all that comes of it.
 
-    None: its message id is known, so it was taken before; nothing has changed. TOO_OLD: nothing has changed either, it is
-    from a time whose ids are forgotten. UNTRACKED: nor has it, the user does not consent to tracking. NOTHING: it was
-    noted, and concerned no campaign.
+    The turn's `outcome` says whether it was taken at all; if not, nothing has changed. NOTHING: it was noted, and concerned
+    no campaign.
     """
     found = digest(event.message_id)
     ids, older = actor.ids, actor.older_ids
     if knows(ids, found):
-        return None
+        return DUPLICATE
     if older is not None:
         if knew(older, found):
-            return None
+            return DUPLICATE
         if older.forgotten and 0 < event.occurred <= older.forgotten:
             return TOO_OLD
     policy = program.policy

@@ -10,7 +10,7 @@ from actors.model.context import note
 from actors.model.event import Event
 from actors.model.program import Program
 from actors.model.state import ENDED, RUNS_MAX, WATCHED_MAX, Actor
-from actors.model.turn import NOTHING, TOO_OLD, Turn
+from actors.model.turn import DUPLICATE, NOTHING, TOO_OLD, Turn
 from actors.model.work import Work
 from actors.runs.entry import kept_entry, note_entry
 from actors.runs.patterns import merge_partials, recall
@@ -20,14 +20,14 @@ from actors.sending.send_caps import merge_decisions
 from actors.values import digests
 
 
-def join(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn | None:
+def join(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn:
     """The anonymous `source` turns out to be `into` (design §4.10): memory, runs and timers move there, in one turn.
 
-    The older run per campaign and key wins. `source` is left empty, with `moved_to` set. None, TOO_OLD: as `take`.
+    The older run per campaign and key wins. `source` is left empty, with `moved_to` set. The turn's `outcome` is as `take`'s.
     """
     found, older = digests.digest(event.message_id), into.older_ids
     if digests.knows(into.ids, found) or (older is not None and recent.knew(older, found)):
-        return None
+        return DUPLICATE
     if older is not None and 0 < event.occurred <= older.forgotten:
         return TOO_OLD
     before = fire(source, at - 1, program) if 0 < source.due < at else NOTHING

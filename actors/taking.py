@@ -7,20 +7,19 @@ from actors.joining import join
 from actors.model.event import Event
 from actors.model.program import Program
 from actors.model.state import Actor
-from actors.model.turn import TOO_OLD, UNTRACKED, Turn
+from actors.model.turn import Turn
 
 
 def take_entry(
     actor: Actor, source: Actor | None, event: Event, at: int, seq: int, program: Program, began: int
-) -> Turn | None:
+) -> Turn:
     """Take the event, or let the visitor `source` turn out to be the actor; then the actor stands at `seq`.
 
     `began`: position from which `program` counts. If the actor's last entry is of before, its next timer is set anew,
-    for there may be other things to wait for. None, TOO_OLD, UNTRACKED as `take`: nothing has changed, the position
-    neither.
+    for there may be other things to wait for. Of what was not taken nothing has changed, the position neither.
     """
     turn = take(actor, event, at, program) if source is None else join(actor, source, event, at, program)
-    if turn is None or turn is TOO_OLD or turn is UNTRACKED:
+    if turn.outcome != "taken":
         return turn
     if actor.position < began:
         renew(actor, program, at)

@@ -19,7 +19,7 @@ from actors.actor import fire, renew, take
 from actors.alarms import Alarms
 from actors.model.event import Event
 from actors.model.program import Program
-from actors.model.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
+from actors.model.turn import NOTHING, Turn
 from engine.clock import Clock
 from engine.committer import CommitBatch, Committer
 from engine.limits import Limits
@@ -126,19 +126,18 @@ class Intake:
                     pending = PendingEvent(done, len(events), size)
                 self.unusual.failed(event, at, error, pending)
                 continue
-            if turn is NOTHING:
-                pass
-            elif turn is None:
-                duplicates += 1
-                continue
-            elif turn is UNTRACKED:
-                self.untracked += 1
-                continue
-            elif turn is TOO_OLD:
-                too_old += 1
-                continue
-            else:
-                self.gather(turn, batch)
+            if turn is not NOTHING:
+                outcome = turn.outcome
+                if outcome == "taken":
+                    self.gather(turn, batch)
+                else:
+                    if outcome == "duplicate":
+                        duplicates += 1
+                    elif outcome == "too_old":
+                        too_old += 1
+                    else:
+                        self.untracked += 1
+                    continue
             if actor.position < began:
                 renew(actor, program, at)
             seq += 1

@@ -12,7 +12,7 @@ from actors.joining import join
 from actors.model.event import Event
 from actors.model.recent import has_taken
 from actors.model.speech import forwarded
-from actors.model.turn import NOTHING, TOO_OLD, UNTRACKED, Turn
+from actors.model.turn import Turn
 from engine.committer import Committer
 from engine.limits import Limits
 from engine.loading import Loading
@@ -182,9 +182,7 @@ class SlowPath:
 
     # --- turns ----------------------------------------------------------------------------------------------------
 
-    def _turn(
-        self, actor: Actor, event: Event, at: int, pending: PendingEvent, turn_of: Callable[[], Turn | None]
-    ) -> bool:
+    def _turn(self, actor: Actor, event: Event, at: int, pending: PendingEvent, turn_of: Callable[[], Turn]) -> bool:
         """Whether the event was taken: a row of the journal."""
         shard = self._shard
         due = actor.due
@@ -193,18 +191,13 @@ class SlowPath:
         except Exception as error:
             self.failed(event, at, error, pending)
             return False
-        if turn is None:
-            pending.duplicates += 1
-            return False
-        if turn is TOO_OLD:
-            pending.too_old += 1
-            return False
-        if turn is UNTRACKED:
-            shard.untracked += 1
+        if turn.outcome != "taken":
+            pending.duplicates += turn.outcome == "duplicate"
+            pending.too_old += turn.outcome == "too_old"
+            shard.untracked += turn.outcome == "untracked"
             return False
         batch = self._committer.gathering
-        if turn is not NOTHING:
-            shard.gather(turn, batch)
+        shard.gather(turn, batch)
         if actor.position < shard.began:
             renew(actor, shard.program, at)
         shard.seq += 1
@@ -230,7 +223,7 @@ class SlowPath:
             return
         snapshots = residence.snapshots
 
-        def joined() -> Turn | None:
+        def joined() -> Turn:
             turn = join(into, source, event, at, self._shard.program)
             snapshots.packed(into)  # a join is on disk with its snapshot, so one that cannot be written must not be
             return turn

@@ -20,7 +20,7 @@ from actors.identity import visitor_of
 from actors.lru import Lru
 from actors.model.event import Event
 from actors.model.program import Program
-from actors.model.turn import NOTHING, TOO_OLD, UNTRACKED, Decision, Send, Turn
+from actors.model.turn import NOTHING, Decision, Send, Turn
 from actors.taking import take_entry
 from persistence.interface import JournalEntry
 
@@ -105,8 +105,7 @@ class Fold:
         self._began = seq
 
     def take(self, entry: JournalEntry) -> Turn | None:
-        """Let time run to just before the entry, then let its actor take it. None and TOO_OLD as `actors.actor.take`; None
-        too if the user is left out."""
+        """Let time run to just before the entry, then let its actor take it. None: the user is left out."""
         event, at = entry.event, entry.at
         assert at >= self.now, f"entries come in order: {at} after {self.now}"
         if self._next < at:
@@ -131,7 +130,7 @@ class Fold:
         except Exception as error:
             self._fail(error, user, name)
             return None
-        if turn is None or turn is TOO_OLD:
+        if turn.outcome in ("duplicate", "too_old"):
             return turn
         if name:
             self._moved[name] = user
@@ -263,7 +262,7 @@ class Fold:
             self._next = actor.due
 
     def _gather(self, actor: Actor, turn: Turn) -> None:
-        if turn is UNTRACKED:
+        if turn.outcome == "untracked":
             self.untracked += 1
         elif turn is not NOTHING:
             self.decisions += turn.decisions

@@ -12,7 +12,7 @@ from actors.actor import Actor
 from actors.identity import named_by
 from actors.model.event import Event
 from actors.model.program import Program
-from actors.model.turn import TOO_OLD, Decision
+from actors.model.turn import Decision
 from persistence.interface import JournalEntry
 from replay.fold import Fold
 
@@ -97,9 +97,10 @@ class Player:
         fold.clear()
         for one in arrivals:
             turn = fold.take(JournalEntry(one.number, one.at, one.event))
-            if turn is None:
+            assert turn is not None, "this fold leaves nobody out"
+            if turn.outcome == "duplicate":
                 self.duplicates += 1
-            elif turn is TOO_OLD:
+            elif turn.outcome == "too_old":
                 self.too_old += 1
             else:
                 yield one, fold.drain()

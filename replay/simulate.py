@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.actor import Actor
 from actors.model.event import Event
 from actors.model.program import Program
-from actors.model.turn import TOO_OLD, Decision, Send, Turn
+from actors.model.turn import Decision, Send, Turn
 from persistence.interface import JournalEntry
 from replay.fold import LIVE_MAX, Fold
 
@@ -59,7 +59,7 @@ class Simulator:
         """Lets time run to just before `at`, then takes the event. False: it was a duplicate, or too old. `at` never goes back."""
         self._seq += 1
         turn = self._fold.take(JournalEntry(self._seq, at, event))
-        return turn is not None and turn is not TOO_OLD
+        return turn is not None and turn.outcome in ("taken", "untracked")
 
     def run(self, until: int | None) -> int:
         """Lets time run to `until`, or until nothing is due; returns the time reached."""

@@ -27,6 +27,11 @@ DecisionKind = Literal[
 Channel = Literal["email", "push"]
 Purpose = Literal["marketing", "transactional"]
 
+Outcome = Literal["taken", "duplicate", "untracked", "too_old"]
+"""What became of an input. `taken`: a row of the journal. `duplicate`: it was taken before. `untracked`: the user does not
+want to be tracked. `too_old`: it is from a time of which the actor has forgotten what it was told, so it may have been
+taken before. Of all but `taken` nothing has changed, and there is no row."""
+
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """One row of the ledger (language.md §9). (`user`, `turn`, `index`) is its key: doing a turn twice makes the same row.
@@ -108,13 +113,12 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Limits at which something was not kept, or only a part of it, to be counted."""
     conflicts: int = 0
     """Words on the user's profile that lost to others, to be counted; they are in `Actor.conflicts`."""
+    outcome: Outcome = "taken"
 
 
 NOTHING = Turn()
+"""The usual turn: taken, and nothing came of it. Whether it is this very one may be asked to save work, never to decide."""
 
-UNTRACKED = Turn()
-"""The user does not want to be tracked: the event is to be counted and forgotten. It changed nothing; no journal row."""
-
-TOO_OLD = Turn()
-"""The event is from a time of which the actor has forgotten what it was told: it may have been taken before, so it is not
-taken. It changed nothing; no journal row."""
+DUPLICATE = Turn(outcome="duplicate")
+UNTRACKED = Turn(outcome="untracked")
+TOO_OLD = Turn(outcome="too_old")

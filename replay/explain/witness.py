@@ -54,7 +54,7 @@ def play(moment: Moment, moves: Iterable[ExplainedMove], stop: Stop) -> Decision
     actor, program = unpack(pack(moment.actor)), moment.known.program
     for number, move in enumerate(moves):
         turn = take(actor, event_of(move, number, actor.user), move.at, program)
-        for decision in turn.decisions if turn is not None else ():
+        for decision in turn.decisions:
             if stop(decision):
                 return decision
     for _ in range(TIMERS_MAX):

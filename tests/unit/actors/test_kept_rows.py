@@ -28,7 +28,6 @@ def limits_reached(events: int, segment: str) -> list[str]:
             at,
             program,
         )
-        assert turn is not None
         reached += turn.reached
     return reached
 

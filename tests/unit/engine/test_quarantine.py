@@ -40,10 +40,10 @@ async def town(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Town]:
         yield town
 
 
-def failing(on: Callable[[Event], bool]) -> Callable[[Actor, Event, int, Program], Turn | None]:
+def failing(on: Callable[[Event], bool]) -> Callable[[Actor, Event, int, Program], Turn]:
     """`take`, but half of it and then a fault for some events."""
 
-    def fails(actor: Actor, event: Event, at: int, program: Program) -> Turn | None:
+    def fails(actor: Actor, event: Event, at: int, program: Program) -> Turn:
         if on(event):
             actor.traits["half"] = True
             raise KeyError("a bug")

@@ -188,7 +188,7 @@ async def test_an_event_that_an_actor_fails_on_is_left_out_and_the_others_go_on(
 async def test_a_join_that_fails_midway_leaves_the_visitor_and_the_user_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fails_midway(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn | None:
+    def fails_midway(into: Actor, source: Actor, event: Event, at: int, program: Program) -> Turn:
         into.traits["half"] = source.traits["half"] = True
         source.runs = []
         raise ArithmeticError("in the middle of it")
