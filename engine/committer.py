@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 
-from actors.model.turn import Send
+from actors.model.turn import Send, Turn
 from engine.latencies import COMMIT_BOUNDS_MS, Latencies
 from engine.statistics import StorageState
 from engine.submit import Receipt
@@ -51,17 +51,32 @@ class TryAgain(StorageFull):
 class CommitBatch:
     """What gathers for one transaction, and who waits for it."""
 
-    __slots__ = ("bytes", "commit", "dones", "fired", "waiters")
+    __slots__ = ("bytes", "commit", "dones", "fired", "inputs", "waiters")
 
     def __init__(self) -> None:
         self.commit = Commit()
-        self.dones: list[tuple[Done, int, Receipt]] = []
-        """(done, inputs in flight, our word if all is well)"""
+        self.dones: list[tuple[Done, Receipt]] = []
+        """(done, our word if all is well)"""
+        self.inputs = 0
+        """Of `dones`, in flight until they are told."""
         self.bytes = 0
-        """Of the inputs of `dones`."""
+        """Of those inputs."""
         self.fired: list[tuple[int, str]] = []
         """(due, user) of the timers that fired."""
         self.waiters: list[asyncio.Future[None]] = []
+
+    def gather(self, turn: Turn) -> None:
+        """Take up what came of a turn."""
+        if turn.decisions:
+            self.commit.decisions.extend(turn.decisions)
+        if turn.sends:
+            self.commit.sends.extend(turn.sends)
+
+    def answer(self, done: Done, inputs: int, size: int, receipt: Receipt) -> None:
+        """Have `done` told `receipt` when this is on disk."""
+        self.dones.append((done, receipt))
+        self.inputs += inputs
+        self.bytes += size
 
     def rows(self) -> int:
         """How much there is to write."""
@@ -144,6 +159,33 @@ class Committer:
             self._awake = True
             if self._asleep is not None and not self._asleep.done():
                 self._asleep.set_result(None)
+
+    def take(self, done: Done, inputs: int, size: int, receipt: Receipt) -> None:
+        """Count inputs as in flight, and have `done` told `receipt` when what has gathered is on disk."""
+        self.inflight += inputs
+        self.inflight_bytes += size
+        batch = self.gathering  # as `CommitBatch.answer`, once a batch of the hot path
+        batch.dones.append((done, receipt))
+        batch.inputs += inputs
+        batch.bytes += size
+        if not self._awake:
+            self.wake()
+
+    def expect(self, inputs: int, size: int) -> None:
+        """Count inputs as in flight whose word is to come, by `answer` or `refuse`."""
+        self.inflight += inputs
+        self.inflight_bytes += size
+
+    def answer(self, done: Done, inputs: int, size: int, receipt: Receipt) -> None:
+        """Have `done` told `receipt` when what has gathered is on disk. The inputs are in flight."""
+        self.gathering.answer(done, inputs, size, receipt)
+        self.wake()
+
+    def refuse(self, done: Done, inputs: int, size: int, receipt: Receipt) -> None:
+        """Tell `done` at once that its inputs, which are in flight, were not taken."""
+        self.inflight -= inputs
+        self.inflight_bytes -= size
+        done(receipt)
 
     def gathered(self) -> asyncio.Future[None]:
         """Done when all that has gathered so far is on disk; raises StorageFull if it could not be stored."""
@@ -245,15 +287,18 @@ class Committer:
 
     def _let_go(self, batch: CommitBatch) -> None:
         self._settle(batch)
-        self.inflight_bytes -= batch.bytes
-        for done, inputs, receipt in batch.dones:
-            self.inflight -= inputs
+        self._landed(batch)
+        for done, receipt in batch.dones:
             _tell(done, receipt)
         for waiter in batch.waiters:
             if not waiter.done():
                 waiter.set_result(None)
         if batch.commit.sends:
             self._on_sends(batch.commit.sends)
+
+    def _landed(self, batch: CommitBatch) -> None:
+        self.inflight -= batch.inputs
+        self.inflight_bytes -= batch.bytes
 
     # --- nothing of it is stored ----------------------------------------------------------------------------------
 
@@ -296,9 +341,8 @@ class Committer:
 
     def _refuse(self, batch: CommitBatch, error: StorageFull) -> None:
         receipt = Receipt(refused="storage_full", retry_ms=self.retry_ms)
-        self.inflight_bytes -= batch.bytes
-        for done, inputs, _ in batch.dones:
-            self.inflight -= inputs
+        self._landed(batch)
+        for done, _ in batch.dones:
             _tell(done, receipt)
         for waiter in batch.waiters:
             if not waiter.done():

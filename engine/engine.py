@@ -25,6 +25,7 @@ from engine import recovery
 from engine.clock import Clock
 from engine.committer import CommitBatch, Committer, TryAgain
 from engine.intake import CRITICAL, Intake
+from engine.journal_tip import JournalTip
 from engine.latencies import LATENESS_BOUNDS_MS, Latencies
 from engine.limits import Keep, Limits
 from engine.loading import Loading
@@ -40,7 +41,6 @@ from engine.submit import Receipt
 from engine.timers import TimerLoop
 from persistence import program_periods
 from persistence.interface import JournalHead, Link, Mark, StorageFull, Store, StoreError, Suppression
-from persistence.program_periods import ProgramPeriods
 
 CHECK_S: Final = 1.0
 
@@ -78,9 +78,8 @@ class Engine:
         self._source = source
         self._compile = compile_program
         self._describe = describe
-        self._eras = ProgramPeriods({}, [], program)
+        self._tip = JournalTip(program)
         self._on_sends = on_sends
-        self._told_before = 0
         self._snapshots_ride = False
         self._alarms = Alarms()
         self._residence = Residence(limits, self._alarms)
@@ -95,8 +94,8 @@ class Engine:
         )
         self._loading = Loading(store, self._residence, self._committer.fail)
         self.quarantine = Quarantine(self._residence, self._committer, clock, limits)
-        self._shard = Intake(
-            program,
+        self._intake = Intake(
+            self._tip,
             clock,
             limits,
             self._residence,
@@ -120,12 +119,12 @@ class Engine:
             store, self.quarantine, self._residence, self._loading, self._committer, self.submit, self._rebuild_after
         )
         self._ringing = TimerLoop(
-            self._shard, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
+            self._intake, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
         )
         self._site_swap = SiteSwap(
             store,
-            self._eras,
-            self._shard,
+            self._tip,
+            self._intake,
             self._alarms,
             clock,
             self._residence,
@@ -149,7 +148,7 @@ class Engine:
 
     @property
     def program(self) -> Program:
-        return self._shard.program
+        return self._tip.program
 
     @property
     def failed(self) -> asyncio.Event:
@@ -164,26 +163,21 @@ class Engine:
         if head is None:
             head = await self._store.open()
         recovery.refuse_mixed_files(head)
-        shard, committer, residence = self._shard, self._committer, self._residence
+        tip, committer, residence = self._tip, self._committer, self._residence
         residence.known_users.complete = head.seq == 0  # else somebody is stored, and who is new has to be asked
-        shard.seq = committer.durable_seq = head.seq
-        committer.replayed_from = head.replay_from
-        shard.floor = await recovery.floor_of(self._store, head)
-        self._told_before = shard.floor
-        self._clock.resume(max(head.at, shard.floor - 1))
+        tip.resume(head.seq, await recovery.floor_of(self._store, head))
+        committer.durable_seq, committer.replayed_from = head.seq, head.replay_from
+        self._clock.resume(max(head.at, tip.floor - 1))
         self.retention.begin(head.at)
         self.quarantine.fill(await self._store.held(), await self._store.quarantined())
-        current = shard.program
-        self._eras = self._site_swap.eras = await program_periods.periods(
-            self._store, self._needed_after, current, self._compile
-        )
-        shard.count_under(self._eras.current, self._eras.began)
+        current = tip.program
+        tip.follow(await program_periods.periods(self._store, self._needed_after, current, self._compile))
         await recovery.arm(self._store, self._alarms)
         for user in residence.held:
             self._alarms.set(user, 0)
-        self.replayed = await recovery.replay(self._store, head, residence, self._alarms, self._eras)
-        if self._compile is not None and self._eras.newest != current.hash:
-            await self._site_swap.begin_at_start(current, self._source, await self._describe(self._eras.newest))
+        self.replayed = await recovery.replay(self._store, head, residence, self._alarms, tip.periods)
+        if self._compile is not None and tip.periods.newest != current.hash:
+            await self._site_swap.begin_at_start(current, self._source, await self._describe(tip.periods.newest))
         return head
 
     async def swap(self, program: Program, source: bytes, change: SiteChange = NO_WORD) -> int:
@@ -232,7 +226,7 @@ class Engine:
 
     async def drain(self) -> None:
         """Take no more; returns when all is on disk and snapshotted. Raises StorageFull if there is no room for that."""
-        self._shard.draining = True
+        self._intake.draining = True
         while True:
             try:
                 await self._committer.drain()
@@ -251,11 +245,11 @@ class Engine:
     async def snapshot(self) -> None:
         """Every actor that has changed is written. Raises StorageFull."""
         await self._end_of_round()
-        self._residence.snapshots.begin(self._shard.seq)
+        self._residence.snapshots.begin(self._tip.seq)
         await self._end_of_round()
 
     def _waits_since(self) -> int:
-        since = self._eras.waits_since
+        since = self._tip.periods.waits_since
         return since if since <= self._committer.durable_seq else 0
 
     async def _written_since(self, position: int) -> None:
@@ -273,7 +267,7 @@ class Engine:
 
     def submit(self, events: Sequence[Event], done: Callable[[Receipt], None]) -> None:
         """See engine/submit.py."""
-        self._shard.submit(events, done)
+        self._intake.submit(events, done)
 
     def in_flight(self) -> int:
         """Inputs that were submitted and whose `done` is still to be called."""
@@ -292,13 +286,13 @@ class Engine:
         return (
             "user_quarantined"
             if actor is None
-            else veto_at_dispatch(actor, send, self._clock.now_ms(), self._shard.program)
+            else veto_at_dispatch(actor, send, self._clock.now_ms(), self._tip.program)
         )
 
     def owner(self, name: str, then: Callable[[str], None]) -> None:
         """Calls `then` with the user that an anonymous name belongs to; with the name itself if it is nobody's. At once if
         that is known, else when the store has been asked."""
-        self._shard.unusual.owner(name, then)
+        self._intake.owner(name, then)
 
     async def user(self, name: str) -> Actor | None:
         """The user's state, to be read at once and not kept; None if nothing was ever heard of the user, or it is held."""
@@ -324,24 +318,24 @@ class Engine:
         await self._committer.gathered()
 
     def statistics(self) -> Statistics:
-        shard, committer, residence = self._shard, self._committer, self._residence
+        counts, committer, residence = self._intake.counts, self._committer, self._residence
         commit_p50, commit_p99 = committer.commit_ms.percentiles(0.5, 0.99)
         late_p50, late_p99 = self._lateness.percentiles(0.5, 0.99)
         return Statistics(
-            events=shard.events,
-            duplicates=shard.duplicates,
-            too_old=shard.too_old,
-            untracked=shard.untracked,
-            refused=shard.refused,
+            events=counts.events,
+            duplicates=counts.duplicates,
+            too_old=counts.too_old,
+            untracked=counts.untracked,
+            refused=counts.refused,
             faults=self.quarantine.faults,
             held_users=len(residence.held),
             quarantined_events=self.quarantine.events,
-            decisions=shard.decisions,
-            sends=shard.sends,
-            fired=shard.fired,
-            refusals={campaign: dict(reasons) for campaign, reasons in shard.refusals.items()},
-            reached=dict(shard.reached),
-            conflicts=shard.conflicts,
+            decisions=counts.decisions,
+            sends=counts.sends,
+            fired=counts.fired,
+            refusals={campaign: dict(reasons) for campaign, reasons in counts.refusals.items()},
+            reached=dict(counts.reached),
+            conflicts=counts.conflicts,
             live_actors=len(residence.live),
             live_heavy_bytes=residence.heavy_bytes,
             packed_actors=len(residence.packed),
@@ -365,7 +359,7 @@ class Engine:
             clock_held=self._clock.held,
             storage=committer.storage,
             clock_offset_ms=self._clock.offset_ms,
-            draining=shard.draining,
+            draining=self._intake.draining,
         )
 
     # --- around a commit ------------------------------------------------------------------------------------------
@@ -391,8 +385,8 @@ class Engine:
     def _announce(self, sends: list[Send]) -> None:
         """A timer that fired before its actor was read again fires again, and its sends are in the outbox already, perhaps
         gone: only the outbox knows about those."""
-        told_before = self._told_before
-        self._on_sends([send for send in sends if send.at >= told_before])
+        before = self._tip.replayed_before
+        self._on_sends([send for send in sends if send.at >= before])
 
     async def _snapshot_at_intervals(self) -> None:
         """Spread over half the interval, so that no commit is long because of them and no timer late."""
@@ -403,7 +397,7 @@ class Engine:
             await self._committer.room()
             if len(snapshots):
                 slices = len(snapshots) / self.limits.snapshots_per_commit_max
-                snapshots.begin(self._shard.seq)
+                snapshots.begin(self._tip.seq)
                 with suppress(StorageFull):
                     await self._end_of_round(interval / 2 / max(slices, 1.0))
 
@@ -414,12 +408,11 @@ class Engine:
         await self._restoring.touched(lost)
 
     def _rewind(self) -> None:
-        self._shard.seq = self._committer.durable_seq
-        self._shard.count_under(self._eras.back_to(self._shard.seq), self._eras.began)
+        self._tip.rewind(self._committer.durable_seq)
 
     async def _rebuild(self, users: set[str]) -> None:
         await self._rebuild_after(users, self._committer.replayed_from)
 
     async def _rebuild_after(self, users: set[str], after: int) -> None:
-        self._told_before = self._shard.floor
-        await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._eras)
+        self._tip.replay()
+        await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._tip.periods)

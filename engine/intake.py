@@ -8,7 +8,7 @@ Rules it keeps:
 * `submit` never blocks and never raises.
 
 The loop in `submit` is the hot path: one dictionary look-up, one `take`, one JournalEntry an event. Whatever is rare (an actor
-that is not live, an alias, a fault) goes through `SlowPath` (unusual.py).
+that is not live, an alias, a fault) goes through `SlowPath` (slow_path.py), which tells a batch its counts.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from actors.actor import fire, renew, take
 from actors.alarms import Alarms
 from actors.model.event import Event
 from actors.model.program import Program
-from actors.model.turn import NOTHING, Turn
+from actors.model.turn import NOTHING
 from engine.clock import Clock
-from engine.committer import CommitBatch, Committer
+from engine.committer import Committer
+from engine.journal_tip import JournalTip
 from engine.limits import Limits
 from engine.loading import Loading
 from engine.quarantine import Quarantine
 from engine.rate import UserRate
 from engine.residence import Residence
-from engine.slow_path import PendingEvent, SlowPath
+from engine.slow_path import PendingBatch, SlowPath
+from engine.statistics import IntakeCounts
 from engine.submit import Receipt, RefusalCode
 from persistence.interface import JournalEntry, StoredProgram
 
@@ -38,7 +40,7 @@ CRITICAL = frozenset({"order_completed", "checkout_started", "email_unsubscribed
 class Intake:
     def __init__(
         self,
-        program: Program,
+        tip: JournalTip,
         clock: Clock,
         limits: Limits,
         residence: Residence,
@@ -48,25 +50,10 @@ class Intake:
         quarantine: Quarantine,
         critical: frozenset[str] = CRITICAL,
     ) -> None:
-        self.program = program
-        self.began = 0
-        """Journal position at which the program began."""
-        self.seq = 0
-        """Of the newest journal row, on disk or gathering."""
-        self.floor = 0
-        """The next input is stamped no earlier."""
         self.draining = False
-        self.events = 0
-        self.duplicates = 0
-        self.too_old = 0
-        self.untracked = 0
-        self.refused = 0
-        self.decisions = 0
-        self.sends = 0
-        self.fired = 0
-        self.refusals: dict[str, dict[str, int]] = {}
-        self.reached: dict[str, int] = {}
-        self.conflicts = 0
+        self.counts = IntakeCounts()
+        self._tip = tip
+        self._advance, self._alarm = tip.advance, alarms.set  # bound once: `submit` calls them for every event
         self._clock = clock
         self._limits = limits
         self._critical = critical
@@ -77,7 +64,7 @@ class Intake:
         self._loading = loading
         self._quarantine = quarantine
         self._rate = UserRate(limits.user_events_per_second_max)
-        self.unusual = SlowPath(self, residence, alarms, committer, loading, quarantine, limits)
+        self._slow_path = SlowPath(tip, self.counts, clock, limits, residence, alarms, committer, loading, quarantine)
 
     # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -92,80 +79,68 @@ class Intake:
             size += len(event.body) + len(event.context)
         refusal = self._refusal(events, size, now)
         if refusal is not None:
-            self.refused += len(events)
+            self.counts.refused += len(events)
             done(refusal)
             return
-        if now > self.floor:
-            self.floor = now
-        at = self.floor
+        tip = self._tip
+        at = tip.stamp(now)
+        advance = self._advance
+        program = tip.program
+        began = tip.began
         batch = committer.gathering
         append = batch.commit.entries.append
         live = self._residence.live.young
         changed = self._changed.changed.add
-        alarm = self._alarms.set
-        program = self.program
-        began = self.began
-        pending: PendingEvent | None = None
-        seq = start = self.seq
-        duplicates = too_old = 0
+        alarm = self._alarm
+        pending: PendingBatch | None = None
+        inputs = accepted = len(events)
+        duplicates = too_old = untracked = 0
         for event in events:
             user = event.user
             actor = live.get(user)
             if actor is None or event.kind == "alias":
                 if pending is None:
-                    pending = PendingEvent(done, len(events), size)
-                self.seq = seq
-                self.unusual.take(event, at, pending)
-                seq = self.seq
+                    pending = PendingBatch(done, inputs, size)
+                accepted -= 1
+                self._slow_path.take(event, at, pending)
                 continue
             due = actor.due
             try:
                 turn = take(actor, event, at, program)
             except Exception as error:
                 if pending is None:
-                    pending = PendingEvent(done, len(events), size)
-                self.unusual.failed(event, at, error, pending)
+                    pending = PendingBatch(done, inputs, size)
+                accepted -= 1
+                self._slow_path.failed(event, at, error, pending)
                 continue
             if turn is not NOTHING:
                 outcome = turn.outcome
                 if outcome == "taken":
-                    self.gather(turn, batch)
+                    batch.gather(turn)
+                    self.counts.turn(turn)
                 else:
-                    if outcome == "duplicate":
-                        duplicates += 1
-                    elif outcome == "too_old":
-                        too_old += 1
-                    else:
-                        self.untracked += 1
+                    accepted -= 1
+                    duplicates += outcome == "duplicate"
+                    too_old += outcome == "too_old"
+                    untracked += outcome == "untracked"
                     continue
             if actor.position < began:
                 renew(actor, program, at)
-            seq += 1
-            actor.position = seq
+            actor.position = seq = advance()
             append(JournalEntry(seq, at, event))
             changed(user)
             if actor.due != due:
                 alarm(user, actor.due)
-        self.seq = seq
-        committer.inflight += len(events)
-        committer.inflight_bytes += size
         if pending is None:
-            self.events += seq - start
-            self.duplicates += duplicates
-            self.too_old += too_old
-            batch.dones.append((done, len(events), Receipt(seq - start, duplicates, too_old)))
-            batch.bytes += size
-            committer.wake()
+            self.counts.batch(accepted, duplicates, too_old, untracked)
+            committer.take(done, inputs, size, Receipt(accepted, duplicates, too_old))
         else:
-            pending.accepted += seq - start - pending.accepted
-            pending.duplicates += duplicates
-            pending.too_old += too_old
-            self.unusual.submitted(pending)
+            pending.add(accepted, duplicates, too_old, untracked)
+            self._slow_path.submitted(pending)
 
-    def stamp(self) -> int:
-        """`at` of an input that is taken now; from here on no input is stamped before it."""
-        self.floor = max(self.floor, self._clock.now_ms())
-        return self.floor
+    def owner(self, name: str, then: Callable[[str], None]) -> None:
+        """See Engine.owner."""
+        self._slow_path.owner(name, then)
 
     def _refusal(self, events: Sequence[Event], size: int, now: int) -> Receipt | None:
         committer = self._committer
@@ -199,33 +174,11 @@ class Intake:
 
     def begin(self, program: Program, entry: JournalEntry, source: bytes) -> None:
         """What is taken from here on is taken under `program`. All timers due before the entry's stamp have fired."""
-        assert entry.seq == self.seq + 1, f"program entry {entry.seq} after {self.seq}"
+        self._tip.begin(program, entry.seq)
         commit = self._committer.gathering.commit
         commit.entries.append(entry)
         commit.programs.append(StoredProgram(program.hash, source, entry.at))
-        self.seq = entry.seq
-        self.count_under(program, entry.seq)
         self._committer.wake()
-
-    def count_under(self, program: Program, began: int) -> None:
-        self.program, self.began = program, began
-
-    # --- what comes of a turn -------------------------------------------------------------------------------------
-
-    def gather(self, turn: Turn, batch: CommitBatch) -> None:
-        commit = batch.commit
-        if turn.decisions:
-            commit.decisions.extend(turn.decisions)
-            self.decisions += len(turn.decisions)
-        if turn.sends:
-            commit.sends.extend(turn.sends)
-            self.sends += len(turn.sends)
-        for campaign, reason in turn.refusals:
-            counts = self.refusals.setdefault(campaign, {})
-            counts[reason] = counts.get(reason, 0) + 1
-        for limit in turn.reached:
-            self.reached[limit] = self.reached.get(limit, 0) + 1
-        self.conflicts += turn.conflicts
 
     # --- timers ---------------------------------------------------------------------------------------------------
 
@@ -235,7 +188,7 @@ class Intake:
         find = self._residence.find
         mailboxes = self._loading.mailboxes
         changed = self._changed.changed
-        program = self.program
+        program = self._tip.program
         fired = 0
         away: list[tuple[int, str]] = []
         for alarm in ringing:
@@ -254,11 +207,12 @@ class Intake:
                 changed.add(user)
                 if turn is not NOTHING:
                     batch.fired.append(alarm)
-                    self.fired += 1
-                    self.gather(turn, batch)
+                    self.counts.fired += 1
+                    self.counts.turn(turn)
+                    batch.gather(turn)
                     fired = max(fired, turn.decisions[-1].at if turn.decisions else now)
             self._alarms.set(user, actor.due)
         if fired:
-            self.floor = max(self.floor, fired + 1)
+            self._tip.pass_timers(fired)
             self._committer.wake()
         return away

@@ -24,10 +24,12 @@ class UserRate:
 
     def wait_ms(self, events: Sequence[Event], now: int) -> int:
         """0: they may pass, and count. Else none of them counts, and in so many milliseconds they may."""
+        users = [event.user for event in events if event.source in PAGES]
+        if not users:
+            return 0
         counts: dict[str, int] = {}
-        for event in events:
-            if event.source in PAGES:
-                counts[event.user] = counts.get(event.user, 0) + 1
+        for user in users:
+            counts[user] = counts.get(user, 0) + 1
         busy_until = self._busy_until
         for user in counts:
             until = busy_until.get(user)

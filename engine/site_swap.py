@@ -19,14 +19,13 @@ from engine import recovery
 from engine.clock import Clock
 from engine.committer import Committer
 from engine.intake import Intake
+from engine.journal_tip import JournalTip
 from engine.loading import Loading
-from engine.pinned import still_run
 from engine.residence import Residence
 from engine.restoring import Restoring
 from engine.timers import TimerLoop
 from persistence import program_periods
 from persistence.interface import StorageFull, Store
-from persistence.program_periods import ProgramPeriods
 
 
 class SiteChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +42,11 @@ SOON_MS: Final = 250
 
 
 class SiteSwap:
-    """`eras`: the programs of the journal, as the start found them."""
-
     def __init__(
         self,
         store: Store,
-        eras: ProgramPeriods,
-        shard: Intake,
+        tip: JournalTip,
+        intake: Intake,
         alarms: Alarms,
         clock: Clock,
         residence: Residence,
@@ -59,9 +56,9 @@ class SiteSwap:
         ringing: TimerLoop,
         slice_max: int,
     ) -> None:
-        self.eras = eras
         self._store = store
-        self._shard = shard
+        self._tip = tip
+        self._intake = intake
         self._alarms = alarms
         self._clock = clock
         self._residence = residence
@@ -73,10 +70,10 @@ class SiteSwap:
 
     async def begin_at_start(self, program: Program, source: bytes, change: SiteChange) -> None:
         """The site was changed while nothing ran: what came due meanwhile fires under the older program."""
-        until = self._shard.stamp() - 1
+        until = self._tip.stamp(self._clock.now_ms()) - 1
         while ringing := self._alarms.pop_due(until, self._slice_max):
             await recovery.bring(self._store, [user for _, user in ringing], self._residence)
-            self._shard.fire(ringing, until)
+            self._intake.fire(ringing, until)
             await self._committer.flush()
         runs_in = await self._still_run(program, self._committer.flush)
         self._begin(program, source, change, runs_in)
@@ -89,24 +86,41 @@ class SiteSwap:
         Returns the journal's position of the change when it is on disk; 0 if the program is the one that counts.
         Raises StorageFull: then nothing has changed.
         """
-        while program.hash != (before := self.eras.newest):
+        while program.hash != (before := self._tip.periods.newest):
             runs_in = await self._still_run(program, self._committer.gathered)
             async with self._ringing.between:
-                if self.eras.newest != before:
+                if self._tip.periods.newest != before:
                     continue  # another change came in between
                 while not await self._try_to_begin(program, source, change, runs_in):
                     pass
-                began = self._shard.seq
+                began = self._tip.seq
                 await self._committer.gathered()
             return began
         return 0
 
     async def _still_run(self, program: Program, on_disk: Callable[[], Awaitable[None]]) -> list[str]:
-        """Of the versions that `program` would leave behind those that somebody is in."""
+        """Return the versions that `program` would leave behind and that runs are in, or may come into under the program
+        that counts. `on_disk` returns when what has gathered is on disk.
+
+        Nobody comes into such a version any more. So a run in it is in its actor's row, or in the memory of an actor that is
+        ahead of its row; and a run that moves to another user (two turn out to be one) is in one row or the other at any
+        moment, for a join's commit holds both. Looking at memory first, then waiting for what has gathered, then reading all
+        rows as of one moment misses no run. It may find one that is over by then: a version is kept for a change more.
+        """
         while self._restoring.under_way:
             await asyncio.wait(self._restoring.under_way)
-        behind = self.eras.left_behind(program)
-        return await still_run(behind, self.eras.current, self._residence, self._store, on_disk)
+        periods = self._tip.periods
+        behind = periods.left_behind(program)
+        if not behind:
+            return []
+        ahead = [
+            actor for user in self._residence.snapshots.ahead() if (actor := self._residence.peek(user)) is not None
+        ]
+        found = {run.version for actor in ahead for run in actor.runs}
+        found |= {campaign.version for campaign in periods.current.campaigns}  # beside a canary stands an older version
+        await on_disk()
+        found |= await self._store.named([version for version in behind if version not in found])
+        return [version for version in behind if version in found]
 
     async def _try_to_begin(self, program: Program, source: bytes, change: SiteChange, runs_in: Sequence[str]) -> bool:
         """False: it has to be tried again, for somebody who is due was not in memory, or not as the disk has them."""
@@ -117,9 +131,9 @@ class SiteSwap:
             return False
         await self._ringing.catch_up()
         await self._bring_those_due_soon()
-        until = self._shard.stamp() - 1
+        until = self._tip.stamp(self._clock.now_ms()) - 1
         ringing = self._alarms.pop_due(until, self._slice_max)
-        away = self._shard.fire(ringing, until)
+        away = self._intake.fire(ringing, until)
         for due, user in away:
             self._alarms.set(user, due)
         next_due = self._alarms.next_due()
@@ -136,8 +150,8 @@ class SiteSwap:
 
     def _begin(self, program: Program, source: bytes, change: SiteChange, runs_in: Sequence[str]) -> None:
         """Synchronous: nothing is taken between the stamp and the change."""
-        shard, at = self._shard, self._shard.stamp()
-        body = self.eras.next(program, at, change.who, change.of, runs_in)
-        entry = program_periods.entry(body, shard.seq + 1, at)
-        counted = self.eras.begin(program, program_periods.ProgramPeriod(entry.seq, at, body))
-        shard.begin(counted, entry, source)
+        periods, at = self._tip.periods, self._tip.stamp(self._clock.now_ms())
+        body = periods.next(program, at, change.who, change.of, runs_in)
+        entry = program_periods.entry(body, self._tip.seq + 1, at)
+        counted = periods.begin(program, program_periods.ProgramPeriod(entry.seq, at, body))
+        self._intake.begin(counted, entry, source)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from actors.model.turn import Turn
 from engine.latencies import Histogram
 from persistence.interface import Journal
 
@@ -74,3 +75,41 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """What the machine's clock is ahead of the engine's (held) or, below 0, behind it; 0: it is followed."""
     storage: StorageState
     draining: bool
+
+
+class IntakeCounts:
+    """What became of inputs and timers since the start; each is told once, by whoever let a turn be taken."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.duplicates = 0
+        self.too_old = 0
+        self.untracked = 0
+        self.refused = 0
+        self.decisions = 0
+        self.sends = 0
+        self.fired = 0
+        self.conflicts = 0
+        self.refusals: dict[str, dict[str, int]] = {}
+        self.reached: dict[str, int] = {}
+
+    def batch(self, taken: int, duplicates: int, too_old: int, untracked: int) -> None:
+        """Count the inputs of a batch by their outcomes."""
+        self.events += taken
+        if duplicates or too_old or untracked:
+            self.duplicates += duplicates
+            self.too_old += too_old
+            self.untracked += untracked
+
+    def turn(self, turn: Turn) -> None:
+        """Count what came of a turn."""
+        if turn.decisions:
+            self.decisions += len(turn.decisions)
+        self.sends += len(turn.sends)
+        if turn.conflicts:
+            self.conflicts += turn.conflicts
+        for campaign, reason in turn.refusals:
+            counts = self.refusals.setdefault(campaign, {})
+            counts[reason] = counts.get(reason, 0) + 1
+        for limit in turn.reached:
+            self.reached[limit] = self.reached.get(limit, 0) + 1

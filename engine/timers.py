@@ -16,9 +16,9 @@ class TimerLoop:
     """Due timers are held while the disk is full. A slice is on disk before the next one fires."""
 
     def __init__(
-        self, shard: Intake, alarms: Alarms, clock: Clock, committer: Committer, loading: Loading, slice_max: int
+        self, intake: Intake, alarms: Alarms, clock: Clock, committer: Committer, loading: Loading, slice_max: int
     ) -> None:
-        self._shard = shard
+        self._intake = intake
         self._alarms = alarms
         self._clock = clock
         self._committer = committer
@@ -70,13 +70,13 @@ class TimerLoop:
         self._ringing_since = None
 
     async def _fire(self, ringing: list[tuple[int, str]], now: int) -> None:
-        away = self._shard.fire(ringing, now)
+        away = self._intake.fire(ringing, now)
         try:
             if away:
                 await self._loading.bring([user for _, user in away])
                 if self._committer.full:
                     raise StorageFull("no room on the disk")
-                away = self._shard.fire(away, self._clock.now_ms())
+                away = self._intake.fire(away, self._clock.now_ms())
             await self._committer.gathered()
         except StorageFull:
             pass  # what had fired has been read again from disk, and is due as before

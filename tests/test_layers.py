@@ -59,7 +59,6 @@ CLOCK_READERS = {"engine/clock.py"}
 
 FOR_TYPES_ALONE = {
     ("actors.model.scope", "actors.model.program"),
-    ("engine.slow_path", "engine.intake"),
     ("language.compiler.code", "language.compiler.compile"),
     ("language.syntax.calls", "language.syntax.build"),
 }

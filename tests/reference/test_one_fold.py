@@ -132,7 +132,7 @@ class History:
             # The journal's last word, so that all folds know how far time ran.
             await self._take(event("zoe", "page_viewed", "last"))
             self.ledger = await town.ledger()
-            self.end = town.engine._shard.floor
+            self.end = town.engine._tip.floor
             self.states = {user: await self._state(user) for user in (*USERS, "zoe")}
 
     async def _state(self, user: str) -> bytes:
@@ -140,7 +140,7 @@ class History:
         return b"" if actor is None else pack(actor)
 
     async def _take(self, told: Event) -> None:
-        at = max(self.town.engine._shard.floor, self.town.clock.now_ms())
+        at = max(self.town.engine._tip.floor, self.town.clock.now_ms())
         await self.town.take(told)
         self.raw.append((told, at))
 

@@ -324,7 +324,7 @@ async def test_random_days_folded_again_give_the_ledger_of_the_engine(seed: int,
                 await town.take(event(user, name, f"e{number}", price=chance.choice([20, 60])))
         head = [entry async for entries in town.disk.tail(0) for entry in entries][-1]
         ledger = [row for row in await town.ledger() if row.at <= head.at]
-        eras = town.engine._eras
+        eras = town.engine._tip.periods
         fold = Fold(eras.under(2)[0], live_max=2)
         async for entries in town.disk.tail(0):
             for entry in entries:

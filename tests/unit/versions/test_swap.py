@@ -206,7 +206,7 @@ async def test_random_days_with_changes_and_crashes_are_as_a_simulation_of_them(
             else:
                 assert isinstance(argument, Event)
                 await shop.take(argument)
-                simulator.take(argument, shop.engine._shard.floor)
+                simulator.take(argument, shop.engine._tip.floor)
         await shop.pass_time(300 * MINUTE)
         simulator.run(shop.clock.now_ms())
         expected = sorted(simulator.decisions, key=lambda row: (row.user, row.turn, row.index))
