@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import cycle, islice
 from pathlib import Path
@@ -13,12 +13,12 @@ import msgspec
 from actors.actor import Actor, new_actor, pack, take
 from actors.model.event import Event
 from actors.model.program import Program
-from actors.model.turn import Send
 from bench.workload import Template, events, identify, templates
-from cuebird.serving.app import compile_source
+from cuebird.changes.proposal import compile_source
 from cuebird.settings.config import StoreSettings
 from engine.clock import Clock, SystemClock
 from engine.engine import Engine
+from engine.listener import EngineListener
 from ingress.messages.messages import Normalizer
 from language.compiler.compile import compile_site
 from language.load import load_site
@@ -40,9 +40,7 @@ def store_of(site: Path) -> Store:
     return SqliteStore(site / StoreSettings().path)
 
 
-def engine_of(
-    site: Path, store: Store, clock: Clock, on_sends: Callable[[list[Send]], None] = lambda sends: None
-) -> Engine:
+def engine_of(site: Path, store: Store, clock: Clock, listener: EngineListener | None = None) -> Engine:
     """As the application makes it."""
     read = load_site(site)
     return Engine(
@@ -51,7 +49,7 @@ def engine_of(
         clock=clock,
         source=msgspec.json.encode(read.sources),
         compile_program=compile_source,
-        on_sends=on_sends,
+        listener=listener,
     )
 
 

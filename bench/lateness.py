@@ -8,10 +8,8 @@ a constant so that the first timer is due soon after the start; it runs at its o
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from time import process_time
 
@@ -21,8 +19,9 @@ import uvloop
 from actors.model.turn import Send
 from bench.databases import engine_of, store_of
 from bench.processes import lines_of, pin
-from cuebird.serving.app import GC_THRESHOLDS
-from engine.clock import SystemClock
+from cuebird.serving.recovered_engine import settle_memory
+from engine.clock import Clock, SystemClock
+from engine.listener import EngineListener
 
 AHEAD_MS = 2_000
 """From the start of the clock to the first timer."""
@@ -40,28 +39,35 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
     commits: int
 
 
+class _Sent(EngineListener):
+    """How late each send was decided; `all` is set when there are `count` of them."""
+
+    def __init__(self, clock: Clock, count: int) -> None:
+        self.late: list[int] = []
+        self.all = asyncio.Event()
+        self._clock = clock
+        self._count = count
+
+    def on_sends(self, sends: list[Send]) -> None:
+        now = self._clock.now_ms()
+        self.late += [now - send.at for send in sends]
+        if len(self.late) >= self._count:
+            self.all.set()
+
+
 async def run(site: Path, first_due: int, count: int, within_ms: int) -> Late:
     moved = first_due - AHEAD_MS - time.time_ns() // 1_000_000
     clock = SystemClock(wall_ms=lambda: time.time_ns() // 1_000_000 + moved)
-    late: list[int] = []
-    all_rang = asyncio.Event()
-
-    def announced(sends: Sequence[Send]) -> None:
-        now = clock.now_ms()
-        late.extend(now - send.at for send in sends)
-        if len(late) >= count:
-            all_rang.set()
-
+    sent = _Sent(clock, count)
     store = store_of(site)
-    engine = engine_of(site, store, clock, announced)
+    engine = engine_of(site, store, clock, sent)
     try:
         await engine.open()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        settle_memory()
         used = process_time()
         running = asyncio.create_task(engine.run())
         overdue = (AHEAD_MS + within_ms) / 1000 + OVERDUE_SECONDS_MAX
-        waiting = asyncio.create_task(all_rang.wait())
+        waiting = asyncio.create_task(sent.all.wait())
         await asyncio.wait([running, waiting], timeout=overdue, return_when=asyncio.FIRST_COMPLETED)
         used = process_time() - used
         for task in (running, waiting):
@@ -69,13 +75,13 @@ async def run(site: Path, first_due: int, count: int, within_ms: int) -> Late:
         await asyncio.gather(running, waiting, return_exceptions=True)
     finally:
         await store.close()
-    ordered = sorted(late) or [0]
+    ordered = sorted(sent.late) or [0]
     return Late(
-        timers=len(late),
+        timers=len(sent.late),
         p50_ms=ordered[len(ordered) // 2],
         p99_ms=ordered[len(ordered) * 99 // 100],
         most_ms=ordered[-1],
-        cpu_us=used / max(len(late), 1) * 1e6,
+        cpu_us=used / max(len(sent.late), 1) * 1e6,
         commits=engine.statistics().commits,
     )
 

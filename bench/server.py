@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import signal
 from pathlib import Path
@@ -17,8 +16,9 @@ import uvloop
 from bench import bare
 from bench.processes import pin
 from bench.sampler import Sampler
-from cuebird.serving.app import GC_THRESHOLDS, open_app
+from cuebird.serving.app import open_app
 from cuebird.serving.dashboard import dashboard_routes
+from cuebird.serving.recovered_engine import settle_memory
 from cuebird.settings.config import load
 
 
@@ -31,8 +31,7 @@ async def _serve_cuebird(site: Path, dev: bool) -> None:
 
 
 async def _serve_bare(site: Path) -> None:
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    settle_memory()
     await bare.until_ended(bare.bare_server(site), _say)
 
 

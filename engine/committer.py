@@ -4,9 +4,9 @@ No timer and no tuning: at rest an event waits for one fsync, under load hundred
 
 * Nothing is let go (no `done`, no sends, no waiter) before the transaction that holds it is on disk.
 * Let go in the order in which it was gathered.
-* Disk full: nothing of the batch is stored. All who waited are told, `on_full` puts memory right, and the committer tries
-  by itself until there is room again.
-* Rows that the store refuses: nothing of the batch is stored either. Whose rows they are is told to `on_refused`, and the
+* Disk full: nothing of the batch is stored. All who waited are told, the listener restores what is in memory, and the
+  committer tries by itself until there is room again.
+* Rows that the store refuses: nothing of the batch is stored either. The listener holds whose rows they are, and the
   others' are to be sent again at once.
 * Any other failure of the store: nobody is told anything, because nothing is known (reliability.md §3.4): `failed` is set.
 """
@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
+from typing import Protocol
 
 from actors.model.turn import Send, Turn
 from engine.latencies import COMMIT_BOUNDS_MS, Latencies
@@ -107,28 +108,37 @@ class CommitBatch:
         return names
 
 
+class CommitListener(Protocol):
+    """What the rest of the engine has to do with a commit."""
+
+    def prepare(self, batch: CommitBatch) -> None:
+        """It is about to be written: what else is to go with it is added now."""
+
+    def settle(self, batch: CommitBatch) -> None:
+        """It is on disk, and nobody has been told."""
+
+    def announce(self, sends: list[Send]) -> None:
+        """They are on disk, and all who waited for them were told."""
+
+    async def restore(self, lost: Sequence[CommitBatch]) -> None:
+        """Nothing of these was stored: memory is to be what the disk has. Raises StoreError."""
+
+    def hold(self, refused: Mapping[str, str]) -> bool:
+        """The store refuses rows of these users, and why. Returns whether that is news: the next commit is without them."""
+
+
 class Committer:
-    """`prepare` is called with each batch right before it is written, `settle` right after, before anyone is told."""
+    """Writes what gathers. `listener` is set once, before anything is written: what it does needs a committer."""
 
     def __init__(
         self,
         store: Store,
-        *,
-        prepare: Callable[[CommitBatch], None],
-        settle: Callable[[CommitBatch], None],
-        on_full: Callable[[Sequence[CommitBatch]], Awaitable[None]],
-        on_refused: Callable[[Mapping[str, str]], bool],
-        on_sends: Callable[[list[Send]], None],
         retry_ms: int,
     ) -> None:
+        self.listener: CommitListener
         self._store = store
-        self._prepare = prepare
-        self._settle = settle
-        self._on_full = on_full
-        self._on_refused = on_refused
         self.losses = 0
         """Commits that found no room."""
-        self._on_sends = on_sends
         self.retry_ms = retry_ms
         self.gathering = CommitBatch()
         self.inflight = 0
@@ -245,7 +255,7 @@ class Committer:
     async def _fly(self) -> None:
         batch = self.gathering
         try:
-            self._prepare(batch)
+            self.listener.prepare(batch)
             self.gathering = CommitBatch()
             if batch.rows():
                 started = self._flying_since = perf_counter()
@@ -286,7 +296,7 @@ class Committer:
         raise error if isinstance(error, StorageFailed) else StorageFailed(error.what) from error
 
     def _let_go(self, batch: CommitBatch) -> None:
-        self._settle(batch)
+        self.listener.settle(batch)
         self._landed(batch)
         for done, receipt in batch.dones:
             _tell(done, receipt)
@@ -294,7 +304,7 @@ class Committer:
             if not waiter.done():
                 waiter.set_result(None)
         if batch.commit.sends:
-            self._on_sends(batch.commit.sends)
+            self.listener.announce(batch.commit.sends)
 
     def _landed(self, batch: CommitBatch) -> None:
         self.inflight -= batch.inputs
@@ -306,7 +316,7 @@ class Committer:
         log.error("no room on the disk, refusing inputs until there is: %s", error)
         lost = self._lose(batch, error)
         try:
-            await self._on_full(lost)
+            await self.listener.restore(lost)
             await self._probe()
         except StoreError as other:
             self.fail(other)
@@ -315,10 +325,10 @@ class Committer:
 
     async def _do_without(self, batch: CommitBatch, error: RowsRefused) -> None:
         lost = self._lose(batch, TryAgain(error.what))
-        if not self._on_refused(error.users):
+        if not self.listener.hold(error.users):
             self.fail(StorageFailed(f"a commit was refused, and not for what is new in it: {error}"))
         try:
-            await self._on_full(lost)
+            await self.listener.restore(lost)
         except StoreError as other:
             self.fail(other)
         self._go_on()

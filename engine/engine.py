@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Final
 
 from actors.actor import veto_at_dispatch
@@ -22,12 +21,13 @@ from actors.model.program import Program
 from actors.model.state import Actor
 from actors.model.turn import Send
 from engine import recovery
+from engine.around_commits import AroundCommits
 from engine.clock import Clock
-from engine.committer import CommitBatch, Committer, TryAgain
+from engine.committer import Committer, TryAgain
 from engine.intake import CRITICAL, Intake
 from engine.journal_tip import JournalTip
-from engine.latencies import LATENESS_BOUNDS_MS, Latencies
 from engine.limits import Keep, Limits
+from engine.listener import EngineListener
 from engine.loading import Loading
 from engine.quarantine import Quarantine
 from engine.release import Release
@@ -36,27 +36,22 @@ from engine.restoring import Restoring
 from engine.retention import Retention
 from engine.site_change_notice import SiteChangeNotice
 from engine.site_swap import NO_WORD, SiteChange, SiteSwap
+from engine.snapshot_rounds import SnapshotRounds
 from engine.statistics import Statistics
 from engine.submit import Receipt
 from engine.timers import TimerLoop
 from persistence import program_periods
-from persistence.interface import JournalHead, Link, Mark, StorageFull, Store, StoreError, Suppression
+from persistence.interface import JournalHead, Link, Mark, Store, StoreError, Suppression
 
 CHECK_S: Final = 1.0
 
-
-async def _no_word(before: str) -> SiteChange:
-    return NO_WORD
+Describe = Callable[[str], Awaitable[SiteChange]]
 
 
 class Engine:
-    """`on_sends` is called with sends that have just been committed, each at most once in all lives of the database; also
-    with none, when there may be something in the outbox that is not told by name.
-
-    `source` is what `program` was compiled from, and `compile_program` compiles such a source again: with them the
+    """`source` is what `program` was compiled from, and `compile_program` compiles such a source again: with them the
     programs of the journal are kept, recovery uses those that the journal was written under, and `swap` puts another in
-    the place of the one that counts. `describe` is asked what to write of a change that is found at the start, and is given
-    the hash of the program before, "" if there was none."""
+    the place of the one that counts. `listener` is told what is committed."""
 
     def __init__(
         self,
@@ -67,8 +62,7 @@ class Engine:
         limits: Limits | None = None,
         source: bytes = b"",
         compile_program: program_periods.Compile | None = None,
-        describe: Callable[[str], Awaitable[SiteChange]] = _no_word,
-        on_sends: Callable[[list[Send]], None] = lambda sends: None,
+        listener: EngineListener | None = None,
         critical: frozenset[str] = CRITICAL,
         keep: Keep | None = None,
     ) -> None:
@@ -77,74 +71,46 @@ class Engine:
         self._clock = clock
         self._source = source
         self._compile = compile_program
-        self._describe = describe
-        self._tip = JournalTip(program)
-        self._on_sends = on_sends
-        self._snapshots_ride = False
-        self._alarms = Alarms()
-        self._residence = Residence(limits, self._alarms)
-        self._committer = Committer(
-            store,
-            prepare=self._prepare,
-            settle=self._settle,
-            on_full=self._restore_touched,
-            on_refused=lambda users: self.quarantine.refused(users.items()),
-            on_sends=self._announce,
-            retry_ms=limits.refused_retry_ms,
-        )
-        self._loading = Loading(store, self._residence, self._committer.fail)
-        self.quarantine = Quarantine(self._residence, self._committer, clock, limits)
-        self._intake = Intake(
-            self._tip,
-            clock,
-            limits,
-            self._residence,
-            self._alarms,
-            self._committer,
-            self._loading,
-            self.quarantine,
-            critical,
-        )
-        self._restoring = Restoring(
-            self._residence,
-            self._loading,
-            self._committer,
-            self._alarms,
-            clock,
-            rebuild=self._rebuild,
-            rewind=self._rewind,
-        )
-        self.quarantine.on_fault = self._restoring.soon
-        self.release = Release(
-            store, self.quarantine, self._residence, self._loading, self._committer, self.submit, self._rebuild_after
-        )
-        self._ringing = TimerLoop(
-            self._intake, self._alarms, clock, self._committer, self._loading, limits.timers_per_slice_max
-        )
+        self._tip = tip = JournalTip(program)
+        self._alarms = alarms = Alarms()
+        self._residence = residence = Residence(limits, alarms)
+        self._committer = committer = Committer(store, limits.refused_retry_ms)
+        self._loading = loading = Loading(store, residence, committer)
+        self._restoring = restoring = Restoring(store, tip, residence, loading, committer, alarms, clock)
+        self.quarantine = quarantine = Quarantine(residence, committer, restoring, clock, limits)
+        self._intake = intake = Intake(tip, clock, limits, residence, alarms, committer, loading, quarantine, critical)
+        self.release = Release(store, quarantine, residence, loading, committer, intake, restoring)
+        self._timers = timers = TimerLoop(intake, alarms, clock, committer, loading, limits.timers_per_slice_max)
+        self._rounds = rounds = SnapshotRounds(residence.snapshots, committer, tip, limits)
         self._site_swap = SiteSwap(
             store,
-            self._tip,
-            self._intake,
-            self._alarms,
+            tip,
+            intake,
+            alarms,
             clock,
-            self._residence,
-            self._committer,
-            self._loading,
-            self._restoring,
-            self._ringing,
+            residence,
+            committer,
+            loading,
+            restoring,
+            timers,
             limits.timers_per_slice_max,
         )
-        self.rousing = SiteChangeNotice(
-            store,
-            self.submit,
-            since=self._waits_since,
-            written=self._written_since,
-            room=self._committer.room,
+        self.rousing = SiteChangeNotice(store, intake.submit, tip, committer, rounds)
+        self.retention = Retention(store, clock, keep, committer, quarantine)
+        self._around_commits = committer.listener = AroundCommits(
+            listener or EngineListener(), tip, clock, residence, rounds, timers, quarantine, restoring
         )
-        self.retention = Retention(store, clock, keep, lambda: self._needed_after, on_failure=self._committer.fail)
-        self._lateness = Latencies(LATENESS_BOUNDS_MS)
         self.replayed = 0
         """Journal rows that were taken again at the start."""
+
+    @property
+    def listener(self) -> EngineListener:
+        """Who is told what is committed; may be replaced at any time."""
+        return self._around_commits.listener
+
+    @listener.setter
+    def listener(self, listener: EngineListener) -> None:
+        self._around_commits.listener = listener
 
     @property
     def program(self) -> Program:
@@ -157,9 +123,10 @@ class Engine:
 
     # --- start and end --------------------------------------------------------------------------------------------
 
-    async def open(self, head: JournalHead | None = None) -> JournalHead:
+    async def open(self, head: JournalHead | None = None, describe: Describe | None = None) -> JournalHead:
         """Recovery. When it returns, `submit` takes inputs; timers fire and commits are written once `run` runs. `head`: what
-        `Store.open` returned, if the store is open already."""
+        `Store.open` returned, if the store is open already. `describe` is asked what to write of a change of the site that
+        is found, and is given the hash of the program before, "" if there was none."""
         if head is None:
             head = await self._store.open()
         recovery.refuse_mixed_files(head)
@@ -171,13 +138,16 @@ class Engine:
         self.retention.begin(head.at)
         self.quarantine.fill(await self._store.held(), await self._store.quarantined())
         current = tip.program
-        tip.follow(await program_periods.periods(self._store, self._needed_after, current, self._compile))
+        tip.follow(
+            await program_periods.periods(self._store, self.quarantine.needs_journal_after, current, self._compile)
+        )
         await recovery.arm(self._store, self._alarms)
         for user in residence.held:
             self._alarms.set(user, 0)
         self.replayed = await recovery.replay(self._store, head, residence, self._alarms, tip.periods)
         if self._compile is not None and tip.periods.newest != current.hash:
-            await self._site_swap.begin_at_start(current, self._source, await self._describe(tip.periods.newest))
+            change = NO_WORD if describe is None else await describe(tip.periods.newest)
+            await self._site_swap.begin_at_start(current, self._source, change)
         return head
 
     async def swap(self, program: Program, source: bytes, change: SiteChange = NO_WORD) -> int:
@@ -191,8 +161,9 @@ class Engine:
     async def run(self) -> None:
         """Until cancelled. Raises StorageFailed when the store has failed; `failed` is set then."""
         parts = [
-            asyncio.ensure_future(part.run()) for part in (self._committer, self._loading, self._ringing, self.rousing)
-        ] + [asyncio.ensure_future(self._snapshot_at_intervals())]
+            asyncio.ensure_future(part.run())
+            for part in (self._committer, self._loading, self._timers, self.rousing, self._rounds)
+        ]
         try:
             # A rebuild that meets a failed store runs beside the parts: its word must end them too.
             parts.append(asyncio.ensure_future(self._until_failed()))
@@ -236,32 +207,9 @@ class Engine:
             else:
                 return
 
-    @property
-    def _needed_after(self) -> int:
-        """The journal after this position may still have to be taken again."""
-        replayed_from, held = self._committer.replayed_from, self.quarantine.needs_journal_after
-        return replayed_from if held is None else min(replayed_from, held)
-
     async def snapshot(self) -> None:
         """Every actor that has changed is written. Raises StorageFull."""
-        await self._end_of_round()
-        self._residence.snapshots.begin(self._tip.seq)
-        await self._end_of_round()
-
-    def _waits_since(self) -> int:
-        since = self._tip.periods.waits_since
-        return since if since <= self._committer.durable_seq else 0
-
-    async def _written_since(self, position: int) -> None:
-        if self._committer.replayed_from < position:
-            await self.snapshot()
-
-    async def _end_of_round(self, pause_s: float = 0.0) -> None:
-        while self._residence.snapshots.busy:
-            self._snapshots_ride = True
-            await self._committer.gathered()
-            if pause_s:
-                await asyncio.sleep(pause_s)
+        await self._rounds.whole()
 
     # --- the engine's word ----------------------------------------------------------------------------------------
 
@@ -311,7 +259,7 @@ class Engine:
 
     def next_due(self) -> int | None:
         """When the next timer has to be looked at, in ms; None if there is none. Past while timers are firing."""
-        return self._ringing.next_due()
+        return self._timers.next_due()
 
     async def written(self) -> None:
         """Returns when all that was taken so far is on disk. Raises StorageFull if it could not be stored."""
@@ -320,7 +268,7 @@ class Engine:
     def statistics(self) -> Statistics:
         counts, committer, residence = self._intake.counts, self._committer, self._residence
         commit_p50, commit_p99 = committer.commit_ms.percentiles(0.5, 0.99)
-        late_p50, late_p99 = self._lateness.percentiles(0.5, 0.99)
+        late_p50, late_p99 = self._around_commits.lateness.percentiles(0.5, 0.99)
         return Statistics(
             events=counts.events,
             duplicates=counts.duplicates,
@@ -352,7 +300,7 @@ class Engine:
             last_commit_rows=committer.last_rows,
             lateness_ms_p50=late_p50,
             lateness_ms_p99=late_p99,
-            lateness=self._lateness.histogram(),
+            lateness=self._around_commits.lateness.histogram(),
             seq=committer.durable_seq,
             replayed_from=committer.replayed_from,
             journal=self.retention.journal,
@@ -361,58 +309,3 @@ class Engine:
             clock_offset_ms=self._clock.offset_ms,
             draining=self._intake.draining,
         )
-
-    # --- around a commit ------------------------------------------------------------------------------------------
-
-    def _prepare(self, batch: CommitBatch) -> None:
-        if self._snapshots_ride:
-            self._snapshots_ride = False
-            limits = self.limits
-            self._residence.snapshots.ride(
-                batch.commit, limits.snapshots_per_commit_max, limits.snapshot_bytes_per_commit_max
-            )
-        self._residence.shrink(batch.commit)
-
-    def _settle(self, batch: CommitBatch) -> None:
-        self.quarantine.settle(batch.commit)
-        self._residence.snapshots.settle(batch.commit)
-        if batch.fired:
-            now = self._clock.now_ms()
-            for due, _ in batch.fired:
-                self._lateness.add(now - due)
-        self._ringing.look()
-
-    def _announce(self, sends: list[Send]) -> None:
-        """A timer that fired before its actor was read again fires again, and its sends are in the outbox already, perhaps
-        gone: only the outbox knows about those."""
-        before = self._tip.replayed_before
-        self._on_sends([send for send in sends if send.at >= before])
-
-    async def _snapshot_at_intervals(self) -> None:
-        """Spread over half the interval, so that no commit is long because of them and no timer late."""
-        interval = self.limits.snapshot_every_ms / 1000
-        snapshots = self._residence.snapshots
-        while True:
-            await asyncio.sleep(interval)
-            await self._committer.room()
-            if len(snapshots):
-                slices = len(snapshots) / self.limits.snapshots_per_commit_max
-                snapshots.begin(self._tip.seq)
-                with suppress(StorageFull):
-                    await self._end_of_round(interval / 2 / max(slices, 1.0))
-
-    # --- actors whose state in memory is lost ---------------------------------------------------------------------
-
-    async def _restore_touched(self, lost: Sequence[CommitBatch]) -> None:
-        self.quarantine.lost(lost)
-        await self._restoring.touched(lost)
-
-    def _rewind(self) -> None:
-        self._tip.rewind(self._committer.durable_seq)
-
-    async def _rebuild(self, users: set[str]) -> None:
-        await self._rebuild_after(users, self._committer.replayed_from)
-
-    async def _rebuild_after(self, users: set[str], after: int) -> None:
-        self._tip.replay()
-        await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._tip.periods)

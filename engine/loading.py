@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from actors.model.event import ANONYMOUS
+from engine.committer import Committer
 from engine.residence import Residence
 from persistence.interface import Snapshot, Store, StoreError
 
@@ -17,12 +18,10 @@ Then = Callable[[], None]
 
 
 class Loading:
-    """`on_failure` is told of an error of the store, and raises."""
-
-    def __init__(self, store: Store, residence: Residence, on_failure: Callable[[StoreError], None]) -> None:
+    def __init__(self, store: Store, residence: Residence, committer: Committer) -> None:
         self._store = store
         self._residence = residence
-        self._on_failure = on_failure
+        self._committer = committer
         self.mailboxes: dict[str, list[Then]] = {}
         """What waits for each name, in order. Whoever is in here is to be asked for, not found."""
         self._wanted: list[str] = []
@@ -87,7 +86,7 @@ class Loading:
             try:
                 moved, found = await read(self._store, wanted)
             except StoreError as error:
-                self._on_failure(error)
+                self._committer.fail(error)
                 raise
             self.loads += 1
             for name, user in moved.items():

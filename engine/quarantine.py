@@ -8,7 +8,7 @@ timers rest, and what comes for it is stored here too. An operator has the last 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +17,8 @@ from actors.model.event import Event
 from engine.clock import Clock
 from engine.committer import CommitBatch, Committer
 from engine.limits import Limits
-from engine.residence import Residence
+from engine.residence import REASON_CHARACTERS_MAX, Residence, reason_of
+from engine.restoring import Restoring
 from persistence.interface import Commit, EventId, Held, Quarantined
 
 log = logging.getLogger(__name__)
@@ -28,24 +29,16 @@ FAULTS_MAX: Final = 16
 USERS_TOLD_MAX: Final = 10_000
 """Whose faults are in the log already and are only counted; past it each is told once more."""
 
-REASON_CHARACTERS_MAX: Final = 300
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Event).decode
 
 
-def reason_of(error: Exception) -> str:
-    """What went wrong, in one line that can be stored."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text[:REASON_CHARACTERS_MAX].encode(errors="replace").decode()
-
-
 class Quarantine:
-    """`on_fault` is told of an actor whose state in memory cannot be trusted any more, and whether its timers were at
-    fault: it is to be read again."""
-
-    def __init__(self, residence: Residence, committer: Committer, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, residence: Residence, committer: Committer, restoring: Restoring, clock: Clock, limits: Limits
+    ) -> None:
         self._residence = residence
+        self._restoring = restoring
         self._committer = committer
         self._clock = clock
         self._limits = limits
@@ -57,7 +50,6 @@ class Quarantine:
         self.faults = 0
         self.events = 0
         self.bytes = 0
-        self.on_fault: Callable[[str, bool], None] = lambda user, timers: None
         residence.on_hold = self._write_down
 
     def fill(self, held: Iterable[Held], events: Iterable[Quarantined]) -> None:
@@ -67,9 +59,9 @@ class Quarantine:
             self._know(one.event.user, one.event.message_id, len(_encode(one.event)))
 
     @property
-    def needs_journal_after(self) -> int | None:
-        """The earliest position from which a held actor is made again; None if nobody is held."""
-        return min((held.position for held in self._residence.held.values()), default=None)
+    def needs_journal_after(self) -> int:
+        """The journal after this position may still have to be taken again: by a start, or by a user who is held."""
+        return min([self._committer.replayed_from, *(held.position for held in self._residence.held.values())])
 
     # --- events ---------------------------------------------------------------------------------------------------
 
@@ -157,7 +149,11 @@ class Quarantine:
         if self._failures[user] >= FAULTS_MAX:
             self._residence.hold(user, f"it failed {FAULTS_MAX} times, at last by {reason_of(error)}")
         else:
-            self.on_fault(user, timers)
+            self._restoring.soon(user, timers)
+
+    def doubt(self, user: str) -> None:
+        """The actor may be half changed by what somebody else's failed on: it is read again."""
+        self._restoring.soon(user, False)
 
     def refused(self, users: Iterable[tuple[str, str]]) -> bool:
         """The store refuses rows of these (user, why). True if that is news: the next commit will be without them."""

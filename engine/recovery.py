@@ -18,10 +18,9 @@ from actors.actor import Actor, fire
 from actors.alarms import Alarms
 from actors.model.program import Program
 from actors.taking import take_entry
-from engine.gc_pause import uncollected
 from engine.loading import read
-from engine.quarantine import reason_of
-from engine.residence import Residence
+from engine.memory.gc_pause import uncollected
+from engine.residence import Residence, reason_of
 from persistence.interface import Commit, JournalEntry, JournalHead, RowsRefused, Store, StoreError
 from persistence.program_periods import ProgramPeriods, is_beginning
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,10 +11,12 @@ import msgspec
 from actors.anew import BEGUN_ANEW
 from actors.model.event import Event
 from engine.committer import Committer, TryAgain
+from engine.intake import Intake
 from engine.loading import Loading
 from engine.quarantine import Quarantine
 from engine.residence import Residence
-from engine.submit import Receipt, Submit
+from engine.restoring import Restoring
+from engine.submit import Receipt
 from persistence.interface import Quarantined, Store, StoreError
 
 TRIES_MAX: Final = 20
@@ -37,7 +39,7 @@ class Released(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Release:
-    """`rebuild(users, after)` makes actors from their snapshots and the journal after a position. All raise StorageFull."""
+    """All raise StorageFull."""
 
     def __init__(
         self,
@@ -46,16 +48,16 @@ class Release:
         residence: Residence,
         loading: Loading,
         committer: Committer,
-        submit: Submit,
-        rebuild: Callable[[set[str], int], Awaitable[None]],
+        intake: Intake,
+        restoring: Restoring,
     ) -> None:
         self._store = store
         self._quarantine = quarantine
         self._residence = residence
         self._loading = loading
         self._committer = committer
-        self._submit = submit
-        self._rebuild = rebuild
+        self._intake = intake
+        self._restoring = restoring
 
     async def retry(self, user: str) -> Released:
         """Make the actor from the disk if it is held, and let it take what is in quarantine, in the order in which it came and
@@ -98,7 +100,7 @@ class Release:
         self._loading.quarantine_users([user])  # what comes now waits
         held = self._quarantine.take_out(user)
         try:
-            await self._rebuild({user}, held.position)
+            await self._restoring.rebuild({user}, held.position)
             # Nothing is awaited from here until it is let in: its snapshot goes with the word that it is free, and what is
             # in quarantine comes before what waits.
             self._write(user)
@@ -126,7 +128,7 @@ class Release:
         told: list[asyncio.Future[Receipt]] = []
         for one in events:
             receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-            self._submit([one.event], receipt.set_result)
+            self._intake.submit([one.event], receipt.set_result)
             if receipt.done() and receipt.result().refused is not None:
                 break
             told.append(receipt)
@@ -161,7 +163,7 @@ class Release:
         # Its snapshot is in the commit of its entry, as with a join: what is on the disk could not be made again.
         commit, before = self._committer.gathering.commit, actor.position
         event = Event(user=user, name=BEGUN_ANEW, message_id=f"{BEGUN_ANEW}\x1f{held.at}", body=body, source="engine")
-        self._submit([event], _nothing_to_say)
+        self._intake.submit([event], _nothing_to_say)
         if actor.position == before:
             self._residence.hold(user, held.reason)
             return False

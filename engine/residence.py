@@ -13,14 +13,15 @@ Rules it keeps:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from actors.actor import Actor, new_actor, pack, unpack
 from actors.alarms import Alarms
 from actors.lru import Lru
 from actors.values.kept import weight
-from engine.compression import Compressor
-from engine.known_users import KnownUsers
 from engine.limits import Limits
+from engine.memory.compression import Compressor
+from engine.memory.known_users import KnownUsers
 from engine.snapshots import Snapshots
 from persistence.interface import Commit, Held, Snapshot
 
@@ -29,6 +30,15 @@ HEAVY_BYTES = 8_192
 
 NAMES_MAX = 1_000_000
 """Anonymous names whose user is known without a read; the oldest is asked of the store again past it."""
+
+
+REASON_CHARACTERS_MAX: Final = 300
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in one line that can be stored."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text[:REASON_CHARACTERS_MAX].encode(errors="replace").decode()
 
 
 class Residence:

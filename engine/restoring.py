@@ -6,44 +6,40 @@ Nobody finds them meanwhile (`Loading.quarantine_users`): what comes for them wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 from actors.alarms import Alarms
+from engine import recovery
 from engine.clock import Clock
 from engine.committer import CommitBatch, Committer
+from engine.journal_tip import JournalTip
 from engine.loading import Loading
 from engine.residence import Residence
-from persistence.interface import StorageFull, StoreError
+from persistence.interface import StorageFull, Store, StoreError
 
 FAULT_RETRY_MS: Final = 60_000
 """After an actor's timers failed, they are tried again so much later."""
 
-Rebuild = Callable[[set[str]], Awaitable[None]]
-
 
 class Restoring:
-    """`rebuild` makes these actors anew from what the disk holds of them; `rewind` puts the engine's place in the journal
-    back to the newest row on disk."""
-
     def __init__(
         self,
+        store: Store,
+        tip: JournalTip,
         residence: Residence,
         loading: Loading,
         committer: Committer,
         alarms: Alarms,
         clock: Clock,
-        *,
-        rebuild: Rebuild,
-        rewind: Callable[[], None],
     ) -> None:
+        self._store = store
+        self._tip = tip
         self._residence = residence
         self._loading = loading
         self._committer = committer
         self._alarms = alarms
         self._clock = clock
-        self._rebuild = rebuild
-        self._rewind = rewind
         self.under_way: set[asyncio.Task[None]] = set()
 
     async def touched(self, lost: Sequence[CommitBatch]) -> None:
@@ -58,8 +54,8 @@ class Restoring:
         self._loading.quarantine_users(touched)
         for user in touched:
             snapshots.forget(user)
-        self._rewind()
-        await self._rebuild(touched)
+        self._tip.rewind(self._committer.durable_seq)
+        await self.rebuild(touched, self._committer.replayed_from)
         self._loading.readmit(touched)
 
     def soon(self, user: str, timers: bool) -> None:
@@ -78,9 +74,14 @@ class Restoring:
         if not self._loading.is_quarantined(user):
             return  # it was among those read again when the disk was full
         try:
-            await self._rebuild({user})
+            await self.rebuild({user}, self._committer.replayed_from)
         except StoreError as error:
             self._committer.fail(error)
         if timers:
             self._alarms.rearm(user, self._clock.now_ms() + FAULT_RETRY_MS)
         self._loading.readmit([user])
+
+    async def rebuild(self, users: Set[str], after: int) -> None:
+        """Make these actors anew from their snapshots and the journal after a position. Raises StoreError."""
+        self._tip.replay()
+        await recovery.rebuild(self._store, users, after, self._residence, self._alarms, self._tip.periods)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
 from engine.clock import Clock
+from engine.committer import Committer
 from engine.limits import Keep
+from engine.quarantine import Quarantine
 from persistence.interface import Journal, StorageDamaged, StorageFull, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -25,22 +26,21 @@ DAY_MS: Final = 86_400_000
 
 
 class Retention:
-    """`keep` None: everything. `needed_after`: the journal after this position may have to be taken again. `on_failure` is
-    told of an error of the store, and raises."""
+    """`keep` None: everything."""
 
     def __init__(
         self,
         store: Store,
         clock: Clock,
         keep: Keep | None,
-        needed_after: Callable[[], int],
-        on_failure: Callable[[StoreError], None],
+        committer: Committer,
+        quarantine: Quarantine,
     ) -> None:
         self._store = store
         self._clock = clock
         self._keep = keep
-        self._needed_after = needed_after
-        self._on_failure = on_failure
+        self._committer = committer
+        self._quarantine = quarantine
         self._began = (0, 0.0)
         self.looks_back_ms = 0
         """How far back the site looks: a backtest needs as much before the time that it is asked for."""
@@ -62,7 +62,7 @@ class Retention:
                 log.error("nothing more is removed from the journal: %s", damage)
                 return
             except StoreError as error:
-                self._on_failure(error)
+                self._committer.fail(error)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
@@ -86,6 +86,6 @@ class Retention:
 
     async def _cut(self, at: int) -> bool:
         started = monotonic()
-        removed = await self._store.cut(self._needed_after(), at)
+        removed = await self._store.cut(self._quarantine.needs_journal_after, at)
         await asyncio.sleep((monotonic() - started) * (1 / SHARE_MAX - 1))
         return removed > 0

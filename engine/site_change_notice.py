@@ -10,10 +10,12 @@ through the positions of all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from actors.model.event import ROUSED, Event
+from engine.committer import Committer
+from engine.journal_tip import JournalTip
+from engine.snapshot_rounds import SnapshotRounds
 from engine.submit import Stopping, Submit, stored
 from persistence.interface import StorageFull, Store
 
@@ -22,24 +24,14 @@ TOLD_AT_ONCE: Final = 250
 
 
 class SiteChangeNotice:
-    """`since` says from which journal position on users know of all that the site waits for, as far as that is on disk;
-    0: all do. `written` returns when everybody's snapshot is of that position or a later one (raises StorageFull), and
-    `room` when the disk has room again."""
-
     def __init__(
-        self,
-        store: Store,
-        submit: Submit,
-        *,
-        since: Callable[[], int],
-        written: Callable[[int], Awaitable[None]],
-        room: Callable[[], Awaitable[None]],
+        self, store: Store, submit: Submit, tip: JournalTip, committer: Committer, rounds: SnapshotRounds
     ) -> None:
         self._store = store
         self._submit = submit
-        self._since = since
-        self._written = written
-        self._room = room
+        self._tip = tip
+        self._committer = committer
+        self._rounds = rounds
         self._woken = asyncio.Event()
         self._done = 0
         self.settled = asyncio.Event()
@@ -62,14 +54,19 @@ class SiteChangeNotice:
                     self._done = since
                 self.settled.set()
             except StorageFull:
-                await self._room()
+                await self._committer.room()
                 self._woken.set()
             except Stopping:
                 pass  # the next start finds who is left
 
+    def _since(self) -> int:
+        """From which journal position on users know of all that the site waits for, as far as that is on disk; 0: all do."""
+        since = self._tip.periods.waits_since
+        return since if since <= self._committer.durable_seq else 0
+
     async def _notify(self, since: int) -> None:
         # Who was never written is not found.
-        await self._written(since)
+        await self._rounds.reach(since)
         async for positions in self._store.positions():
             behind = [one.user for one in positions if one.seq < since]
             for start in range(0, len(behind), TOLD_AT_ONCE):

@@ -53,7 +53,7 @@ class SiteSwap:
         committer: Committer,
         loading: Loading,
         restoring: Restoring,
-        ringing: TimerLoop,
+        timers: TimerLoop,
         slice_max: int,
     ) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class SiteSwap:
         self._committer = committer
         self._loading = loading
         self._restoring = restoring
-        self._ringing = ringing
+        self._timers = timers
         self._slice_max = slice_max
 
     async def begin_at_start(self, program: Program, source: bytes, change: SiteChange) -> None:
@@ -88,7 +88,7 @@ class SiteSwap:
         """
         while program.hash != (before := self._tip.periods.newest):
             runs_in = await self._still_run(program, self._committer.gathered)
-            async with self._ringing.between:
+            async with self._timers.between:
                 if self._tip.periods.newest != before:
                     continue  # another change came in between
                 while not await self._try_to_begin(program, source, change, runs_in):
@@ -129,7 +129,7 @@ class SiteSwap:
         if self._restoring.under_way:
             await asyncio.wait(self._restoring.under_way)
             return False
-        await self._ringing.catch_up()
+        await self._timers.catch_up()
         await self._bring_those_due_soon()
         until = self._tip.stamp(self._clock.now_ms()) - 1
         ringing = self._alarms.pop_due(until, self._slice_max)

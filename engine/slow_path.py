@@ -240,7 +240,7 @@ class SlowPath:
         faults = self._quarantine.faults
         if not self._turn(into, event, at, pending, joined):
             if self._quarantine.faults > faults:
-                self._quarantine.on_fault(name, False)  # the visitor may be half changed too
+                self._quarantine.doubt(name)
             return
         commit = self._committer.gathering.commit
         commit.names.append(JoinedName(name, into.user))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 from actors.actor import Actor, pack
-from engine.known_users import KnownUsers
+from engine.memory.known_users import KnownUsers
 from persistence.interface import Commit, Snapshot
 
 

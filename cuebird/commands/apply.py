@@ -155,9 +155,8 @@ async def _record(site: Path, path: Path, proposal: Proposal, found: list[Campai
         limits=settings.engine,
         source=proposal.source,
         compile_program=compile_source,
-        describe=describe,
     )
     try:
-        await engine.open()
+        await engine.open(describe=describe)
     finally:
         await store.close()

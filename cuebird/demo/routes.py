@@ -10,8 +10,9 @@ from cuebird.demo.catcher import Catcher
 from cuebird.demo.letters import Bell
 from cuebird.demo.pages import FOLDER, NAVIGATION, NOTICE, Demo, spoken
 from cuebird.demo.settings import DemoSettings
-from cuebird.serving.app import AppParts, MoreRoutes, own_secret
 from cuebird.serving.dashboard import dashboard_of
+from cuebird.serving.link_secret import own_secret
+from cuebird.serving.parts import AppParts, MoreRoutes
 from ingress.http.dashboard_pages import Frame, Pages
 
 WRITE_KEY: Final = "wk_demo"

@@ -16,7 +16,8 @@ from cuebird.demo.pages import SITE, products
 from cuebird.demo.routes import WRITE_KEY, demo_pages
 from cuebird.demo.settings import DemoSettings
 from cuebird.demo.shoppers import live
-from cuebird.serving.app import AppParts, MoreRoutes, open_app
+from cuebird.serving.app import open_app
+from cuebird.serving.parts import AppParts, MoreRoutes
 from cuebird.settings.config import ServerSettings, Settings, StoreSettings
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.clock import SystemClock

@@ -10,7 +10,7 @@ from actors.model.program import Program
 from cuebird.playing.process_pool import cores, in_processes
 from cuebird.playing.progress import Bar
 from cuebird.playing.report import PlayReport
-from engine.gc_pause import uncollected
+from engine.memory.gc_pause import uncollected
 from replay.ledger import line
 from replay.recording import Arrival, Player, Rank, people, rank
 

@@ -11,7 +11,7 @@ from typing import IO, Any, Final, NamedTuple
 import msgspec
 
 from actors.model.event import Event
-from engine.gc_pause import uncollected
+from engine.memory.gc_pause import uncollected
 from ingress.messages import scan
 from ingress.messages.instants import milliseconds
 from ingress.messages.messages import Normalizer

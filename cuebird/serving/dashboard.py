@@ -7,7 +7,7 @@ from typing import Final
 
 from analytics.statistics import Board
 from analytics.user_view import UserView, read_user
-from cuebird.serving.app import AppParts, MoreRoutes
+from cuebird.serving.parts import AppParts, MoreRoutes
 from cuebird.serving.standing import UserStanding, standings
 from ingress.http.dashboard import Dashboard, client_route
 from ingress.http.dashboard_pages import Frame, Pages

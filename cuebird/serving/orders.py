@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
+from cuebird.changes.migration import migrate
 from cuebird.control.order import Order, OrderResult
-from cuebird.serving.outbox import OutboxRefused
+from cuebird.serving.outbox import OutboxRefused, decide
 from cuebird.serving.releasing import release
 from cuebird.serving.reload import Reload
+from cuebird.serving.ways_out import WaysOut
+from engine.clock import SystemClock
 from engine.engine import Engine
+from persistence.interface import Store
 
 log = logging.getLogger(__name__)
-
-Migrate = Callable[[str, str, str], Awaitable[tuple[int, list[str]]]]
-"""(campaign, who, order) -> runs moved, and what could not be moved."""
 
 
 class Orders:
@@ -24,17 +24,16 @@ class Orders:
     def __init__(
         self,
         engine: Engine,
+        store: Store,
+        clock: SystemClock,
         reload: Reload,
-        *,
-        migrate: Migrate,
-        believe_clock: Callable[[], bool],
-        decide_outbox: Callable[[Order], Awaitable[int]],
+        ways_out: WaysOut,
     ) -> None:
         self._engine = engine
         self._reload = reload
-        self._migrate = migrate
-        self._believe_clock = believe_clock
-        self._decide_outbox = decide_outbox
+        self._store = store
+        self._clock = clock
+        self._ways_out = ways_out
         self._turn = asyncio.Lock()
 
     async def do(self, order: Order) -> OrderResult:
@@ -58,10 +57,12 @@ class Orders:
 
     async def _done(self, order: Order) -> OrderResult:
         if order.what == "believe_clock":
-            return OrderResult(taken=self._believe_clock())
+            return OrderResult(taken=self._clock.confirm())
         if order.what == "migrate":
-            moved, left = await self._migrate(order.campaign, order.who, order.id)
+            moved, left = await migrate(self._engine, self._store, order.campaign, order.who, order.id)
             return OrderResult(taken=True, moved=moved, problems=tuple(left))
         if order.what in ("retry", "drop"):
             return OrderResult(taken=True, released=await release(self._engine, order))
-        return OrderResult(taken=True, messages=await self._decide_outbox(order))
+        out = self._ways_out
+        messages = await decide(self._store, order, let_go=out.release, settle=out.dispatcher.drop)
+        return OrderResult(taken=True, messages=messages)

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from analytics.figures import Figures
 from cuebird.changes.last_good import Start
-from cuebird.changes.proposal import owner, propose
-from delivery.render import Templates
+from cuebird.changes.proposal import owner, propose, told_figures
+from cuebird.serving.ways_out import WaysOut
+from engine.clock import Clock
 from engine.engine import Engine
 from engine.site_swap import SiteChange
+from ingress.messages.messages import Normalizer
 from language import versions
 from language.load import site_files
 from language.syntax import ast
 from language.syntax.problems import SiteErrors, errors_of
 from persistence.interface import StorageFull
+from replay.backtest.reach import furthest
 from templating.templates import TemplatesInvalid
 
 log = logging.getLogger(__name__)
@@ -55,21 +58,19 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
 class Reload:
     """`start`: what runs, and what the files were beside it. `watches`: whether an edit is taken without being asked for.
-    `load_templates` makes the templates of a site (raises TemplatesInvalid); `use_templates` puts them in the place of
-    those before, and returns what puts those back."""
+    With the program change the templates of `ways_out`, and how `normalizer` reads what comes in."""
 
     def __init__(
         self,
         path: Path,
         start: Start,
         engine: Engine,
+        ways_out: WaysOut,
+        normalizer: Normalizer,
+        figures: Figures,
+        clock: Clock,
         *,
         watches: bool,
-        load_templates: Callable[[ast.Site], Templates],
-        use_templates: Callable[[Templates], Callable[[], None]],
-        taken: Callable[[], None],
-        figures: Callable[[], dict[str, dict[str, float]]],
-        now_ms: Callable[[], int],
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.news: News | None = None
@@ -83,11 +84,10 @@ class Reload:
         self._running = start.site
         self._engine = engine
         self._watches = watches
-        self._load_templates = load_templates
-        self._use_templates = use_templates
-        self._taken = taken
+        self._ways_out = ways_out
+        self._normalizer = normalizer
         self._figures = figures
-        self._now_ms = now_ms
+        self._clock = clock
         self._look_every_s = look_every_s
         self._woken = asyncio.Event()
         self._seen = fingerprint(path)
@@ -175,35 +175,41 @@ class Reload:
             return self._refuse(["the files have changed since they were shown: say `cuebird apply` again"])
         if proposal.objections:
             return self._refuse(proposal.objections)
-        templates = await asyncio.to_thread(self._load_templates, proposal.site)
-        found = versions.with_figures(proposal.changes, self._figures())
+        templates = await asyncio.to_thread(self._ways_out.templates_of, proposal.site)
+        found = versions.with_figures(proposal.changes, told_figures(self._figures))
         change = SiteChange(who=who or owner(site_files(self._path)), of=tuple(found))
         # Before the program: what the new version sends at once must find its templates.
-        put_back = self._use_templates(templates)
+        before = self._ways_out.use(templates)
         try:
             began = await self._engine.swap(proposal.program, proposal.source, change)
         except BaseException:
-            put_back()
+            self._ways_out.use(before)
             raise
         self._running, self.differs = proposal.site, False
-        self._taken()
+        self._follow()
         names = tuple(dict.fromkeys(change.campaign or change.file for change in found))
         if began:
             log.info("the site was changed by %s: %s", change.who, ", ".join(names) or "nothing that matters")
-        return News(at=self._now_ms(), taken=True, campaigns=names)
+        return News(at=self._clock.now_ms(), taken=True, campaigns=names)
+
+    def _follow(self) -> None:
+        """Another site counts: events are read, and the journal is kept, as it needs them."""
+        program = self._engine.program
+        self._normalizer.follow(program.aliases, program.policy.lateness, program.keeps_ip)
+        self._engine.retention.looks_back_ms = furthest(self._running)[0]
 
     def _refuse(self, problems: list[str]) -> News:
         self.differs = True
         self.refused += 1
         for problem in problems:
             log.error("the edited site is not taken, the version before it runs on: %s", problem)
-        return News(at=self._now_ms(), taken=False, problems=tuple(problems))
+        return News(at=self._clock.now_ms(), taken=False, problems=tuple(problems))
 
     def _wait(self, problems: list[str]) -> News:
         self.differs = True
         told = (WAITS, *problems)
         log.warning("%s", "\n".join(told))
-        return News(at=self._now_ms(), taken=False, problems=told, waits=True)
+        return News(at=self._clock.now_ms(), taken=False, problems=told, waits=True)
 
 
 def fingerprint(path: Path) -> Print:

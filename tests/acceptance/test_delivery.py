@@ -25,6 +25,7 @@ from delivery.render import Templates
 from delivery.settings import DeliverySettings, SmtpSettings
 from engine.clock import SystemClock
 from engine.engine import Engine
+from engine.listener import EngineListener
 from engine.submit import Receipt
 from ingress.http.tracking import Tracking
 from language.compiler.compile import compile_site
@@ -69,6 +70,14 @@ ANN = {"email": "ann@example.test", "name": "Ann", "consent": {"marketing": True
 PERSON = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 
 
+class Waking(EngineListener):
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def on_sends(self, sends: list[Send]) -> None:
+        self._dispatcher.wake(sends)
+
+
 class Shop:
     def __init__(
         self, path: Path, catcher: Catcher, clock: SystemClock, store: SqliteStore, *, utm: bool = True
@@ -79,7 +88,7 @@ class Shop:
         self.pushed: list[tuple[float, PushMessage]] = []
         self.catcher = catcher
         self.store = store
-        self.engine = Engine(store, program, clock=clock, on_sends=lambda sends: self.dispatcher.wake(sends))
+        self.engine = Engine(store, program, clock=clock)
         self.dispatcher = Dispatcher(
             store=store,
             write=self.engine.write,
@@ -92,6 +101,7 @@ class Shop:
             clock=clock,
             boot="boot",
         )
+        self.engine.listener = Waking(self.dispatcher)
 
         async def wishes(user: str, topic: str) -> None:
             """Nothing is known of the users of this outbox."""

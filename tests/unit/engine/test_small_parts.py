@@ -7,8 +7,8 @@ import pytest
 
 from actors.lru import Lru
 from actors.model.event import Event
-from engine.known_users import KnownUsers
 from engine.latencies import Histogram, Latencies
+from engine.memory.known_users import KnownUsers
 from engine.rate import UserRate
 from tests.unit.engine.town import event
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.compression import DICTIONARY_BYTES, Compressor
+from engine.memory.compression import DICTIONARY_BYTES, Compressor
 
 
 def state(number: int) -> bytes:

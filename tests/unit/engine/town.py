@@ -27,6 +27,7 @@ from actors.values.names import ALIASES
 from engine.clock import ManualClock
 from engine.engine import Engine
 from engine.limits import Limits
+from engine.listener import EngineListener
 from engine.submit import Receipt
 from persistence.interface import Commit, JournalEntry, JournalHead, Snapshot, StorageFailed, StorageFull, Store
 from persistence.memory import MemoryStore
@@ -169,6 +170,16 @@ class Disk:
         return getattr(self.store, name)
 
 
+class Sent(EngineListener):
+    """Keeps the sends that are announced."""
+
+    def __init__(self, sent: list[Send]) -> None:
+        self._sent = sent
+
+    def on_sends(self, sends: list[Send]) -> None:
+        self._sent += sends
+
+
 class Town:
     """An engine that runs. `restart` forgets all that is in memory, as a kill does; `stop` ends it."""
 
@@ -191,7 +202,7 @@ class Town:
 
     async def start(self) -> Town:
         self.engine = Engine(
-            self.disk, self.program, clock=self.clock, limits=self.limits, on_sends=self.sent.extend, **self.options
+            self.disk, self.program, clock=self.clock, limits=self.limits, listener=Sent(self.sent), **self.options
         )
         await self.engine.open()
         self.running = asyncio.ensure_future(self.engine.run())

@@ -10,7 +10,7 @@ import pytest
 
 from actors.model.event import Event
 from actors.model.turn import Decision
-from cuebird.serving.app import compile_source
+from cuebird.changes.proposal import compile_source
 from language.load import read_site
 from persistence.interface import Commit, JoinedName, Mark, Outboxed, SendState, StoreRefused
 from persistence.reader import ReadingStore, reading
