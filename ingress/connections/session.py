@@ -22,16 +22,13 @@ from ingress.bounds.admission import OVERLOADED
 from ingress.connections import frames
 from ingress.connections.acks import Acks, PendingAck
 from ingress.connections.context import ConnectionContext
+from ingress.connections.event_frames import EventFrames, FrameRefused
 from ingress.connections.feedback import PushFeedback
 from ingress.connections.frames import CLOSES, TYPES, Ack, Auth, Ev, Frame, Hello, Ping, Pong
 from ingress.connections.greeting import Greeted, greet, home_of, is_anonymous
 from ingress.connections.resume import ResumeRecord
 from ingress.connections.streams import Item, iso, push_frame
-from ingress.messages import scan
-from ingress.messages.clocks import ClientClock
-from ingress.messages.instants import told_at
 from ingress.messages.rejection import Rejected
-from ingress.messages.taking import Batch
 from ingress.messages.wire import rejected
 from ingress.principals.keys import Denied, ProofEnded
 from ingress.principals.principal import Principal
@@ -40,7 +37,6 @@ from ingress.principals.proof_watch import ProofWatch, left_ms
 State = Literal["new", "open", "draining"]
 
 MINUTE_MS: Final = 60_000
-NOTHING: Final = Batch([], [], 0)
 OUT_OF_PLACE: Final[Mapping[State, tuple[str, str]]] = {
     "new": ("hello_expected", "the first frame must be a hello"),
     "open": ("already_open", "there was a hello already"),
@@ -67,14 +63,11 @@ class Session:
         """(code, reason) once this side has ended the connection; what is outgoing still goes first."""
         self.speaker = Principal(source="client", trusted=False)
         self.acks = Acks(world.limits.credit_events)
-        self.rest_ms = 0
-        """How long it should not be read from, because it spoke too fast; whoever reads sets it back."""
+        self.events = EventFrames(world, self.acks, address)
         self._world = world
         self._token = token
         self._visitor = visitor
         self._origin = origin
-        self._address = address
-        self._counted = False
         self._wake = wake
         self._opened = now
         self._heard = now
@@ -82,10 +75,7 @@ class Session:
         self._proof = ProofWatch()
         self._stream: int | None = None
         self._record: ResumeRecord | None = None
-        self._clock = ClientClock()
-        self._last_id = 0
         self._data = b""
-        self._checked = self._plain = False
         self._bad: deque[int] = deque()
         self._feedback = PushFeedback()
         self._out: list[str] = []
@@ -99,8 +89,6 @@ class Session:
             return
         self._heard = now
         self._world.counts.frames_in += 1
-        self._checked = not scan.suspicious(data)
-        self._plain = scan.plain(data, self._world.normalizer.sizes.plain_bytes_max)
         if data[:1] != b"{" and data.lstrip(frames.BLANK)[:1] == b"[":
             self._several(data, now)
         else:
@@ -270,11 +258,10 @@ class Session:
             self._send(frames.err(error.code, error.message))
             return
         self.speaker = greeted.speaker
-        self._counted = world.rates.concern(self.speaker)
         self.state = "open"
         owner = f"{self.speaker.key}\n{self.speaker.actor()}"
         self._record = world.sessions.open(hello.session, owner, self._replaced, now)
-        self._clock = self._record.clock
+        self.events.begin(self.speaker, self._record.clock)
         self._at_home(partial(self._welcome, self._record, hello, greeted, now))
 
     def _at_home(self, then: Callable[[str], None]) -> None:
@@ -320,88 +307,24 @@ class Session:
             self.push(item)
 
     def _ev(self, ev: Ev, now: int) -> None:
-        if not self._admit(ev.id, len(ev.e), now):
-            return
         try:
-            sent = told_at(ev.sent_at, "sentAt")
-        except Rejected as error:
-            self._refuse(error.code, error.message, ev.id)
-            return
-        batch = self._world.normalizer.wires(
-            ev.e,
-            received_at=now,
-            sent_at=sent,
-            speaker=self.speaker,
-            checked=self._checked,
-            plain=self._plain,
-            clock=self._clock,
-        )
-        if batch is None:
-            self._by_parts(ev.id, frames.decode_head(self._data), now)
-        else:
-            self._submit(ev.id, batch, now)
+            self.events.take(ev, self._data, self.speaker, self.committed, now)
+        except (FrameRefused, Rejected) as refused:
+            self._refuse_events(ev.id, refused)
 
     def _ev_by_parts(self, frame_id: int, head: frames.FrameHead, now: int) -> None:
-        if self._admit(frame_id, len(head.e or ()), now):
-            self._by_parts(frame_id, head, now)
-
-    def _by_parts(self, frame_id: int, head: frames.FrameHead, now: int) -> None:
-        """An `ev` frame of which a message is no Segment message, or is bad: each by itself."""
         try:
-            sent = told_at(head.sent_at, "sentAt")
-        except Rejected as error:
-            self._refuse(error.code, error.message, frame_id)
+            self.events.take_parts(frame_id, head, self._data, self.speaker, self.committed, now)
+        except (FrameRefused, Rejected) as refused:
+            self._refuse_events(frame_id, refused)
+
+    def _refuse_events(self, frame_id: int, refused: FrameRefused | Rejected) -> None:
+        if isinstance(refused, Rejected):
+            self._refuse(refused.code, refused.message, frame_id)
             return
-        raws = head.e or []
-        batch = self._world.normalizer.raws(
-            raws,
-            received_at=now,
-            sent_at=sent,
-            speaker=self.speaker,
-            checked=self._checked,
-            plain=self._plain,
-            clock=self._clock,
-        )
-        self._submit(frame_id, batch, now)
-
-    def _admit(self, frame_id: int, messages: int, now: int) -> bool:
-        limits = self._world.limits
-        if frame_id <= self._last_id:
-            self._refuse("bad_id", f"ids must grow: the last was {self._last_id}", frame_id)
-        elif messages > limits.batch_events_max:
-            self._refuse("batch_too_large", f"at most {limits.batch_events_max} messages a frame", frame_id)
-        elif self.acks.in_flight + messages > limits.credit_events:
-            waiting = f"{self.acks.in_flight} messages wait for their ok, {messages} more are past your credit"
-            self._refuse("over_credit", waiting, frame_id, limits.retry_ms)
-            self._end(4102)
-        else:
-            self._last_id = frame_id
-            return not self._counted or self._in_time(frame_id, now)
-        return False
-
-    def _in_time(self, frame_id: int, now: int) -> bool:
-        """Whether its key and its address may speak now; if not, the frame is answered."""
-        refusal = self._world.rates.refusal(self.speaker, self._address, now)
-        if refusal is None:
-            return True
-        self.rest_ms = refusal.retry_ms
-        self.committed(self.acks.begin(frame_id, NOTHING), refusal)
-        return False
-
-    def _submit(self, frame_id: int, batch: Batch, now: int) -> None:
-        counts = self._world.counts
-        if self._counted:
-            messages = len(batch.events) + len(batch.rejected)
-            self._world.rates.count(self.speaker, self._address, messages, len(self._data), now)
-        counts.received["ws"] += batch.messages
-        counts.unproven["ws"] += batch.unproven
-        for bad in batch.rejected:
-            counts.rejected["ws", bad.code] += 1
-        pending = self.acks.begin(frame_id, batch)
-        if batch.events:
-            self._world.submit(batch.events, partial(self.committed, pending))
-        else:
-            self.committed(pending, Receipt())
+        self._refuse(refused.code, refused.message, frame_id, refused.retry_ms)
+        if refused.close:
+            self._end(refused.close)
 
     def _ack(self, ack: Ack, now: int) -> None:
         """What became of a push: an event, once for each push and status."""

@@ -182,7 +182,7 @@ class Connection:
     def flush(self) -> None:
         self._flush_is_due = False
         session = self.session
-        if session.rest_ms or session.acks.in_flight >= BATCH_EVENTS_MIN:
+        if session.events.rest_ms or session.acks.in_flight >= BATCH_EVENTS_MIN:
             self._pause()
         if self._line.may_say() and (said := session.outgoing()):
             self._line.say(said[0] if len(said) == 1 else f"[{','.join(said)}]")
@@ -192,7 +192,7 @@ class Connection:
     def _pause(self) -> None:
         """Let it wait, in its own buffers: as long as it spoke too fast, or until the engine has room for batches."""
         limits, admission = self._limits, self._admission
-        rest_ms, self.session.rest_ms = min(self.session.rest_ms, limits.refusal_wait_ms_max), 0
+        rest_ms, self.session.events.rest_ms = min(self.session.events.rest_ms, limits.refusal_wait_ms_max), 0
         if self.paused or not (rest_ms or admission.full):
             return
         self.paused = True

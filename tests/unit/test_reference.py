@@ -186,7 +186,7 @@ def test_every_code_of_an_answer_is_in_the_reference() -> None:
 
 
 def test_every_code_of_an_err_frame_is_in_the_reference() -> None:
-    found = {code for call in calls("ingress", "_refuse", "err") for code in texts(call, 0)}
+    found = {code for call in calls("ingress", "_refuse", "FrameRefused", "err") for code in texts(call, 0)}
     found |= set(re.findall(r'\("(\w+)", "', re.findall(r"OUT_OF_PLACE.*?\n}", _source("session.py"), re.DOTALL)[0]))
     elsewhere = {*get_args(Code), *get_args(RefusalCode), *CLOSES.values()}
     told = set(first("codes.md", "A frame that was refused"))

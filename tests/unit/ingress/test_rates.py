@@ -117,7 +117,7 @@ def test_a_page_that_is_too_fast_is_told_when_to_go_on_and_no_ok_covers_what_was
     assert page.say(ev(1, track(1), track(2)))[0]["t"] == "ok"
     (said,) = page.say(ev(2, track(3)))
     assert (said["t"], said["id"], said["code"], said["retry_ms"]) == ("err", 2, "too_many_for_address", 1)
-    assert page.session.rest_ms == 1, "it is not to be read from meanwhile"
+    assert page.session.events.rest_ms == 1, "it is not to be read from meanwhile"
     assert site.world.counts.refused["ws", "too_many_for_address"] == 1
     assert len(site.engine.events) == 2
     page.pass_time(said["retry_ms"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import weakref
 from typing import Any
 
 import msgspec
@@ -615,3 +617,16 @@ def test_who_names_users_without_proof_is_told_what_follows_once() -> None:
 
 def test_a_server_that_speaks_for_anybody_hears_nothing_of_proofs() -> None:
     assert opened().say(ev(1)) == [{"t": "ok", "id": 1, "n": 1, "dup": 0, "credit": 1000}]
+
+
+def test_who_is_gone_is_freed_at_once_and_not_when_the_collector_comes_by() -> None:
+    page = opened()
+    page.say(ev(1), ev(1), {"t": "ack", "offset": 7, "status": "seen"})
+    gone = weakref.ref(page.session)
+    gc.disable()
+    try:
+        page.session.gone(NOW)
+        del page.session
+        assert gone() is None
+    finally:
+        gc.enable()
