@@ -25,9 +25,10 @@ from actors.model.event import Event
 from actors.values.token import SECRET_BYTES_MIN, Tokens
 from engine.clock import SystemClock
 from engine.submit import Receipt
-from ingress.app import Deps, build_app, new_streams
+from ingress.app import build_app, new_streams
 from ingress.bounds.limits import IngressLimits
 from ingress.connections import frames
+from ingress.connections.context import context_of
 from ingress.connections.frames import PROTOCOL, Ev
 from ingress.connections.websocket import LINE, Transport
 from ingress.messages import scan
@@ -167,7 +168,7 @@ def bare_server(site: Path) -> Server:
     }
     routes = [WebSocketRoute(f"/bare/{name}", Endpoint(listener)) for name, listener in listeners.items()]
     app = build_app(
-        Deps(
+        context_of(
             submit=at_once,
             now_ms=clock.now_ms,
             streams=new_streams("bench", clock.now_ms, limits),
@@ -176,8 +177,8 @@ def bare_server(site: Path) -> Server:
             visitors=VisitorTokens(Tokens([bytes(SECRET_BYTES_MIN)])),
             normalizer=normalizer(),
             limits=limits,
-            extra_routes=[*routes, WebSocketRoute("/bare/stock", Stock())],
-        )
+        ),
+        extra_routes=[*routes, WebSocketRoute("/bare/stock", Stock())],
     )
     return build_server(app, port=0)
 

@@ -14,8 +14,9 @@ from cuebird.serving.parts import AppParts, MoreRoutes
 from cuebird.serving.reload import Reload
 from cuebird.settings.config import Settings
 from engine.engine import Engine
-from ingress.app import Deps, build_app
+from ingress.app import build_app
 from ingress.bounds.descriptors import fitted, needed, raised
+from ingress.connections.context import context_of
 from ingress.connections.streams import Streams
 from ingress.connections.websocket import Doors
 from ingress.http.tracking import Tracking, TrackingCalls
@@ -43,27 +44,27 @@ def open_ways_in(
     registry = CollectorRegistry()
     registry.register(metrics)
     app = build_app(
-        Deps(
+        context_of(
             submit=engine.submit,
             now_ms=clock.now_ms,
             streams=streams,
             owner=engine.owner,
+            in_flight=engine.in_flight,
             keys=keys,
             visitors=VisitorTokens(tokens, secure=secure),
             normalizer=normalizer,
             limits=fitted(settings.ingress, raised(needed(settings.ingress))),
-            in_flight=engine.in_flight,
-            ready=lambda: readiness(engine, reload, on_hold=dispatcher.hold is not None),
-            version=version("cuebird"),
-            registry=registry,
-            look=metrics.look,
-            shop=parts.shop,
-            extra_routes=[
-                *tracking(parts, tokens).routes(),
-                *user_routes(UserQuestions(parts.answers.profile, parts.answers.explain), keys, clock.now_ms),
-                *more.routes,
-            ],
-        )
+        ),
+        ready=lambda: readiness(engine, reload, on_hold=dispatcher.hold is not None),
+        version=version("cuebird"),
+        registry=registry,
+        look=metrics.look,
+        shop=parts.shop,
+        extra_routes=[
+            *tracking(parts, tokens).routes(),
+            *user_routes(UserQuestions(parts.answers.profile, parts.answers.explain), keys, clock.now_ms),
+            *more.routes,
+        ],
     )
     server = build_server(app, host=settings.server.host, port=0)
     server.doors.event_streams.add(_Ending(more, server.doors))

@@ -70,11 +70,11 @@ class Drainable(Protocol):
 class Doors:
     """All open connections of a server: counts them, looks at them every second, and closes them in the end."""
 
-    def __init__(self, world: ConnectionContext, now_ms: Callable[[], int]) -> None:
+    def __init__(self, world: ConnectionContext) -> None:
         self.world = world
-        self.now_ms = now_ms
+        self.now_ms = world.now_ms
         self.draining = False
-        self.gate = Gate(world.limits, world.counts, now_ms)
+        self.gate = Gate(world.limits, world.counts, world.now_ms)
         self.buffered = Buffered(world.limits)
         self.lookout = Lookout()
         self.connections: set[Connection] = set()
@@ -149,14 +149,13 @@ class Connection:
         self,
         session_of: Callable[[Callable[[], None]], Session],
         line: Transport,
-        now_ms: Callable[[], int],
         world: ConnectionContext,
     ) -> None:
         self.session = session_of(self.wake)
         self._limits = world.limits
         self._admission = world.admission
         self._line = line
-        self._now_ms = now_ms
+        self._now_ms = world.now_ms
         self._loop = asyncio.get_running_loop()
         self._flush_is_due = False
         self.paused = False
@@ -244,7 +243,7 @@ class WebSocketEndpoint:
             )
 
         line: Transport = scope[LINE]
-        connection = Connection(session_of, line, doors.now_ms, world)
+        connection = Connection(session_of, line, world)
         too_many = doors.enter(address)
         try:
             if too_many:

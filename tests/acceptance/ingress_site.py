@@ -13,8 +13,9 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from ingress.app import Deps, build_app, new_streams
+from ingress.app import build_app, new_streams
 from ingress.bounds.limits import IngressLimits
+from ingress.connections.context import context_of
 from ingress.connections.websocket import Doors
 from ingress.messages.messages import Normalizer
 from ingress.principals.keys import KeyRing
@@ -113,23 +114,27 @@ async def until(holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
 
 @asynccontextmanager
 async def running(
-    *, keys: KeyRing = KEYS, limits: IngressLimits | None = None, hold: bool = False, **more: Any
+    *,
+    keys: KeyRing = KEYS,
+    limits: IngressLimits | None = None,
+    hold: bool = False,
+    in_flight: Callable[[], int] = lambda: 0,
+    **more: Any,
 ) -> AsyncIterator[RealSite]:
     limits = limits or IngressLimits(tick_ms=20)
     engine = MemoryEngine(hold=hold)
-    deps = Deps(
+    context = context_of(
         submit=engine.submit,
         now_ms=now_ms,
         streams=new_streams("e7", now_ms, limits),
         owner=engine.owner,
+        in_flight=in_flight,
         keys=keys,
         visitors=VISITORS,
         normalizer=Normalizer(),
         limits=limits,
-        version="1.2.3",
-        **more,
     )
-    app = build_app(deps)
+    app = build_app(context, version="1.2.3", **more)
     server = build_server(app, port=0)
     task = asyncio.create_task(server.serve())
     await until(lambda: server.started or task.done(), "the server has started")

@@ -75,15 +75,16 @@ PROGRAM = """
 import sys, time
 from tests.unit.ingress.engine import MemoryEngine
 from tests.unit.ingress.site import KEYS, VISITORS
-from ingress.app import Deps, build_app, new_streams
+from ingress.app import build_app, new_streams
 from ingress.bounds.limits import IngressLimits
+from ingress.connections.context import context_of
 from ingress.messages.messages import Normalizer
 from ingress.server import build_server
 
 def now_ms(): return time.time_ns() // 1_000_000
 limits = IngressLimits(drain_ms=int(sys.argv[2]))
 engine = MemoryEngine()
-app = build_app(Deps(submit=engine.submit, owner=engine.owner, now_ms=now_ms, streams=new_streams("e", now_ms, limits), keys=KEYS,
+app = build_app(context_of(submit=engine.submit, owner=engine.owner, now_ms=now_ms, streams=new_streams("e", now_ms, limits), keys=KEYS,
                      visitors=VISITORS, normalizer=Normalizer(), limits=limits))
 build_server(app, port=int(sys.argv[1])).run()
 print("left", flush=True)

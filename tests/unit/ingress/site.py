@@ -65,6 +65,7 @@ class Site:
         self.world = ConnectionContext(
             submit=following(self.engine.submit, self.streams, self.engine.owner),
             owner=self.engine.owner,
+            now_ms=self.clock.now_ms,
             streams=self.streams,
             sessions=Sessions(lambda: next(names)),
             keys=keys,
