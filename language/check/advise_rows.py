@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from actors.model.memory import LOG_KEEP
+from language.compiler.about_event import is_about_the_event
 from language.compiler.windows import window_of
 from language.site.context import Places
 from language.syntax import ast
+from language.syntax.operators import COMPARISONS
 from language.syntax.problems import Problem
 from language.syntax.unparse import window_text
 from language.syntax.walk import conditions_of, steps_of
@@ -23,6 +25,7 @@ LONG_SECONDS: Final = 86_400.0
 def advise_rows(site: ast.Site, places: Places) -> Iterator[Problem]:
     """Each question once, where it first stands."""
     asked: set[str] = set()
+    collections = frozenset(name for name, _ in site.profile.remember)
     for campaign in site.campaigns:
         if campaign.status == "archived":
             continue
@@ -30,17 +33,20 @@ def advise_rows(site: ast.Site, places: Places) -> Iterator[Problem]:
         later = [node for node in conditions_of(campaign) if not any(node is one for one in entry)]
         data = [value for step in steps_of(campaign) if isinstance(step, ast.SendStep) for _, value in step.data]
         for node in entry:
-            yield from _of(node, places, asked, in_run=False)
+            yield from _of(node, places, asked, collections, in_run=False)
         for node in (*later, *data):
-            yield from _of(node, places, asked, in_run=True)
+            yield from _of(node, places, asked, collections, in_run=True)
     for _, segment in site.profile.segments:
-        yield from _of(segment, places, asked, in_run=False)
+        yield from _of(segment, places, asked, collections, in_run=False)
 
 
-def _of(node: ast.Expression, places: Places, asked: set[str], *, in_run: bool) -> Iterator[Problem]:
+def _of(
+    node: ast.Expression, places: Places, asked: set[str], collections: frozenset[str], *, in_run: bool
+) -> Iterator[Problem]:
     for part in _open_questions(node):
         window = window_of(part, in_run=in_run)
-        if part.event not in FREQUENT or _is_exact(part, window):
+        beyond = part.where is not None and not is_about_the_event(part.where, collections)
+        if part.event not in FREQUENT or _is_exact(part, window, beyond=beyond):
             continue
         text = f"{part.function}({part.event}, {window_text(window)})"
         if text in asked:
@@ -49,16 +55,17 @@ def _of(node: ast.Expression, places: Places, asked: set[str], *, in_run: bool) 
         problem = places.problem(
             node,
             f"`{part.function}` over `{window_text(window)}` looks at the newest {LOG_KEEP} {part.event} of a user and falls short for who "
-            f"brings more: take a shorter window{_exact_way(part)}",
+            f"brings more: take a shorter window{'' if beyond else _exact_way(part)}",
             part.at,
         )
         if problem is not None:
             yield problem
 
 
-def _is_exact(part: ast.Aggregate, window: ast.Window) -> bool:
+def _is_exact(part: ast.Aggregate, window: ast.Window, *, beyond: bool) -> bool:
+    """`beyond`: its `where` looks at more than the event, so that no totals can be kept."""
     if window.kind == "ever":
-        return part.function != "distinct"
+        return part.function != "distinct" and not beyond
     return window.kind in ("today", "since_session") or (window.kind == "last" and window.seconds < LONG_SECONDS)
 
 
@@ -77,7 +84,7 @@ def _open_questions(node: Any) -> Iterator[ast.Aggregate]:
     elif isinstance(node, ast.Node):
         if isinstance(node, ast.Aggregate):
             yield node
-        sides = (node.left, node.right) if isinstance(node, ast.Binary) else ()
+        sides = (node.left, node.right) if isinstance(node, ast.Binary) and node.operator in COMPARISONS else ()
         counted = any(isinstance(side, ast.Constant) for side in sides)
         for field in node.__struct_fields__:
             part = getattr(node, field)

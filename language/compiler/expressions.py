@@ -11,6 +11,7 @@ from actors.model.memory import COUNT_KEEP_MAX, rows_after
 from actors.model.scope import Evaluate, Scope
 from actors.model.slots import tally_ranking
 from actors.values import values, zone
+from language.compiler.about_event import is_about_the_event
 from language.compiler.memory import ALL_ROWS, Plan, names_in
 from language.compiler.names import NAMESPACES, WORDS, compile_name
 from language.compiler.questions import (
@@ -33,10 +34,10 @@ from language.compiler.questions import (
 )
 from language.compiler.windows import EVER, window_of
 from language.syntax import ast
+from language.syntax.operators import COMPARISONS
 
-FILTERED_KEEP: Final = 64
-"""Events kept for a condition that has to be asked again each time, because it looks at more than the event."""
-
+TODAY_MS: Final = 26 * 3_600_000
+"""No longer ago did any day begin that is not over, wherever the user lives."""
 
 BINARY: Final[dict[str, Callable[[object, object], object]]] = {
     "=": values.equal,
@@ -55,7 +56,6 @@ BINARY: Final[dict[str, Callable[[object, object], object]]] = {
     "%": values.remainder,
 }
 
-COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 
 ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operators.lt,
@@ -237,7 +237,8 @@ class Expressions:
             return lambda scope: rows_after(scope.actor.memory.get(key), width, *bound(scope))
         asked = tuple(sorted({*properties, *self._own_names(where)}))
         test = self.compile(where, in_run=in_run, in_where=True)
-        key = self._plan.log(event, None, None, asked, keep=keep and max(keep, FILTERED_KEEP), horizon_ms=horizon)
+        # What fits is known only when it is asked: of rows that do not fit, any number may be newer.
+        key = self._plan.log(event, None, None, asked, horizon_ms=horizon)
         places = [2 + asked.index(name) for name in properties]
 
         def filtered(scope: Scope) -> list[list[object]]:
@@ -265,16 +266,7 @@ class Expressions:
         return self._plan.log(event, where, test, properties, keep=keep, horizon_ms=horizon)
 
     def is_about_the_event(self, where: ast.Expression) -> bool:
-        """Whether a condition looks at nothing but the event: then it is decided once, when the event comes."""
-        return all(
-            name.parts[0] == "event"
-            or (
-                name.parts[0] not in WORDS
-                and name.parts[0] not in NAMESPACES
-                and name.parts[0] not in self._collections
-            )
-            for name in names_in(where)
-        ) and not _asks_history(where)
+        return is_about_the_event(where, self._collections)
 
     def _own_names(self, where: ast.Expression) -> set[str]:
         """The event's properties that a condition looks at."""
@@ -337,19 +329,10 @@ class Expressions:
 
 def _horizon(window: ast.Window) -> int:
     """After how many ms an event has left the window for good; 0: never."""
+    if window.kind == "today":
+        return TODAY_MS
     return round(window.seconds * 1000) if window.kind == "last" else 0
 
 
 def _is_null(node: ast.Expression) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
-
-
-_HISTORY: Final = (ast.Did, ast.Aggregate, ast.Pick, ast.Top, ast.Score)
-
-
-def _asks_history(node: object) -> bool:
-    if isinstance(node, tuple):
-        return any(_asks_history(part) for part in node)
-    if isinstance(node, _HISTORY) or (isinstance(node, ast.Call) and node.function == "segment"):
-        return True
-    return isinstance(node, ast.Node) and any(_asks_history(getattr(node, name)) for name in node.__struct_fields__)

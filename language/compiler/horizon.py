@@ -13,10 +13,11 @@ from actors.model.local_time import time_zone
 from actors.model.scope import SESSION_MS, Evaluate, Horizon, Scope
 from actors.model.state import Run
 from actors.values import values, zone
-from language.compiler.expressions import COMPARISONS, Expressions
+from language.compiler.expressions import Expressions
 from language.compiler.memory import names_in
 from language.compiler.names import CONTINUOUS
 from language.syntax import ast
+from language.syntax.operators import COMPARISONS
 
 FAR_MS: Final = 10 * 366 * 86_400_000
 """Changes later than ten years from now are not looked for."""

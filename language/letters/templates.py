@@ -168,7 +168,7 @@ class _Reader:
         except RecursionError:
             letter.tell(report, 0, "nested too deep")
             return None
-        for name in sorted(names & own.names & self._set_around(chain)):
+        for name in sorted(names & own.names & (self._set_around(chain) or set())):
             at = offset_of(letter.text, 1, rf"\b{re.escape(name)}\b")
             letter.tell(report, at, f"`{name}` is not set here: its layout sets it further down, or only sometimes")
         return _Text(tree, names)
@@ -206,14 +206,16 @@ class _Reader:
             self._trees[letter.file] = _parsed(letter.body)
         return self._trees[letter.file]
 
-    def _set_around(self, chain: Chain | None) -> set[str]:
-        """Names that the layouts of a letter set, and it may use."""
-        trees = [self._tree(one) for one in (chain or ())[1:]]
+    def _set_around(self, chain: Chain | None) -> set[str] | None:
+        """Names that the layouts of a letter set, and it may use; None: its layouts are not known."""
+        if chain is None:
+            return None
+        trees = [self._tree(one) for one in chain[1:]]
         sets = [one for tree in trees if tree is not None for one in tree.find_all((nodes.Assign, nodes.AssignBlock))]
         return {name.name for one in sets for name in one.find_all(nodes.Name) if name.ctx == "store"}
 
-    def _checked(self, part: JinjaText, given: Collection[str] = ()) -> _Text | None:
-        """A text, when what is wrong with it is in the report. `given`: names that are set around it."""
+    def _checked(self, part: JinjaText, given: Collection[str] | None = ()) -> _Text | None:
+        """A text, when what is wrong with it is in the report. `given`: names that are set around it; None: any may be."""
         report = self._context.report
         try:
             tree = _PARSER.parse(part.text)
@@ -224,7 +226,7 @@ class _Reader:
         except RecursionError:
             part.tell(report, 0, "nested too deep")
             return None
-        self._check_names(part, tree, names - set(given))
+        self._check_names(part, tree, names - set(names if given is None else given))
         if self._context.renders:
             for line, name, what in _unrendered(tree):
                 part.tell(report, offset_of(part.text, line, name), what)

@@ -10,3 +10,5 @@ MIRRORED: Final[Mapping[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="
 
 NEGATED: Final[Mapping[str, str]] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=": "="}
 """`not a < b` is `a >= b`, where both are known."""
+
+COMPARISONS: Final = frozenset(MIRRORED)

@@ -8,15 +8,13 @@ from actors.model.scope import Scope
 from actors.model.state import Run
 from language.compiler.memory import names_in
 from language.syntax import ast
-from language.syntax.operators import MIRRORED
+from language.syntax.operators import COMPARISONS, MIRRORED
 from language.syntax.unparse import expression_text, is_duration, is_instant
 from replay.explain import words
 from replay.explain.fold import Moment
 from replay.explain.history import History
 from replay.explain.language import Language
 from replay.explain.model import Part
-
-_COMPARISONS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 
 SOURCES_MAX: Final = 4
 """Names of a computed value whose own values are shown."""
@@ -62,7 +60,7 @@ class Walk:
 
     def _leaf(self, node: ast.Expression, in_where: bool, *, holds: bool) -> tuple[str, str]:
         match node:
-            case ast.Binary(operator=operator, left=left, right=right) if operator in _COMPARISONS:
+            case ast.Binary(operator=operator, left=left, right=right) if operator in COMPARISONS:
                 if isinstance(left, ast.Constant) and not isinstance(right, ast.Constant):
                     return self._comparison(right, MIRRORED[operator], left, in_where, holds=holds)
                 return self._comparison(left, operator, right, in_where, holds=holds)

@@ -11,17 +11,18 @@ from language.compiler.compile import compile_site
 from tests.unit.actors.making import START, campaign, site
 
 SECOND = 1_000
+HOUR = 3_600_000
 
 
-def limits_reached(events: int, segment: str) -> list[str]:
-    """By so many events, a second apart, on a site with such a segment."""
+def limits_reached(events: int, segment: str, apart: int = SECOND) -> list[str]:
+    """By so many events on a site with such a segment."""
     program, actor = (
         compile_site(site(campaign("c", 'entered segment("s")'), segments={"s": segment})),
         new_actor("ann"),
     )
     reached: list[str] = []
     for number in range(events):
-        at = START + number * SECOND
+        at = START + number * apart
         turn = take(
             actor,
             Event(user="ann", kind="track", name="a", message_id=f"m{number}", occurred=at, body=b'{"n":1}'),
@@ -39,5 +40,9 @@ def test_a_row_that_a_sum_has_to_do_without_is_counted(question: str) -> None:
 
 
 @pytest.mark.parametrize("condition", ["sum(a.n, last 10s) > 5", "count(a, last 1d) > 5", "sum(a.n) > 5"])
+def test_what_was_done_on_earlier_days_is_no_loss_to_a_question_about_today() -> None:
+    assert limits_reached(LOG_KEEP + 44, "avg(a.n, today) > 5", apart=HOUR) == []
+
+
 def test_rows_that_nobody_asks_for_any_more_are_forgotten_without_a_word(condition: str) -> None:
     assert limits_reached(LOG_KEEP + 44, condition) == []

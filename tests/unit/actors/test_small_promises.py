@@ -41,3 +41,24 @@ def test_a_favourite_is_found_among_as_many_as_are_kept_and_one_more() -> None:
     story.tell("1m", "go")
     story.until("2m")
     assert len(story.rows("sent")) == 1
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "count(a where n > user.floor, last 1d) >= 3",
+        "count(a where n > user.floor, ever) >= 3",
+        "did a where n > user.floor last 1d",
+        "sum(a.n where n > user.floor, last 1d) = 27",
+    ],
+)
+def test_what_fits_what_is_known_of_the_user_is_found_behind_much_that_does_not(condition: str) -> None:
+    story = Story(campaign("c", "go", wait("when", condition), push()))
+    story.identify("0s", floor=5)
+    for number in range(3):
+        story.tell(f"{number + 1}s", "a", n=9)
+    for number in range(200):
+        story.tell(f"{number + 10}s", "a", n=1)
+    story.tell("1h", "go")
+    story.until("2h")
+    assert len(story.rows("sent")) == 1

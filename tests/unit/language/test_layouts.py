@@ -49,6 +49,12 @@ def test_a_layout_that_is_missing_is_told_where_it_is_named() -> None:
     ]
 
 
+def test_what_a_missing_layout_may_have_set_is_not_told_as_well() -> None:
+    assert problems(cart=CART.replace("shop", "shpo") + "Hi {{ greeting }}", shop=SHOP) == [
+        "cart.html:2:9: there is no templates/layouts/shpo.html; did you mean `shop`?"
+    ]
+
+
 def test_a_layout_that_lays_out_itself_is_told_once() -> None:
     assert problems(cart=CART + "Hi", shop="---\nlayout: shop\n---\n" + SHOP) == [
         "layouts/shop.html:2:9: templates/layouts/shop.html lays out itself: take out its `layout:`"

@@ -183,6 +183,16 @@ def test_no_letter_takes_long_to_be_looked_through(part: str) -> None:
             "2:1: advice: `count` over `last 30d` looks at the newest 256 product_viewed of a user and falls short for who brings more: "
             "take a shorter window, compare it with a number (`count(…) > 300`), or take `ever`, which is exact",
         ),
+        (
+            "count(product_viewed, last 30d) + 1 > cart.quantity",
+            "2:1: advice: `count` over `last 30d` looks at the newest 256 product_viewed of a user and falls short for who brings more: "
+            "take a shorter window, compare it with a number (`count(…) > 300`), or take `ever`, which is exact",
+        ),
+        (
+            "sum(product_viewed.price where price > user.floor, ever) > 3",
+            "2:1: advice: `sum` over `ever` looks at the newest 256 product_viewed of a user and falls short for who brings more: "
+            "take a shorter window",
+        ),
     ],
 )
 def test_a_sum_that_falls_short_for_who_does_much_is_said_to(condition: str, advice: str) -> None:
