@@ -40,9 +40,9 @@ def test_a_row_that_a_sum_has_to_do_without_is_counted(question: str) -> None:
 
 
 @pytest.mark.parametrize("condition", ["sum(a.n, last 10s) > 5", "count(a, last 1d) > 5", "sum(a.n) > 5"])
-def test_what_was_done_on_earlier_days_is_no_loss_to_a_question_about_today() -> None:
-    assert limits_reached(LOG_KEEP + 44, "avg(a.n, today) > 5", apart=HOUR) == []
-
-
 def test_rows_that_nobody_asks_for_any_more_are_forgotten_without_a_word(condition: str) -> None:
     assert limits_reached(LOG_KEEP + 44, condition) == []
+
+
+def test_what_was_done_on_earlier_days_is_no_loss_to_a_question_about_today() -> None:
+    assert limits_reached(LOG_KEEP + 44, "avg(a.n, today) > 5", apart=HOUR) == []
